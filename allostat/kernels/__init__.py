@@ -1,0 +1,1 @@
+"""Numerical kernels: NumPy arrays in, NumPy arrays out. Compiled by numba once into the user's cache."""

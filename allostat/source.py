@@ -1,0 +1,212 @@
+"""A source: one file, folder or zip archive of an export, opened without trusting it.
+
+Members are read as streams and never extracted. Absolute names, ``..``, links, AppleDouble shadows (``._name``)
+and ``__MACOSX`` are not members. Declared sizes are limits, and bytes are counted while streaming as well.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import IO, cast
+
+from allostat.errors import InputError
+
+MAX_MEMBERS = 20_000
+MAX_MEMBER_BYTES = 8 << 30
+MAX_RATIO = 200
+RATIO_FLOOR_BYTES = 64 << 20
+HEAD_BYTES = 4096
+_BLOCK = 1 << 20
+
+
+class _Bounded(io.RawIOBase):
+    """Raw stream that fails when more bytes come out than the limit allows."""
+
+    def __init__(self, inner: IO[bytes], limit: int, where: str) -> None:
+        self._inner, self._left, self._where = inner, limit, where
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        try:
+            data = self._inner.read(len(buffer))
+        except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
+            raise InputError(f"cannot be decompressed ({error})", where=self._where) from error
+        self._left -= len(data)
+        if self._left < 0:
+            raise InputError("holds more data than it may: refused as a decompression bomb", where=self._where)
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._inner.close()
+        super().close()
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file, folder or zip archive.
+
+    Parameters
+    ----------
+    path
+        Where it lies. Only its name ever leaves this object.
+    """
+
+    path: Path
+    _hashes: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", Path(self.path))
+        if not self.path.exists():
+            siblings = [p.name for p in self.path.parent.iterdir()] if self.path.parent.is_dir() else []
+            raise InputError("no such file or folder", where=str(self.path), found=self.path.name, valid=siblings)
+
+    @property
+    def name(self) -> str:
+        """File or folder name without its path."""
+        return self.path.name
+
+    @cached_property
+    def is_zip(self) -> bool:
+        """Whether it is a zip archive, by content."""
+        if not self.path.is_file():
+            return False
+        with self.path.open("rb") as file:
+            return file.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
+
+    @cached_property
+    def members(self) -> tuple[str, ...]:
+        """Names of the files inside, sorted, with ``/``; for a single file its own name (``.gz`` removed)."""
+        if self.path.is_dir():
+            found = (p for p in self.path.rglob("*") if p.is_file() and not p.is_symlink())
+            names = [p.relative_to(self.path).as_posix() for p in found]
+        elif self.is_zip:
+            names = [i.filename for i in self._archive_infos() if not i.is_dir()]
+        else:
+            return (self.path.name.removesuffix(".gz") if self._gzipped else self.path.name,)
+        return tuple(sorted(n for n in names if _is_member(n)))
+
+    @cached_property
+    def _gzipped(self) -> bool:
+        if not self.path.is_file():
+            return False
+        with self.path.open("rb") as file:
+            return file.read(2) == b"\x1f\x8b"
+
+    def _archive_infos(self) -> list[zipfile.ZipInfo]:
+        try:
+            with zipfile.ZipFile(self.path) as archive:
+                infos = archive.infolist()
+        except (zipfile.BadZipFile, OSError, ValueError) as error:
+            raise InputError(f"is a damaged zip archive ({error})", where=self.name) from error
+        if len(infos) > MAX_MEMBERS:
+            raise InputError(f"archive has more than {MAX_MEMBERS} members", where=self.name, found=len(infos))
+        seen: set[str] = set()
+        for info in infos:
+            if info.filename in seen:
+                raise InputError("archive holds the same member twice", where=f"{self.name}, {info.filename}")
+            seen.add(info.filename)
+            ratio = info.file_size / max(info.compress_size, 1)
+            if info.file_size > MAX_MEMBER_BYTES or (info.file_size > RATIO_FLOOR_BYTES and ratio > MAX_RATIO):
+                raise InputError(
+                    "refused as a decompression bomb",
+                    where=f"{self.name}, {info.filename}",
+                    found=f"{info.file_size} bytes, ratio {ratio:.0f}",
+                    expected=f"at most {MAX_MEMBER_BYTES} bytes and ratio {MAX_RATIO}",
+                )
+            if info.flag_bits & 1:
+                raise InputError("archive member is encrypted", where=f"{self.name}, {info.filename}")
+        return infos
+
+    @contextmanager
+    def open(self, member: str | None = None) -> Iterator[IO[bytes]]:
+        """A member as a binary stream; without a name the only member.
+
+        Raises
+        ------
+        InputError
+            Unknown member, damaged archive, or more data than the limits allow.
+        """
+        name = self._resolve(member)
+        where = self.name if name == self.name else f"{self.name}, {name}"
+        if self.path.is_dir():
+            with (self.path / PurePosixPath(name)).open("rb") as file:
+                yield file
+        elif self.is_zip:
+            with zipfile.ZipFile(self.path) as archive:
+                info = archive.getinfo(name)
+                try:
+                    inner = archive.open(info)
+                except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError) as error:
+                    raise InputError(f"cannot be opened ({error})", where=where) from error
+                limit = info.file_size + _BLOCK
+                with io.BufferedReader(_Bounded(inner, limit, where), _BLOCK) as stream:
+                    yield cast(IO[bytes], stream)
+        elif self._gzipped:
+            limit = max(RATIO_FLOOR_BYTES, self.path.stat().st_size * MAX_RATIO)
+            with gzip.open(self.path, "rb") as packed:
+                inner = cast(IO[bytes], packed)
+                with io.BufferedReader(_Bounded(inner, limit, where), _BLOCK) as stream:
+                    yield cast(IO[bytes], stream)
+        else:
+            with self.path.open("rb") as file:
+                yield file
+
+    def head(self, member: str | None = None, size: int = HEAD_BYTES) -> bytes:
+        """The first ``size`` bytes of a member."""
+        with self.open(member) as stream:
+            return stream.read(size)
+
+    def read_bytes(self, member: str | None = None) -> bytes:
+        """All bytes of a member."""
+        with self.open(member) as stream:
+            return stream.read()
+
+    def size(self, member: str | None = None) -> int:
+        """Bytes of a member as stored on disk or declared by the archive."""
+        name = self._resolve(member)
+        if self.path.is_dir():
+            return (self.path / PurePosixPath(name)).stat().st_size
+        if self.is_zip:
+            with zipfile.ZipFile(self.path) as archive:
+                return archive.getinfo(name).file_size
+        return self.path.stat().st_size
+
+    def sha256(self, member: str | None = None) -> str:
+        """Hash of a member's bytes (of the file itself for a single, also compressed, file)."""
+        name = self._resolve(member)
+        if name not in self._hashes:
+            digest = hashlib.sha256()
+            plain = self.path.is_file() and not self.is_zip
+            with self.path.open("rb") if plain else self.open(name) as stream:
+                while block := stream.read(_BLOCK):
+                    digest.update(block)
+            self._hashes[name] = digest.hexdigest()
+        return self._hashes[name]
+
+    def _resolve(self, member: str | None) -> str:
+        if member is None:
+            if len(self.members) != 1:
+                raise InputError("holds several files: name one", where=self.name, found=len(self.members))
+            return self.members[0]
+        if member not in self.members:
+            raise InputError("no such member", where=self.name, found=member, valid=self.members)
+        return member
+
+
+def _is_member(name: str) -> bool:
+    parts = PurePosixPath(name.replace("\\", "/")).parts
+    if not parts or parts[0] in ("/", "__MACOSX") or ".." in parts or ":" in parts[0]:
+        return False
+    return not parts[-1].startswith(("._", ".DS_Store"))

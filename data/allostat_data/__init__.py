@@ -1,0 +1,1 @@
+"""Data of allostat: biomarkers, definitions, references, norms and cut-offs. Files only, no code."""

@@ -148,7 +148,10 @@ class BiomarkerTable:
         for row in self.rows:
             key = (row.participant, row.occasion, row.biomarker)
             if key in seen:
-                raise InputError("two rows of one biomarker on one occasion: merge or name the occasions", found=" / ".join(key))
+                raise InputError(
+                    "two rows of one biomarker on one occasion: merge or name the occasions",
+                    found=" / ".join(key),
+                )
             seen.add(key)
 
     def merged(self, *others: BiomarkerTable) -> Self:
@@ -199,7 +202,9 @@ class BiomarkerTable:
                 raise InputError("a biomarker table lacks a column", expected=column)
         rows = []
         for record in frame.to_dict("records"):
-            entry = {str(k): v for k, v in record.items() if k in ("value", "standard_error", "coverage") or not pd.isna(v)}
+            entry = {
+                str(k): v for k, v in record.items() if k in ("value", "standard_error", "coverage") or not pd.isna(v)
+            }
             entry["participant"] = str(entry["participant"])
             entry["occasion"] = str(entry.get("occasion", "1"))
             entry["value"] = float(entry["value"])
@@ -246,7 +251,8 @@ def rows_of(dataset: xr.Dataset, participant: str, occasion: str = "1") -> list[
     """Rows that a result offers to waist 2.
 
     A zero-dimensional variable whose attribute ``biomarker`` names a biomarker becomes a row; its attributes
-    ``standard_error``, ``n``, ``coverage``, ``quality`` (space-separated codes), ``context`` and ``method`` travel along.
+    ``standard_error``, ``n``, ``coverage``, ``quality`` (codes separated by blanks), ``context`` and
+    ``method`` travel along.
     """
     rows = []
     for name, variable in dataset.data_vars.items():

@@ -35,7 +35,9 @@ def adapters() -> tuple[Adapter, ...]:
         try:
             adapter = point.load()
         except Exception as error:
-            raise InputError(f"adapter cannot be loaded ({error})", where=f"entry point {point.name} = {point.value}") from error
+            raise InputError(
+                f"adapter cannot be loaded ({error})", where=f"entry point {point.name} = {point.value}"
+            ) from error
         if not isinstance(adapter, Adapter):
             raise InputError("is not an adapter: it lacks sniff, inspect or read", where=f"entry point {point.value}")
         found[point.name] = adapter

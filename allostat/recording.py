@@ -6,6 +6,7 @@ physiology and no vendor. Instants are int64 nanoseconds; samples keep their raw
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
@@ -57,7 +58,9 @@ class TimeZone:
 
     def __post_init__(self) -> None:
         if (self.name is None) != (self.source == "unknown"):
-            raise InputError("a time zone has a name exactly when its source is known", found=f"{self.name}, {self.source}")
+            raise InputError(
+                "a time zone has a name exactly when its source is known", found=f"{self.name}, {self.source}"
+            )
 
     @property
     def known(self) -> bool:
@@ -120,12 +123,18 @@ class Clock:
         starts = [b.start_index for b in self.blocks]
         if self.n_samples and (not starts or starts[0] != 0 or starts[-1] >= self.n_samples):
             raise InputError("clock blocks start at sample 0 and inside the recording", found=starts[:5])
-        if any(b >= a for b, a in zip(starts, starts[1:], strict=False)):
+        if any(b >= a for b, a in itertools.pairwise(starts)):
             raise InputError("clock blocks are in ascending order", found=starts[:5])
 
     @classmethod
     def regular(
-        cls, n_samples: int, rate_hz: float, t0_ns: int = 0, *, nominal_hz: float = float("nan"), epoch: Epoch = "utc"
+        cls,
+        n_samples: int,
+        rate_hz: float,
+        t0_ns: int = 0,
+        *,
+        nominal_hz: float = float("nan"),
+        epoch: Epoch = "utc",
     ) -> Self:
         """A clock of one block."""
         blocks = (ClockBlock(0, int(t0_ns), float(rate_hz), float(nominal_hz)),) if n_samples else ()
@@ -286,9 +295,15 @@ class Beats:
     def __post_init__(self) -> None:
         n = len(self.times_ns)
         if self.times_ns.dtype != np.int64 or self.intervals_ms.dtype != np.float64 or self.flags.dtype != np.int8:
-            raise InputError("beats are int64 ns, float64 ms and int8 flags", found=f"{self.times_ns.dtype}, {self.intervals_ms.dtype}, {self.flags.dtype}")
+            raise InputError(
+                "beats are int64 ns, float64 ms and int8 flags",
+                found=f"{self.times_ns.dtype}, {self.intervals_ms.dtype}, {self.flags.dtype}",
+            )
         if len(self.intervals_ms) != n or len(self.flags) != n:
-            raise InputError("beat instants, intervals and flags have one length", found=f"{n}, {len(self.intervals_ms)}, {len(self.flags)}")
+            raise InputError(
+                "beat instants, intervals and flags have one length",
+                found=f"{n}, {len(self.intervals_ms)}, {len(self.flags)}",
+            )
         if n > 1 and not bool(np.all(self.times_ns[1:] > self.times_ns[:-1])):
             at = int(np.flatnonzero(self.times_ns[1:] <= self.times_ns[:-1])[0]) + 1
             raise InputError("beat instants ascend", where=f"beat {at}", found=int(self.times_ns[at]))
@@ -315,16 +330,18 @@ class Beats:
         rr = np.asarray(rr_ms, dtype=np.float64)
         bad = np.flatnonzero(~(np.isfinite(rr) & (rr > 0)))
         if bad.size:
-            raise InputError("RR intervals are positive numbers of ms", where=f"interval {int(bad[0])}", found=float(rr[bad[0]]))
+            raise InputError(
+                "RR intervals are positive numbers of ms",
+                where=f"interval {int(bad[0])}",
+                found=float(rr[bad[0]]),
+            )
         elapsed = np.concatenate([[0.0], np.cumsum(rr)])
         times = int(start_ns) + np.rint(elapsed * 1e6).astype(np.int64)
         intervals = np.concatenate([[np.nan], rr])
         return cls(times, intervals, np.zeros(len(times), np.int8), source, epoch)
 
     @classmethod
-    def from_times(
-        cls, times_ns: NDArray[np.int64], *, breaks: NDArray[np.bool_] | None = None, **about: Any
-    ) -> Self:
+    def from_times(cls, times_ns: NDArray[np.int64], *, breaks: NDArray[np.bool_] | None = None, **about: Any) -> Self:
         """Beats of instants alone; ``breaks[i]`` says that the interval ending at beat i crosses a gap."""
         times = np.asarray(times_ns, dtype=np.int64)
         intervals = np.full(len(times), np.nan)

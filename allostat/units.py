@@ -62,4 +62,6 @@ def conversion_factor(unit: str, to: str, *, analyte: str = "", where: str | Non
         return _MASS_PER_VOLUME_G_PER_L[unit] / mass / _AMOUNT_PER_VOLUME_MOL_PER_L[to]
     if mass is not None and unit in _AMOUNT_PER_VOLUME_MOL_PER_L and to in _MASS_PER_VOLUME_G_PER_L:
         return _AMOUNT_PER_VOLUME_MOL_PER_L[unit] * mass / _MASS_PER_VOLUME_G_PER_L[to]
-    raise UnitError(f"{analyte or 'a value'} in {unit} cannot be expressed in {to}", where=where, found=unit, expected=to)
+    raise UnitError(
+        f"{analyte or 'a value'} in {unit} cannot be expressed in {to}", where=where, found=unit, expected=to
+    )

@@ -530,10 +530,14 @@ class ReadOptions:
 
 @dataclass(frozen=True, slots=True)
 class Sniff:
-    """How sure an adapter is (0 to 1) that a source is its own, and why."""
+    """How sure an adapter is (0 to 1) that a source is its own, and why.
+
+    ``members`` names the members of a folder or archive that belong to it; empty means all of them.
+    """
 
     confidence: float
     reason: str
+    members: tuple[str, ...] = ()
 
 
 @runtime_checkable

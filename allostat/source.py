@@ -61,9 +61,12 @@ class Source:
     ----------
     path
         Where it lies. Only its name ever leaves this object.
+    only
+        Members of a folder to be seen, the others being left out; None sees all.
     """
 
     path: Path
+    only: tuple[str, ...] | None = None
     _hashes: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -95,7 +98,7 @@ class Source:
             names = [i.filename for i in self._archive_infos() if not i.is_dir()]
         else:
             return (self.path.name.removesuffix(".gz") if self._gzipped else self.path.name,)
-        return tuple(sorted(n for n in names if _is_member(n)))
+        return tuple(sorted(n for n in names if _is_member(n) and (self.only is None or n in self.only)))
 
     @cached_property
     def _gzipped(self) -> bool:

@@ -135,9 +135,10 @@ def _delete(ordered: NDArray[np.float64], n: int, value: float) -> None:
 def _quantile(ordered: NDArray[np.float64], n: int, share: float) -> float:
     place = share * (n - 1)
     below = int(place)
-    if below + 1 >= n:
-        return ordered[n - 1]
-    return ordered[below] + (ordered[below + 1] - ordered[below]) * (place - below)
+    value: float = ordered[below]
+    if below + 1 < n:
+        value += (ordered[below + 1] - value) * (place - below)
+    return value
 
 
 @njit(cache=True, nogil=True)
@@ -229,13 +230,14 @@ def _ectopic(change: NDArray[np.float64], i: int) -> bool:
     """A change that its neighbours answer in the other direction; the series is mirrored at its ends."""
     before = change[i - 1] if i > 0 else change[1]
     after = change[i + 1]
+    answered: bool = False
     if change[i] > 1.0:
         bound = -C1 * change[i] - C2
-        return before < bound and after < bound
+        answered = before < bound and after < bound
     if change[i] < -1.0:
         bound = -C1 * change[i] + C2
-        return before > bound and after > bound
-    return False
+        answered = before > bound and after > bound
+    return answered
 
 
 @njit(cache=True, nogil=True)

@@ -1,0 +1,97 @@
+"""Time-domain and Poincaré measures: golden values, gaps, laws."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from allostat.kernels.poincare import poincare
+from allostat.kernels.poincare import windowed as poincare_windowed
+from allostat.kernels.time_domain import MEASURES, mean_nn, pnn, rmssd, sdnn, sdsd, time_domain, windowed
+from tests.reference import time_domain as reference
+
+GOLDEN = {
+    "mean_nn": "mean_nn", "sdnn": "sdnn", "rmssd": "rmssd", "sdsd": "sdsd", "ln_rmssd": "ln_rmssd",
+    "pnn20": "pnn20_div_Nminus1", "cv_rmssd": "cv_rmssd_pct", "mean_hr_of_beats": "mean_hr_of_beats",
+    "hr_of_mean_nn": "hr_of_mean_nn",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("measure", sorted(GOLDEN))
+def test_golden_value(golden, measure):
+    assert time_domain(golden["rr_ms"])[measure] == pytest.approx(golden["hrv"][GOLDEN[measure]], rel=1e-9)
+
+
+def test_golden_poincare_axes(golden):
+    axes = poincare(golden["rr_ms"])
+    assert axes.sd1 == pytest.approx(golden["hrv"]["sd1"], rel=1e-9)
+    assert axes.sd2 == pytest.approx(golden["hrv"]["sd2"], rel=1e-9)
+
+
+def test_single_functions_agree_with_the_table(golden):
+    rr = golden["rr_ms"]
+    table = time_domain(rr)
+    assert (mean_nn(rr), sdnn(rr), rmssd(rr), sdsd(rr), pnn(rr, 20)) == tuple(
+        table[name] for name in ("mean_nn", "sdnn", "rmssd", "sdsd", "pnn20")
+    )
+
+
+def test_no_difference_reaches_across_a_gap():
+    nn = np.array([800.0, 810.0, np.nan, 1200.0, 1190.0])
+    table = time_domain(nn)
+    assert table["n_intervals"] == 4
+    assert table["n_differences"] == 2
+    assert table["rmssd"] == pytest.approx(10.0, rel=1e-12)
+    assert table["pnn50"] == 0.0
+
+
+def test_too_few_intervals_are_missing_and_not_zero():
+    for nn in ([], [np.nan], [800.0], [800.0, np.nan, 810.0]):
+        assert np.isnan(time_domain(np.array(nn))["rmssd"])
+        assert np.isnan(poincare(np.array(nn)).sd1)
+    assert np.isnan(sdnn(np.array([800.0])))
+
+
+def test_a_metronome_has_no_log_of_its_rmssd():
+    table = time_domain(np.full(20, 800.0))
+    assert table["rmssd"] == 0.0
+    assert np.isnan(table["ln_rmssd"])
+
+
+intervals = st.lists(st.one_of(st.floats(250, 2500), st.just(float("nan"))), max_size=60)
+
+
+@settings(max_examples=50, deadline=None)
+@given(intervals)
+def test_all_measures_equal_the_slow_twin(nn):
+    ours, slow = time_domain(np.array(nn)), reference.time_domain(nn)
+    assert tuple(ours) == MEASURES
+    for name in MEASURES:
+        assert ours[name] == pytest.approx(slow[name], rel=1e-9, abs=1e-9, nan_ok=True), name
+    assert tuple(poincare(np.array(nn))) == pytest.approx(reference.poincare(nn), rel=1e-9, abs=1e-9, nan_ok=True)
+
+
+@settings(max_examples=40, deadline=None)
+@given(intervals, st.floats(-200, 500), st.floats(0.5, 2.0))
+def test_constant_shift_leaves_spread_and_scaling_scales_it(nn, shift, scale):
+    base = np.array(nn)
+    was, moved, scaled = (time_domain(v) for v in (base, base + shift, base * scale))
+    for name in ("sdnn", "rmssd", "sdsd"):
+        assert moved[name] == pytest.approx(was[name], rel=1e-9, abs=1e-9, nan_ok=True)
+        assert scaled[name] == pytest.approx(scale * was[name], rel=1e-9, abs=1e-9, nan_ok=True)
+    assert poincare(base + shift).sd1 == pytest.approx(poincare(base).sd1, rel=1e-9, abs=1e-9, nan_ok=True)
+
+
+@settings(max_examples=30, deadline=None)
+@given(intervals, st.data())
+def test_a_window_has_the_bits_of_its_intervals_alone(nn, data):
+    first = data.draw(st.lists(st.integers(0, len(nn)), min_size=1, max_size=5))
+    stop = [data.draw(st.integers(f, len(nn))) for f in first]
+    series = np.array(nn)
+    rows = windowed(series, np.array(first), np.array(stop))
+    axes = poincare_windowed(series, np.array(first), np.array(stop))
+    for k, (f, s) in enumerate(zip(first, stop, strict=True)):
+        assert np.array_equal(rows[k], list(time_domain(series[f:s]).values()), equal_nan=True)
+        assert np.array_equal(axes[k], poincare(series[f:s]), equal_nan=True)

@@ -1,0 +1,69 @@
+"""Simulated participants with known truth: beats, ECG, PPG, laboratory samples, export files and whole demo studies.
+
+Everything is a function of its arguments and a seed; the same seed gives the same bytes.
+"""
+
+from allostat.simulate.artefacts import (
+    CLEAN_ECG,
+    CLEAN_PPG,
+    ArtefactBeats,
+    EcgNoise,
+    PpgNoise,
+    SimulatedSignal,
+    add_beat_artefacts,
+    add_ectopic_beats,
+)
+from allostat.simulate.ecg import render_ecg, simulate_ecg
+from allostat.simulate.labs import LabRow, simulate_blood_pressure, simulate_cortisol, simulate_hs_crp
+from allostat.simulate.physiology import (
+    MOMENTS,
+    SPREAD,
+    SYSTEMS,
+    Repeats,
+    SimulatedParticipant,
+    Spread,
+    measured_biomarkers,
+    simulate_biomarker_table,
+    simulate_participant,
+    simulate_population,
+    standard_errors,
+)
+from allostat.simulate.ppg import render_ppg, simulate_ppg
+from allostat.simulate.rr import SimulatedRR, Sleep, simulate_rest, simulate_rr, sleep_schedule
+from allostat.simulate.seeds import random_stream
+
+__all__ = [
+    "CLEAN_ECG",
+    "CLEAN_PPG",
+    "MOMENTS",
+    "SPREAD",
+    "SYSTEMS",
+    "ArtefactBeats",
+    "EcgNoise",
+    "LabRow",
+    "PpgNoise",
+    "Repeats",
+    "SimulatedParticipant",
+    "SimulatedRR",
+    "SimulatedSignal",
+    "Sleep",
+    "Spread",
+    "add_beat_artefacts",
+    "add_ectopic_beats",
+    "measured_biomarkers",
+    "random_stream",
+    "render_ecg",
+    "render_ppg",
+    "simulate_biomarker_table",
+    "simulate_blood_pressure",
+    "simulate_cortisol",
+    "simulate_ecg",
+    "simulate_hs_crp",
+    "simulate_participant",
+    "simulate_population",
+    "simulate_ppg",
+    "simulate_rest",
+    "simulate_rr",
+    "sleep_schedule",
+    "standard_errors",
+]

@@ -15,6 +15,10 @@ _SPELLINGS = {
     "mmhg": "mm[Hg]", "mm[hg]": "mm[Hg]", "mm hg": "mm[Hg]", "bpm": "/min", "/min": "/min", "1/min": "/min",
     "%": "%", "ms": "ms", "s": "s", "kg/m2": "kg/m2", "kg/m²": "kg/m2", "cm": "cm", "1": "1", "ratio": "1",
     "ln(ms)": "ln(ms)", "ln(nmol/l)/h": "ln(nmol/L)/h", "mv": "mV", "uv": "uV", "µv": "uV", "μv": "uV",
+    "nmol/l.min": "nmol/L.min", "nmol/l*min": "nmol/L.min", "nmol·min/l": "nmol/L.min",
+    "10*9/l": "10*9/L", "1e9/l": "10*9/L", "10^9/l": "10*9/L", "10⁹/l": "10*9/L",
+    "ug/g{creat}": "ug/g{creat}", "ug/g creatinine": "ug/g{creat}", "µg/g creatinine": "ug/g{creat}",
+    "μg/g creatinine": "ug/g{creat}", "m": "m", "mm": "mm", "nmol/ml": "umol/L", "pg/mg": "pg/mg",
 }  # fmt: skip
 
 _MASS_PER_VOLUME_G_PER_L = {
@@ -25,8 +29,21 @@ _AMOUNT_PER_VOLUME_MOL_PER_L = {"mmol/L": 1e-3, "umol/L": 1e-6, "nmol/L": 1e-9, 
 _TIME_S = {"ms": 1e-3, "s": 1.0}
 _VOLTAGE_V = {"mV": 1e-3, "uV": 1e-6}
 
-MOLAR_MASS_G_PER_MOL = {"cortisol": 362.46}
-"""Molar masses used for conversions between mass and amount of substance."""
+_LENGTH_M = {"m": 1.0, "cm": 1e-2, "mm": 1e-3}
+
+MOLAR_MASS_G_PER_MOL = {
+    "cortisol": 362.46, "chol_total": 386.65, "hdl": 386.65, "ldl": 386.65, "trig": 885.4, "glucose_fasting": 180.156,
+    "dheas": 368.49,
+}  # fmt: skip
+"""Molar masses used for conversions between mass and amount of substance (cholesterol for the lipoproteins, triolein
+for triglycerides). CRP has none on purpose: its molar mass is a matter of the assay's calibrator."""
+
+
+def measures(unit: str) -> str:
+    """``mass`` or ``amount`` (both per volume) for the units of a concentration, else empty text."""
+    if unit in _MASS_PER_VOLUME_G_PER_L:
+        return "mass"
+    return "amount" if unit in _AMOUNT_PER_VOLUME_MOL_PER_L else ""
 
 
 def ucum(text: str, *, where: str | None = None) -> str:
@@ -54,7 +71,7 @@ def conversion_factor(unit: str, to: str, *, analyte: str = "", where: str | Non
     """
     if unit == to:
         return 1.0
-    for family in (_MASS_PER_VOLUME_G_PER_L, _AMOUNT_PER_VOLUME_MOL_PER_L, _TIME_S, _VOLTAGE_V):
+    for family in (_MASS_PER_VOLUME_G_PER_L, _AMOUNT_PER_VOLUME_MOL_PER_L, _TIME_S, _VOLTAGE_V, _LENGTH_M):
         if unit in family and to in family:
             return family[unit] / family[to]
     mass = MOLAR_MASS_G_PER_MOL.get(analyte)

@@ -1,0 +1,146 @@
+"""Instants of samples and diary entries: an ISO time with its offset, or a naive local time that says it is one."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
+from typing import Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from allostat.errors import InputError, TimeZoneError
+from allostat.recording import NS_PER_S
+
+_FIXED = re.compile(r"UTC(?:([+-])(\d{1,2}):?(\d{2})?)?")
+_UNIX_START = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def zone_info(name: str, *, where: str | None = None) -> tzinfo:
+    """The zone of an IANA name (``Europe/Vienna``) or a fixed offset (``UTC+02:00``).
+
+    Raises
+    ------
+    TimeZoneError
+        When there is no such zone; the message offers the nearest name.
+    """
+    fixed = _FIXED.fullmatch(name.strip())
+    if fixed:
+        sign, hours, minutes = fixed.groups()
+        offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
+        return timezone(-offset if sign == "-" else offset)
+    try:
+        return ZoneInfo(name.strip())
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise TimeZoneError("no such time zone", where=where, found=name, valid=available_timezones()) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """A point in time.
+
+    Parameters
+    ----------
+    time_ns
+        Since 1970-01-01 UTC when ``epoch`` is ``utc``; on the naive wall clock when it is ``local``.
+    utc_offset_s
+        Local time minus UTC in s, when it is known; it tells the wall clock of a ``utc`` instant.
+    """
+
+    time_ns: int
+    epoch: Literal["utc", "local"]
+    utc_offset_s: int | None = None
+
+    @classmethod
+    def of(cls, moment: datetime) -> Self:
+        """The instant of a datetime; one without zone is a naive local time."""
+        offset = moment.utcoffset()
+        span = moment.replace(tzinfo=UTC) - _UNIX_START
+        wall_ns = (span.days * 86_400 + span.seconds) * NS_PER_S + span.microseconds * 1_000
+        if offset is None:
+            return cls(wall_ns, "local")
+        offset_s = round(offset.total_seconds())
+        return cls(wall_ns - offset_s * NS_PER_S, "utc", offset_s)
+
+    @property
+    def wall_ns(self) -> int | None:
+        """The local wall clock as ns since 1970-01-01 00:00 of that clock; None when the offset is not known."""
+        if self.epoch == "local":
+            return self.time_ns
+        return None if self.utc_offset_s is None else self.time_ns + self.utc_offset_s * NS_PER_S
+
+    @property
+    def wall_date(self) -> date | None:
+        """The local calendar date."""
+        wall = self.wall_ns
+        return None if wall is None else (_UNIX_START + timedelta(microseconds=wall // 1000)).date()
+
+    @property
+    def wall_hour(self) -> float:
+        """Hours since local midnight, 0 to 24; NaN when the local clock is not known."""
+        wall = self.wall_ns
+        return float("nan") if wall is None else wall % (86_400 * NS_PER_S) / (3_600 * NS_PER_S)
+
+    def in_zone(self, zone: str, *, where: str | None = None) -> Instant:
+        """This instant as UTC with the offset that ``zone`` has then.
+
+        A local time that occurs twice (autumn) is taken as the first; one that does not occur (spring) is an error.
+
+        Raises
+        ------
+        TimeZoneError
+            Unknown zone, or a wall clock time that the zone skips.
+        """
+        info = zone_info(zone, where=where)
+        moment = _UNIX_START + timedelta(microseconds=self.time_ns // 1000)
+        if self.epoch == "utc":
+            offset = moment.astimezone(info).utcoffset()
+            return Instant(self.time_ns, "utc", round(offset.total_seconds()) if offset else 0)
+        placed = moment.replace(tzinfo=info)
+        back = placed.astimezone(UTC).astimezone(info)
+        if back.replace(tzinfo=None) != placed.replace(tzinfo=None):
+            raise TimeZoneError(
+                f"this local time does not occur in {zone} (clocks go forward)",
+                where=where,
+                found=placed.replace(tzinfo=None).isoformat(),
+            )
+        return Instant.of(placed)
+
+
+def parse_instant(text: str, *, where: str | None = None) -> Instant:
+    """An ISO 8601 date and time, with UTC offset or ``Z``, or without (naive local).
+
+    Raises
+    ------
+    InputError
+        When it is no ISO date and time, or has no time of day.
+    """
+    stripped = text.strip()
+    try:
+        moment = datetime.fromisoformat(stripped)
+    except ValueError as error:
+        raise InputError(
+            "not a date and time", where=where, found=stripped, expected="ISO 8601, for example 2024-03-01T07:05"
+        ) from error
+    if len(stripped) <= 10 and ":" not in stripped:
+        raise InputError("date without a time of day", where=where, found=stripped, expected="2024-03-01T07:05")
+    return Instant.of(moment)
+
+
+def parse_date(text: str, *, where: str | None = None) -> date:
+    """An ISO 8601 calendar date."""
+    try:
+        return date.fromisoformat(text.strip())
+    except ValueError as error:
+        raise InputError("not a date", where=where, found=text.strip(), expected="ISO 8601, 2024-03-01") from error
+
+
+def parse_clock(text: str, day: date, *, where: str | None = None) -> Instant:
+    """A date and time as `parse_instant`, or a clock time such as ``07:05`` on ``day`` (naive local)."""
+    stripped = text.strip()
+    if re.fullmatch(r"\d{1,2}:\d{2}(:\d{2})?", stripped):
+        try:
+            clock = datetime.strptime(stripped if stripped.count(":") == 2 else stripped + ":00", "%H:%M:%S").time()  # noqa: DTZ007 (a wall clock has no zone)
+        except ValueError as error:
+            raise InputError("not a clock time", where=where, found=stripped, expected="00:00 to 23:59") from error
+        return Instant.of(datetime.combine(day, clock))
+    return parse_instant(stripped, where=where)

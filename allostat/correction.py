@@ -1,0 +1,122 @@
+"""Correction of artefacts in beats: stretch by stretch, with the original kept."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from types import MappingProxyType
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from allostat.errors import ConfigError, InputError
+from allostat.kernels.artefacts import correct
+from allostat.recording import BeatFlag, Beats
+
+CORRECTIONS = ("lipponen2019",)
+"""Names of the methods of `correct_beats`."""
+
+
+def correct_beats(beats: Beats, method: str = "lipponen2019") -> Beats:
+    """Correct artefacts: extra beats go, missed beats are inserted, ectopic and misplaced ones move.
+
+    Each stretch between gaps (an interval that is NaN, unusable or out of range) is corrected by itself. Intervals
+    between two beats that stay where they are keep their value to the last bit.
+
+    Parameters
+    ----------
+    beats
+        As found or as recorded.
+    method
+        ``lipponen2019``.
+
+    Returns
+    -------
+    Beats
+        ``original`` holds ``beats``. ``flags`` tells what was done: `BeatFlag.MISSED` marks an inserted beat,
+        `BeatFlag.EXTRA` one whose interval lost an extra beat, `BeatFlag.ECTOPIC` and `BeatFlag.LONG_SHORT` moved ones
+        (or one of the first two or the last of a stretch, which never move); other flags stay. ``uncertainty_ms`` is
+        NaN for inserted and moved beats. ``extras`` holds ``source_index`` alone: the beat's index in ``original``,
+        -1 for an inserted one.
+
+    Raises
+    ------
+    ConfigError
+        When the method is unknown.
+    InputError
+        When the beats were corrected before, or a finite interval is not positive.
+
+    References
+    ----------
+    Lipponen and Tarvainen 2019, 10.1080/03091902.2019.1640306.
+    """
+    if method not in CORRECTIONS:
+        raise ConfigError("unknown correction method", found=method, valid=CORRECTIONS)
+    if beats.original is not None:
+        raise InputError("beats were corrected before: correct their .original", found=beats.method)
+    wrong = np.flatnonzero(beats.intervals_ms <= 0)
+    if len(wrong):
+        at = int(wrong[0])
+        raise InputError("an interval is not positive", where=f"beat {at}", found=float(beats.intervals_ms[at]))
+    pieces = [_corrected(beats, first, stop) for first, stop in stretches(beats)] or [_NOTHING]
+    times, intervals, flags, source, moved = (np.concatenate(part) for part in zip(*pieces, strict=True))
+    uncertainty = None
+    if beats.uncertainty_ms is not None:
+        uncertainty = np.full(len(times), np.nan, dtype=np.float32)
+        uncertainty[~moved] = beats.uncertainty_ms[source[~moved]]
+    return replace(
+        beats,
+        times_ns=times,
+        intervals_ms=intervals,
+        flags=flags,
+        method=f"{beats.method} + {method}",
+        uncertainty_ms=uncertainty,
+        extras=MappingProxyType({"source_index": source}),
+        original=beats,
+    )
+
+
+def stretches(beats: Beats) -> list[tuple[int, int]]:
+    """First beat and the beat after the last of each stretch whose intervals, but for the first, are all usable."""
+    if not len(beats):
+        return []
+    unusable = (beats.flags == BeatFlag.UNUSABLE) | (beats.flags == BeatFlag.OUT_OF_RANGE)
+    starts = np.flatnonzero(~np.isfinite(beats.intervals_ms) | unusable)
+    edges = np.unique(np.concatenate([[0], starts, [len(beats)]]))
+    return [(int(a), int(b)) for a, b in itertools.pairwise(edges)]
+
+
+class _Piece(NamedTuple):
+    """A corrected stretch; ``moved`` holds for inserted beats too."""
+
+    times_ns: NDArray[np.int64]
+    intervals_ms: NDArray[np.float64]
+    flags: NDArray[np.int8]
+    source_index: NDArray[np.int64]
+    moved: NDArray[np.bool_]
+
+
+_NOTHING = _Piece(
+    np.empty(0, np.int64), np.empty(0), np.empty(0, np.int8), np.empty(0, np.int64), np.empty(0, np.bool_)
+)
+
+
+def _corrected(beats: Beats, first: int, stop: int) -> _Piece:
+    times, intervals = beats.times_ns[first:stop], beats.intervals_ms[first:stop]
+    # The intervals decide, not the instants: a device's own intervals are finer than the time stamps beside them.
+    elapsed = np.concatenate([[0.0], np.cumsum(intervals[1:])])
+    new_elapsed, classes, source = correct(elapsed)
+    inserted = source < 0
+    moved = inserted | (new_elapsed != elapsed[source])
+    new_times = times[source]
+    offsets = np.interp(new_elapsed[moved], elapsed, (times - times[0]).astype(np.float64))
+    new_times[moved] = times[0] + np.rint(offsets).astype(np.int64)
+    new_intervals = np.concatenate([intervals[:1], np.diff(new_elapsed)])
+    untouched = ~moved
+    untouched[1:] &= ~moved[:-1] & (np.diff(source) == 1)
+    new_intervals[untouched] = intervals[source[untouched]]
+    flags = np.where(inserted, np.int8(BeatFlag.NORMAL), beats.flags[first:stop][source])
+    told = (classes != 0) & (flags != BeatFlag.UNUSABLE) & (flags != BeatFlag.OUT_OF_RANGE)
+    flags[told] = classes[told]
+    return _Piece(new_times, new_intervals, flags.astype(np.int8), np.where(inserted, -1, source + first), moved)

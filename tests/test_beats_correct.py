@@ -1,0 +1,132 @@
+"""Correction of beats: gaps, flags, the original, uncertainty."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from allostat.correction import correct_beats, stretches
+from allostat.errors import ConfigError, InputError
+from allostat.recording import BeatFlag, Beats
+
+
+@pytest.fixture
+def beats(golden):
+    peaks = np.array(golden["artefact_lipponen_tarvainen"]["peaks_ms"])
+    return Beats.from_times(
+        1_000_000 * peaks,
+        method="test",
+        uncertainty_ms=np.ones(len(peaks), np.float32),
+        extras={"amplitude": np.arange(len(peaks))},
+    )
+
+
+def test_golden_series_is_corrected_and_the_original_kept(beats, golden):
+    corrected = correct_beats(beats)
+    want = np.array(golden["artefact_lipponen_tarvainen"]["iterated_corrected_peaks_ms"])
+    # The golden series rounds half-way beats down to whole ms.
+    assert np.all(np.abs(corrected.times_ns / 1e6 - want) < 1)
+    assert corrected.original is beats
+    assert corrected.method == "test + lipponen2019"
+    inserted = np.flatnonzero(corrected.flags == BeatFlag.MISSED)
+    assert inserted.tolist() == [60]
+    assert corrected.extras["source_index"][60] == -1
+    assert set(corrected.flags[90:92]) == {BeatFlag.ECTOPIC, BeatFlag.LONG_SHORT}
+
+
+def test_moved_and_inserted_beats_have_no_uncertainty(beats):
+    corrected = correct_beats(beats)
+    unknown = np.flatnonzero(np.isnan(corrected.uncertainty_ms))
+    assert 60 in unknown
+    assert np.all(corrected.flags[unknown] != BeatFlag.NORMAL)
+    assert np.all(corrected.uncertainty_ms[corrected.flags == BeatFlag.NORMAL] == 1)
+
+
+def test_an_interval_that_lost_an_extra_beat_is_marked():
+    rr = 800 + 20 * np.sin(np.arange(120) / 3)
+    times = np.cumsum(rr)
+    extra = np.sort(np.append(times, times[60] + 390))
+    corrected = correct_beats(Beats.from_times(np.rint(extra * 1e6).astype(np.int64)))
+    assert len(corrected) == 120
+    assert corrected.flags[61] in (BeatFlag.EXTRA, BeatFlag.LONG_SHORT)
+
+
+def test_gaps_stay_gaps_and_stretches_are_corrected_alone(beats):
+    whole = correct_beats(beats)
+    later = beats.times_ns + 3_600_000_000_000
+    both = Beats.from_times(np.concatenate([beats.times_ns, later]), breaks=np.arange(2 * len(beats)) == len(beats))
+    corrected = correct_beats(both)
+    n = len(whole)
+    assert len(corrected) == 2 * n
+    assert np.isnan(corrected.intervals_ms[[0, n]]).all()
+    assert np.array_equal(corrected.flags[:n], corrected.flags[n:])
+    assert np.array_equal(corrected.times_ns[n:], whole.times_ns + 3_600_000_000_000)
+    assert np.array_equal(
+        corrected.extras["source_index"][n:][whole.flags == 0],
+        len(beats) + whole.extras["source_index"][whole.flags == 0],
+    )
+
+
+def test_an_interval_that_the_device_calls_unusable_is_neither_moved_nor_bridged():
+    beats = Beats.from_intervals(np.r_[np.full(30, 800.0) + np.arange(30) % 3, 1600, np.full(30, 800.0)])
+    flags = beats.flags.copy()
+    flags[31] = BeatFlag.UNUSABLE
+    marked = Beats(beats.times_ns, beats.intervals_ms, flags)
+    corrected = correct_beats(marked)
+    assert stretches(marked) == [(0, 31), (31, 62)]
+    assert np.array_equal(corrected.times_ns, marked.times_ns)
+    assert corrected.flags[31] == BeatFlag.UNUSABLE
+    assert corrected.intervals_ms[31] == 1600
+
+
+def test_device_intervals_beside_coarser_time_stamps_stay_to_the_bit():
+    rr = 800 + 30 * np.sin(np.arange(100) / 4)
+    exact = Beats.from_intervals(rr)
+    times = exact.times_ns // 10_000_000 * 10_000_000
+    corrected = correct_beats(Beats(times, exact.intervals_ms, exact.flags))
+    assert np.array_equal(corrected.intervals_ms, exact.intervals_ms, equal_nan=True)
+    assert np.array_equal(corrected.times_ns, times)
+
+
+def test_no_beats_stay_no_beats():
+    assert len(correct_beats(Beats.from_times(np.empty(0, np.int64)))) == 0
+    assert len(correct_beats(Beats.from_times(np.array([5])))) == 1
+
+
+def test_an_unknown_method_offers_the_nearest(beats):
+    with pytest.raises(ConfigError, match="lipponen2019"):
+        correct_beats(beats, "lipponen2018")
+
+
+def test_correcting_twice_is_refused(beats):
+    with pytest.raises(InputError, match="original"):
+        correct_beats(correct_beats(beats))
+
+
+def test_an_interval_that_is_not_positive_is_refused():
+    with pytest.raises(InputError, match="beat 1"):
+        correct_beats(Beats(np.array([0, 9]), np.array([np.nan, 0.0]), np.zeros(2, np.int8)))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.one_of(st.integers(700, 900), st.integers(250, 2000)), max_size=150), st.data())
+def test_source_index_leads_back_to_the_original(rr, data):
+    beats = Beats.from_intervals(np.array(rr, dtype=float))
+    intervals = beats.intervals_ms.copy()
+    intervals[data.draw(st.lists(st.integers(0, len(rr)), max_size=3))] = np.nan
+    flags = beats.flags.copy()
+    flags[data.draw(st.lists(st.integers(0, len(rr)), max_size=3))] = BeatFlag.UNUSABLE
+    beats = Beats(beats.times_ns, intervals, flags)
+    corrected = correct_beats(beats)
+    source = corrected.extras["source_index"]
+    still = (corrected.flags == BeatFlag.NORMAL) & (source >= 0)
+    assert np.array_equal(corrected.times_ns[still], beats.times_ns[source[still]])
+    unusable = flags == BeatFlag.UNUSABLE
+    kept = corrected.flags == BeatFlag.UNUSABLE
+    assert np.array_equal(corrected.intervals_ms[kept], intervals[unusable], equal_nan=True)
+    assert np.isnan(corrected.intervals_ms).sum() == np.isnan(intervals).sum()
+    finite = np.isfinite(corrected.intervals_ms[1:])
+    steps = np.diff(corrected.times_ns)[finite] / 1e6
+    np.testing.assert_allclose(corrected.intervals_ms[1:][finite], steps, atol=1e-5)

@@ -1,0 +1,237 @@
+"""From a signal to beats, and from beats as recorded to beats corrected."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from allostat.correction import correct_beats as correct_beats
+from allostat.errors import ConfigError, InputError
+from allostat.kernels.peaks import BLOCK_SAMPLES, PeakBatch, joined
+from allostat.kernels.r_peak import RPeakDetector
+from allostat.kernels.systolic_peak import SystolicPeakDetector, pulse_polarity
+from allostat.recording import NS_PER_S, Beats, BeatSource, ClockBlock, Signal
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+ECG_METHODS = (
+    "neurokit", "pantompkins1985", "hamilton2002", "zong2003", "martinez2004", "christov2004", "gamboa2008",
+    "elgendi2010", "engzeemod2012", "manikandan2012", "khamis2016", "kalidas2017", "nabian2018", "rodrigues2021",
+    "promac", "emrich2023",
+)  # fmt: skip
+"""R-peak methods of NeuroKit2, offered as ``neurokit:<name>``."""
+
+PPG_METHODS = ("elgendi", "bishop", "charlton")
+"""Systolic-peak methods of NeuroKit2, offered as ``neurokit:<name>``."""
+
+CARRY_ON_S = 10.0
+"""A detector keeps what it learned over gaps up to this long, and learns anew after longer ones."""
+
+POLARITY_S = 120.0
+"""Length of the stretches whose pulse polarity is looked at; the majority decides."""
+
+SHORTEST_STRETCH_S = 5.0
+"""NeuroKit2's methods are not run on stretches shorter than this: their filters need more."""
+
+
+def find_beats(signal: Signal, method: str = "allostat") -> Beats:
+    """Find the heart beats in an electrocardiogram or a photoplethysmogram.
+
+    Parameters
+    ----------
+    signal
+        Stream of kind ``ecg`` or ``ppg``, any unit and either polarity.
+    method
+        ``allostat``: the project's own detectors (`allostat.kernels.r_peak`, `allostat.kernels.systolic_peak`).
+        ``neurokit:<name>``: a method of NeuroKit2, named in `ECG_METHODS` and `PPG_METHODS`.
+
+    Returns
+    -------
+    beats
+        Instants on the signal's own clock, refined below one sample, with their standard error in ms. The interval that
+        ends at a beat is NaN when a gap between clock blocks or a missing sample lies inside it.
+
+    Raises
+    ------
+    ConfigError
+        When the method is unknown for this kind of signal.
+    InputError
+        When the signal is neither ECG nor PPG, or sampled too slowly or too fast.
+
+    References
+    ----------
+    For NeuroKit2: Makowski et al. 2021, 10.3758/s13428-020-01516-y. Standard error: of the vertex of the parabola
+    through the peak, given the noise of the samples before it; NeuroKit2's peaks carry that of rounding to a
+    sample.
+    """
+    source = _source(signal)
+    valid = ["allostat", *(f"neurokit:{name}" for name in (ECG_METHODS if source == "ecg" else PPG_METHODS))]
+    if method not in valid:
+        raise ConfigError(
+            f"unknown method for finding beats in {source.upper()}", where=signal.name, found=method, valid=valid
+        )
+    peaks = _own_peaks(signal, source) if method == "allostat" else _neurokit_peaks(signal, source, method[9:])
+    return _as_beats(signal, peaks, source, method)
+
+
+def _source(signal: Signal) -> BeatSource:
+    match signal.kind:
+        case "ecg":
+            return "ecg"
+        case "ppg":
+            return "ppg"
+        case _:
+            raise InputError("beats are found in ECG or PPG", where=signal.name, found=signal.kind)
+
+
+@dataclass(frozen=True, slots=True)
+class _Peaks:
+    """Peaks on the samples of a signal, and the block in which each lies."""
+
+    position: NDArray[np.float64]
+    jitter: NDArray[np.float64]
+    block: NDArray[np.int64]
+
+
+def _own_peaks(signal: Signal, source: BeatSource) -> _Peaks:
+    sign = _majority_polarity(signal) if source == "ppg" else 1
+    position, jitter, number = [], [], []
+    for run in _runs(signal):
+        try:
+            detector = (RPeakDetector if source == "ecg" else SystolicPeakDetector)(run[0][2].rate_hz)
+        except ValueError as error:
+            raise InputError(str(error), where=signal.name) from error
+        found: list[PeakBatch] = []
+        shifts: list[int] = []
+        fed = 0
+        end_ns: int | None = None
+        for start, stop, block in run:
+            if end_ns is not None:
+                lost = max(1, round((block.t0_ns - end_ns) * block.rate_hz / NS_PER_S))
+                found.append(detector.push(np.full(lost, np.nan)))
+                fed += lost
+            shifts.append(fed - start)
+            for at in range(start, stop, BLOCK_SAMPLES):
+                found.append(detector.push(sign * signal.physical(at, min(at + BLOCK_SAMPLES, stop))))
+            fed += stop - start
+            end_ns = block.t0_ns + round((stop - start) * NS_PER_S / block.rate_hz)
+        found.append(detector.flush())
+        peaks = joined(found)
+        for (start, stop, _), shift in zip(run, shifts, strict=True):
+            at_sample = peaks.sample - shift
+            inside = (at_sample >= start) & (at_sample < stop)
+            position.append(np.clip(at_sample[inside] + peaks.fraction[inside], start, stop - 0.5))
+            jitter.append(peaks.jitter[inside])
+            number.append(np.full(int(inside.sum()), start, dtype=np.int64))
+    if not position:
+        return _Peaks(np.empty(0), np.empty(0), np.empty(0, dtype=np.int64))
+    return _Peaks(np.concatenate(position), np.concatenate(jitter), np.concatenate(number))
+
+
+def _runs(signal: Signal) -> Iterator[list[tuple[int, int, ClockBlock]]]:
+    """Blocks that one detector can follow: short gaps between them, and rates that agree to 1 %."""
+    run: list[tuple[int, int, ClockBlock]] = []
+    for span in signal.clock.spans():
+        if run:
+            start, stop, block = run[-1]
+            gap_s = (span[2].t0_ns - block.t0_ns) / NS_PER_S - (stop - start) / block.rate_hz
+            same_rate = abs(span[2].rate_hz / run[0][2].rate_hz - 1.0) < 0.01
+            if not same_rate or gap_s > CARRY_ON_S:
+                yield run
+                run = []
+        run.append(span)
+    if run:
+        yield run
+
+
+def _majority_polarity(signal: Signal) -> int:
+    votes = 0
+    for start, stop, block in signal.clock.spans():
+        length = int(POLARITY_S * block.rate_hz)
+        for at in range(start, stop, length):
+            votes += pulse_polarity(signal.physical(at, min(at + length, stop)), block.rate_hz)
+    return -1 if votes < 0 else 1
+
+
+def _neurokit_peaks(signal: Signal, source: BeatSource, name: str) -> _Peaks:
+    position, number = [], []
+    for start, stop, block in signal.clock.spans():
+        values = signal.physical(start, stop)
+        for first, last in _finite_stretches(values):
+            if last - first >= SHORTEST_STRETCH_S * block.rate_hz:
+                found = _neurokit(values[first:last], block.rate_hz, source, name, signal.name)
+                position.append(found + float(start + first))
+                number.append(np.full(len(found), start, dtype=np.int64))
+    if not position:
+        return _Peaks(np.empty(0), np.empty(0), np.empty(0, dtype=np.int64))
+    at = np.concatenate(position)
+    return _Peaks(at, np.full(len(at), 1.0 / np.sqrt(12.0)), np.concatenate(number))
+
+
+def _finite_stretches(values: NDArray[np.float64]) -> list[tuple[int, int]]:
+    finite = np.concatenate([[False], np.isfinite(values), [False]])
+    edges = np.flatnonzero(finite[1:] != finite[:-1])
+    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
+
+
+def _neurokit(
+    values: NDArray[np.float64], rate_hz: float, source: BeatSource, name: str, where: str
+) -> NDArray[np.float64]:
+    import neurokit2
+
+    rate = round(rate_hz)  # its filters and windows ask for whole numbers; the clock keeps the effective rate
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            if source == "ecg":
+                cleaning = name if name in _OWN_CLEANING else "neurokit"
+                clean = neurokit2.ecg_clean(values, sampling_rate=rate, method=cleaning)
+                found = neurokit2.ecg_findpeaks(clean, sampling_rate=rate, method=name)["ECG_R_Peaks"]
+            else:
+                clean = neurokit2.ppg_clean(values, sampling_rate=rate, method="elgendi")
+                found = neurokit2.ppg_findpeaks(clean, sampling_rate=rate, method=name)["PPG_Peaks"]
+        except (ImportError, ValueError, IndexError, KeyError, TypeError, ZeroDivisionError) as error:
+            raise InputError(f"NeuroKit2's method {name!r} failed on this signal: {error}", where=where) from error
+    return np.unique(np.asarray(found, dtype=np.float64))
+
+
+_OWN_CLEANING = frozenset(
+    {
+        "pantompkins1985", "hamilton2002", "zong2003", "christov2004", "gamboa2008", "elgendi2010", "engzeemod2012",
+        "kalidas2017", "emrich2023",
+    }
+)  # fmt: skip
+"""Methods that NeuroKit2 pairs with cleaning of their own; the others follow its general one."""
+
+
+def _as_beats(signal: Signal, peaks: _Peaks, source: BeatSource, method: str) -> Beats:
+    times = signal.clock.times_ns(peaks.position)
+    # Blocks of a corrected clock may overlap by milliseconds: a beat inside the overlap is seen twice, and kept once.
+    ahead = np.concatenate([[np.iinfo(np.int64).min], np.maximum.accumulate(times)[:-1]]) if len(times) else times
+    kept = times > ahead
+    position, block = peaks.position[kept], peaks.block[kept]
+    rate = np.array([b.rate_hz for b in signal.clock.blocks])[signal.clock.block_of(block)] if len(block) else block
+    breaks = np.zeros(len(position), dtype=bool)
+    breaks[1:] = (block[1:] != block[:-1]) | (np.diff(_missing_before(signal, position)) > 0)
+    return Beats.from_times(
+        times[kept],
+        breaks=breaks,
+        source=source,
+        epoch=signal.clock.epoch,
+        method=method,
+        uncertainty_ms=(1000.0 * peaks.jitter[kept] / rate).astype(np.float32),
+    )
+
+
+def _missing_before(signal: Signal, position: NDArray[np.float64]) -> NDArray[np.int64]:
+    """How many samples before each position are missing."""
+    lost: list[NDArray[np.int64]] = [np.empty(0, dtype=np.int64)]
+    if signal.missing is not None or signal.samples.dtype.kind == "f":
+        for at in range(0, len(signal), BLOCK_SAMPLES):
+            lost.append(np.flatnonzero(~np.isfinite(signal.physical(at, at + BLOCK_SAMPLES))) + at)
+    return np.searchsorted(np.concatenate(lost), position).astype(np.int64)

@@ -14,6 +14,8 @@ from enum import IntFlag
 import numpy as np
 from numpy.typing import NDArray
 
+from allostat.kernels.regression import log_linear, ols
+
 Floats = NDArray[np.float64]
 
 AWAKENING_RESPONSE_MIN = 60.0
@@ -45,15 +47,6 @@ class DayReason(IntFlag):
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A fitted straight line: slope per hour, its standard error (NaN with two points), intercept."""
-
-    slope: float
-    slope_se: float
-    intercept: float
-
-
-@dataclass(frozen=True, slots=True)
 class DayFeatures:
     """Features of one day. Slopes per h, areas in nmol/L.min, increases in nmol/L; NaN when not defined."""
 
@@ -74,20 +67,6 @@ class DayFeatures:
     n_slope: int
     reasons: DayReason
     used_in_slope: NDArray[np.bool_]
-
-
-def fitted_line(hours: Floats, values: Floats) -> Line:
-    """Ordinary least squares of ``values`` on ``hours``; NaN with fewer than two distinct times."""
-    x = hours - hours.mean() if len(hours) else hours
-    sxx = float(x @ x) if len(hours) else 0.0
-    if len(hours) < 2 or sxx == 0.0:
-        return Line(math.nan, math.nan, math.nan)
-    slope = float(x @ values) / sxx
-    mean = float(values.mean())
-    residual = values - mean - slope * x
-    free = len(hours) - 2
-    se = math.sqrt(float(residual @ residual) / free / sxx) if free > 0 else math.nan
-    return Line(slope, se, mean - slope * float(hours.mean()))
 
 
 def area_ground(minutes: Floats, values: Floats) -> float:
@@ -165,7 +144,7 @@ def day_features(minutes: Floats, values: Floats) -> DayFeatures:
     blocking = DayReason.NO_WAKING_SAMPLE | DayReason.NO_EVENING_SAMPLE | DayReason.FEW_SAMPLES
     usable = in_slope if not reasons & blocking else np.zeros(len(values), dtype=bool)
     hours = minutes[usable] / 60.0
-    fit_ln, fit_raw = fitted_line(hours, np.log(values[usable])), fitted_line(hours, values[usable])
+    fit_ln, fit_raw = log_linear(hours, values[usable]), ols(hours, values[usable])
 
     wake_value = float(values[waking]) if waking >= 0 else math.nan
     wake_h = float(minutes[waking]) / 60.0 if waking >= 0 else math.nan

@@ -38,8 +38,8 @@ def read_biomarker_table(path: str | PathLike[str]) -> BiomarkerTable:
     """Biomarkers and persons from one text table.
 
     Long: ``participant_id``, ``biomarker``, ``value``, ``unit`` (any that converts), optional ``standard_error`` (on
-    the scale of the biomarker's transform: ln for RMSSD and hs-CRP), ``n``, ``coverage``, ``quality`` (codes separated by
-    ``;``), ``context``, ``provenance``. Wide: ``participant_id`` and one column per biomarker named
+    the scale of the biomarker's transform: ln for RMSSD and hs-CRP), ``n``, ``coverage``, ``quality`` (codes separated
+    by ``;``), ``context``, ``provenance``. Wide: ``participant_id`` and one column per biomarker named
     ``<biomarker>[<unit>]``, such as ``hs_crp[mg/L]``. Both: ``sex``, ``age``, ``group``, ``medications``, ``occasion``.
 
     Raises

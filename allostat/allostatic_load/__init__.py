@@ -1,0 +1,29 @@
+"""Allostatic load index: declarative definitions, frozen references, scoring with uncertainty."""
+
+from allostat.allostatic_load.definitions import Definition, Marker, System, definition_names, load_definition
+from allostat.allostatic_load.fitting import fit_reference, sample_quantile
+from allostat.allostatic_load.references import (
+    Reference,
+    ReferenceEntry,
+    load_reference,
+    reference_names,
+    save_reference,
+)
+from allostat.allostatic_load.scoring import allostatic_load, combine_scores
+
+__all__ = [
+    "Definition",
+    "Marker",
+    "Reference",
+    "ReferenceEntry",
+    "System",
+    "allostatic_load",
+    "combine_scores",
+    "definition_names",
+    "fit_reference",
+    "load_definition",
+    "load_reference",
+    "reference_names",
+    "sample_quantile",
+    "save_reference",
+]

@@ -1,0 +1,121 @@
+"""Signal quality: each reason is given for the symptom that it names, and a clean signal is accepted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from allostat.errors import ConfigError, InputError
+from allostat.quality import QualityReason, signal_quality
+from allostat.recording import Clock, ClockBlock, Signal
+from tests.reference import waves
+
+RATE = 100.0
+TIMES = waves.beat_times(75, 0.82, 0.03, np.random.default_rng(4))
+N = 6000
+
+
+def ecg() -> NDArray[np.float64]:
+    return waves.ecg(TIMES, RATE)[:N] + np.random.default_rng(5).normal(0, 0.01, N)
+
+
+def ppg() -> NDArray[np.float64]:
+    return waves.ppg(TIMES, RATE)[:N] + np.random.default_rng(6).normal(0, 0.01, N)
+
+
+def judged(samples: NDArray[np.float64], kind: str = "ecg", **about: object) -> list[QualityReason]:
+    signal = Signal(kind, kind, samples, Clock.regular(len(samples), RATE), "mV", **about)  # type: ignore[arg-type]
+    return [QualityReason(int(r)) for r in signal_quality(signal)["reasons"].values]
+
+
+@pytest.mark.parametrize("kind", ["ecg", "ppg"])
+def test_a_clean_signal_is_accepted_throughout(kind: str) -> None:
+    assert judged(ecg() if kind == "ecg" else ppg(), kind) == [QualityReason(0)] * 6
+
+
+@pytest.mark.parametrize("kind", ["ecg", "ppg"])
+def test_noise_without_beats_is_noise(kind: str) -> None:
+    samples = ecg() if kind == "ecg" else ppg()
+    samples[2000:3000] = np.random.default_rng(7).normal(0, 0.4, 1000)
+    reasons = judged(samples, kind)
+    assert QualityReason.NOISE in reasons[2]
+    assert not any(reasons[i] for i in (0, 1, 4, 5))
+
+
+def test_a_lead_that_fell_off_is_flat_lead_off_and_implausible() -> None:
+    samples = ecg()
+    samples[2000:3000] = 0.3
+    reasons = judged(samples)[2]
+    assert QualityReason.FLAT | QualityReason.LEAD_OFF | QualityReason.IMPLAUSIBLE in reasons
+
+
+def test_a_standstill_of_two_seconds_is_flat_and_not_lead_off() -> None:
+    samples = ecg()
+    samples[2300:2500] = samples[2300]
+    reasons = judged(samples)[2]
+    assert QualityReason.FLAT in reasons
+    assert QualityReason.LEAD_OFF not in reasons
+
+
+def test_clipping_at_known_limits_is_saturation() -> None:
+    samples = ecg()
+    raw = np.round(samples * 1000).astype(np.int16)
+    raw[2000:3000] = np.clip(raw[2000:3000], -200, 150)
+    reasons = judged(raw, scale=0.001, saturation=(-32768, 150))
+    assert QualityReason.SATURATED in reasons[2]
+
+
+def test_clipping_at_unknown_limits_is_seen_as_plateaus() -> None:
+    samples = ppg()
+    samples[2000:3000] = np.minimum(samples[2000:3000], 0.6)
+    reasons = judged(samples, "ppg")
+    assert [QualityReason.SATURATED in r for r in reasons] == [False, False, True, False, False, False]
+
+
+def test_a_swinging_baseline_is_motion() -> None:
+    samples = ecg()
+    samples[2000:3000] += 8 * np.sin(2 * np.pi * 0.2 * np.arange(1000) / RATE)
+    assert QualityReason.MOTION in judged(samples)[2]
+
+
+def test_missing_samples_are_missing_and_nothing_else_is_claimed_of_an_empty_window() -> None:
+    samples = ecg()
+    samples[2000:3000] = np.nan
+    assert judged(samples)[2] == QualityReason.MISSING
+
+
+def test_inverted_ppg_counts_have_the_skewness_of_the_upright_wave() -> None:
+    clock = Clock.regular(N, RATE)
+    upright = signal_quality(Signal("ppg", "ppg", ppg(), clock, "1"))["skewness"].values
+    inverted = signal_quality(Signal("ppg", "ppg", -ppg(), clock, "1"))["skewness"].values
+    assert np.allclose(upright, inverted, rtol=1e-9)
+    assert (upright > 0).all()
+
+
+def test_windows_follow_the_blocks_of_the_clock() -> None:
+    blocks = (ClockBlock(0, 0, RATE), ClockBlock(2500, 100_000_000_000, RATE), ClockBlock(4200, 200_000_000_000, RATE))
+    quality = signal_quality(Signal("ecg", "ecg", ecg(), Clock(blocks, N, "utc"), "mV"))
+    seconds = ((quality["end_ns"] - quality["start_ns"]).values / 1e9).round(6).tolist()
+    assert seconds == [10, 10, 5, 10, 7, 10, 8]
+    assert quality["start_ns"].values[3] == 100_000_000_000
+    assert quality["time"].attrs["epoch"] == "utc"
+
+
+def test_the_bit_mask_says_what_its_bits_mean() -> None:
+    quality = signal_quality(Signal("ecg", "ecg", ecg(), Clock.regular(N, RATE), "mV"))
+    assert quality["reasons"].attrs["flag_masks"].tolist() == [1, 2, 4, 8, 16, 32, 64]
+    assert quality["reasons"].attrs["flag_meanings"] == "flat saturated noise motion lead_off implausible missing"
+    assert {str(v.dtype) for v in quality.data_vars.values()} == {"int64", "int16", "int8", "float64"}
+
+
+def test_an_empty_signal_has_no_windows() -> None:
+    assert signal_quality(Signal("ecg", "ecg", np.empty(0), Clock((), 0), "mV")).sizes["window"] == 0
+
+
+def test_other_streams_and_short_windows_are_refused() -> None:
+    acc = Signal("acc", "acc", np.zeros(100), Clock.regular(100, RATE), "g")
+    with pytest.raises(InputError, match="ECG and PPG"):
+        signal_quality(acc)
+    with pytest.raises(ConfigError, match="at least 5 s"):
+        signal_quality(Signal("ecg", "ecg", ecg(), Clock.regular(N, RATE), "mV"), 1.0)

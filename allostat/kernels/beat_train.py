@@ -79,6 +79,9 @@ def beat_train(
     A sinusoid of amplitude A and frequency f, sampled at intervals T, has successive differences with mean square
     A^2/2 (2 sin(pi f T))^2; an Ornstein-Uhlenbeck process of standard deviation s and time constant tau, 2 s^2 (1 -
     exp(-T/tau)).
+
+    Short intervals fill less time than long ones, so the realised mean interval falls short by a second-order amount:
+    below 1 % as long as the RMSSD is at most a tenth of the mean interval.
     """
     most = len(normals)
     times = np.empty(most)

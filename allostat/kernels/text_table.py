@@ -27,21 +27,24 @@ EMPTY = np.iinfo(np.int64).min
 
 _WIDEST = 28
 _MS_PER_DAY = 86_400_000
+_POWERS = 10 ** np.arange(19, dtype=np.int64)
+"""Looked up, because an integer power in a compiled loop costs as much as writing the digits."""
 
 
 @njit(cache=True, nogil=True)
 def _put_digits(out: Bytes, at: int, value: int, width: int) -> int:
     """Digits of a non-negative integer, padded with zeros to ``width``."""
+    while width < 19 and value >= _POWERS[width]:
+        width += 1
     end = at + width
-    left = value // 10**width if width < 19 else 0
-    while left > 0:
-        end += 1
-        left //= 10
+    left = np.uint64(value)
+    ten = np.uint64(10)
     i = end
     while i > at:
         i -= 1
-        out[i] = 48 + value % 10
-        value //= 10
+        rest = left // ten
+        out[i] = np.uint64(48) + left - rest * ten
+        left = rest
     return end
 
 
@@ -51,10 +54,10 @@ def _put_decimal(out: Bytes, at: int, value: int, decimals: int, trim: bool) -> 
         out[at] = 45
         at += 1
         value = -value
-    unit = 10**decimals
-    at = _put_digits(out, at, value // unit, 1)
     if decimals == 0:
-        return at
+        return _put_digits(out, at, value, 1)
+    unit = _POWERS[decimals]
+    at = _put_digits(out, at, value // unit, 1)
     out[at] = 46
     end = _put_digits(out, at + 1, value % unit, decimals)
     if trim:
@@ -69,7 +72,9 @@ def _put_scientific(out: Bytes, at: int, value: int) -> int:
     exponent = end - at - 2
     out[at] = out[at + 1]
     out[at + 1] = 46
-    while end > at + 3 and out[end - 1] == 48:
+    while end > at + 2 and out[end - 1] == 48:
+        end -= 1
+    if end == at + 2:
         end -= 1
     out[end] = 101
     out[end + 1] = 43

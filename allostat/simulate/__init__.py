@@ -14,6 +14,15 @@ from allostat.simulate.artefacts import (
     add_ectopic_beats,
 )
 from allostat.simulate.ecg import render_ecg, simulate_ecg
+from allostat.simulate.exports import (
+    write_e4_zip,
+    write_elite_hrv,
+    write_hrv_logger_rr,
+    write_plain_rr,
+    write_polar_ecg_logger,
+    write_polar_sensor_logger,
+    write_selfloops,
+)
 from allostat.simulate.labs import LabRow, simulate_blood_pressure, simulate_cortisol, simulate_hs_crp
 from allostat.simulate.physiology import (
     MOMENTS,
@@ -31,6 +40,7 @@ from allostat.simulate.physiology import (
 from allostat.simulate.ppg import render_ppg, simulate_ppg
 from allostat.simulate.rr import SimulatedRR, Sleep, simulate_rest, simulate_rr, sleep_schedule
 from allostat.simulate.seeds import random_stream
+from allostat.simulate.study import DemoTruth, demo_cohort, demo_repeats, write_demo_study
 
 __all__ = [
     "CLEAN_ECG",
@@ -39,6 +49,7 @@ __all__ = [
     "SPREAD",
     "SYSTEMS",
     "ArtefactBeats",
+    "DemoTruth",
     "EcgNoise",
     "LabRow",
     "PpgNoise",
@@ -50,6 +61,8 @@ __all__ = [
     "Spread",
     "add_beat_artefacts",
     "add_ectopic_beats",
+    "demo_cohort",
+    "demo_repeats",
     "measured_biomarkers",
     "random_stream",
     "render_ecg",
@@ -66,4 +79,12 @@ __all__ = [
     "simulate_rr",
     "sleep_schedule",
     "standard_errors",
+    "write_demo_study",
+    "write_e4_zip",
+    "write_elite_hrv",
+    "write_hrv_logger_rr",
+    "write_plain_rr",
+    "write_polar_ecg_logger",
+    "write_polar_sensor_logger",
+    "write_selfloops",
 ]

@@ -249,16 +249,16 @@ def simulate_population(
                 age=float(age[i]),
                 load=float(load[i]),
                 latent_load=float(latent[i]),
-                rmssd_night=float(np.clip(math.exp(_at(m.ln_rmssd_night, -deviation["autonomic"][i])), 6.0, 160.0)),
-                rmssd_rest=float(np.clip(math.exp(_at(m.ln_rmssd_rest, -z_rest[i])), 5.0, 150.0)),
-                hr_night=float(np.clip(_at(m.hr_night, z_hr_night[i]), 38.0, 90.0)),
-                hr_rest=float(np.clip(_at(m.hr_rest, z_hr_rest[i]), 42.0, 105.0)),
+                rmssd_night=_within(math.exp(_at(m.ln_rmssd_night, -deviation["autonomic"][i])), 6.0, 160.0),
+                rmssd_rest=_within(math.exp(_at(m.ln_rmssd_rest, -z_rest[i])), 5.0, 150.0),
+                hr_night=_within(_at(m.hr_night, z_hr_night[i]), 38.0, 90.0),
+                hr_rest=_within(_at(m.hr_rest, z_hr_rest[i]), 42.0, 105.0),
                 cortisol_slope=_at(m.cortisol_slope, deviation["hpa"][i]),
                 sbp=_at(m.sbp, z_sbp[i]),
                 dbp=_at(m.dbp, z_dbp[i]),
                 hs_crp=math.exp(_at(m.ln_hs_crp, deviation["inflammation"][i])),
                 cortisol_wake=12.0 * math.exp(0.28 * float(extra[5, i])),
-                respiration_hz=float(np.clip(0.25 + 0.025 * extra[6, i], 0.18, 0.33)),
+                respiration_hz=_within(float(0.25 + 0.025 * extra[6, i]), 0.18, 0.33),
                 deviations=MappingProxyType({s: float(systems[s][i]) for s in SYSTEMS}),
             )
         )
@@ -367,6 +367,10 @@ def _blend(shared: Floats, own: Floats, correlation: float) -> Floats:
 
 def _at(moment: tuple[float, float], z: float) -> float:
     return float(moment[0] + moment[1] * z)
+
+
+def _within(value: float, low: float, high: float) -> float:
+    return min(max(value, low), high)
 
 
 def _count(biomarker: str, repeats: Repeats) -> int:

@@ -1,0 +1,228 @@
+"""Heart rate variability in windows, with the settings, units and sources of every value.
+
+Sources: Task Force 1996, 10.1161/01.CIR.93.5.1043; Shaffer and Ginsberg 2017, 10.3389/fpubh.2017.00258.
+`allostat.hrv_windows` holds the presets and measures arrays; `allostat.hrv_person` condenses nights and resting
+recordings to the values of a person.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from allostat.errors import ConfigError
+from allostat.hrv_person import Night as Night
+from allostat.hrv_person import person_hrv as person_hrv
+from allostat.hrv_windows import PRESETS as PRESETS
+from allostat.hrv_windows import Preset as Preset
+from allostat.hrv_windows import Reason as Reason
+from allostat.hrv_windows import interval_series, measure, preset_of
+from allostat.recording import NS_PER_S, Beats
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from numpy.typing import NDArray
+
+TASK_FORCE = "10.1161/01.CIR.93.5.1043"
+OVERVIEW = "10.3389/fpubh.2017.00258"
+BRENNAN = "10.1109/10.959330"
+WELCH = "10.1109/TAU.1967.1161901"
+LIPPONEN = "10.1080/03091902.2019.1640306"
+
+
+class _About(NamedTuple):
+    units: str
+    long_name: str
+    method: str
+    references: tuple[str, ...]
+
+
+def _beat(units: str, long_name: str, method: str, *references: str) -> _About:
+    return _About(units, long_name, method, references or (TASK_FORCE,))
+
+
+MEASURES = {
+    "mean_nn": _beat("ms", "mean NN interval", "mean"),
+    "median_nn": _beat("ms", "median NN interval", "median"),
+    "min_nn": _beat("ms", "shortest NN interval", "minimum"),
+    "max_nn": _beat("ms", "longest NN interval", "maximum"),
+    "sdnn": _beat("ms", "standard deviation of NN intervals (SDNN)", "divisor n-1"),
+    "rmssd": _beat(
+        "ms", "root mean square of successive differences (RMSSD)", "pairs of neighbouring NN intervals only"
+    ),
+    "ln_rmssd": _beat("ln(ms)", "natural logarithm of RMSSD", "ln of RMSSD in ms", OVERVIEW),
+    "sdsd": _beat("ms", "standard deviation of successive differences (SDSD)", "divisor one less than the differences"),
+    "pnn20": _beat("%", "differences above 20 ms (pNN20)", "share of the differences", OVERVIEW),
+    "pnn50": _beat("%", "differences above 50 ms (pNN50)", "share of the differences"),
+    "cvnn": _beat("%", "coefficient of variation of NN intervals", "100 SDNN / mean NN", OVERVIEW),
+    "cv_rmssd": _beat("%", "RMSSD relative to the mean NN interval", "100 RMSSD / mean NN", "10.1111/psyp.13287"),
+    "hr_of_mean_nn": _beat("/min", "heart rate of the mean NN interval", "60000 / mean NN"),
+    "mean_hr_of_beats": _beat("/min", "mean of the beats' heart rates", "mean of 60000 / NN"),
+    "min_hr": _beat("/min", "lowest heart rate of a single beat", "60000 / longest NN"),
+    "max_hr": _beat("/min", "highest heart rate of a single beat", "60000 / shortest NN"),
+    "sd1": _beat("ms", "short axis of the Poincaré plot (SD1)", "sd((NN[i+1] - NN[i]) / sqrt 2)", BRENNAN),
+    "sd2": _beat("ms", "long axis of the Poincaré plot (SD2)", "sd((NN[i+1] + NN[i]) / sqrt 2)", BRENNAN),
+    "rmssd_interpolated": _beat(
+        "ms", "RMSSD of the corrected series", "raw corrected intervals, interpolated beats included", LIPPONEN
+    ),
+    "sdnn_interpolated": _beat(
+        "ms", "SDNN of the corrected series", "raw corrected intervals, interpolated beats included", LIPPONEN
+    ),
+    "total_power": _beat("ms2", "power of all bands", "sum of the bands"),
+    "lf_hf": _beat("1", "ratio of low- to high-frequency power", "LF / HF"),
+    "spectrum_s": _beat("s", "time that the Welch windows cover", "overlaps counted once"),
+}
+"""Variables of `hrv` besides the bands."""
+
+_BAND_NAMES = {"vlf": "very low frequency power", "lf": "low frequency power", "hf": "high frequency power"}
+
+
+def hrv(
+    beats: Beats,
+    window: str | float | None = None,
+    step: str | float | None = None,
+    preset: str | Preset = "taskforce1996",
+    drop_artefacts: bool = True,
+) -> xr.Dataset:
+    """Heart rate variability of a recording, in windows.
+
+    Parameters
+    ----------
+    beats
+        Corrected beats; without correction artefacts are measured as if they were heart beats.
+    window
+        ``"5min"``, ``"30s"``, a number of seconds, or None for the whole recording. The first window begins at the
+        first beat; a rest too short for a window at the end is left out. An interval belongs to the window in
+        which it ends.
+    step
+        Distance of the windows' starts; ``window`` when None.
+    preset
+        Name of a preset (``taskforce1996``, ``kubios``) or a `Preset`.
+    drop_artefacts
+        Whether intervals that touch an artefact are left out of everything but the spectrum and the variables
+        named ``…_interpolated``; otherwise the corrected series counts as NN.
+
+    Returns
+    -------
+    Dataset(window)
+        Measures (ms, ms2, %, /min) with attributes ``units``, ``long_name``, ``method``, ``references``, ``preset``
+        and ``sensor``; ``n_intervals``, ``n_differences``, ``valid_share`` (of the window's time, covered by NN
+        intervals), ``corrected_share`` (of its beats), ``reasons`` (bit mask of `Reason`). Coordinates ``time`` and
+        ``end``: int64 ns from the beats' epoch. Where a reason rejects a window its measures are NaN.
+
+    Raises
+    ------
+    ConfigError
+        When preset, window or step are not understood.
+
+    Notes
+    -----
+    Values from pulse waves (``sensor`` is ``ppg``) are pulse rate variability: their RMSSD is biased upwards in motion.
+    Welch windows of 256 s: of a 5-minute window the samples after the last whole one do not count.
+    """
+    import xarray as xr
+
+    settings = preset_of(preset)
+    starts, ends = _windows(beats, window, step)
+    found = measure(interval_series(beats, drop_artefacts=drop_artefacts), starts, ends, settings)
+    data: dict[str, tuple[str, NDArray[np.generic], dict[str, object]]] = {}
+    for name, values in found.values.items():
+        if name in ("n_intervals", "n_differences"):
+            long_name = "NN intervals" if name == "n_intervals" else "differences of neighbouring NN intervals"
+            data[name] = ("window", values.astype(np.int64), {"units": "1", "long_name": f"number of {long_name}"})
+        else:
+            data[name] = ("window", values, _attributes(name, settings, beats))
+    data["valid_share"] = ("window", found.valid_share, {
+        "units": "1", "long_name": "share of the window's time covered by NN intervals"})  # fmt: skip
+    data["corrected_share"] = ("window", found.corrected_share, {
+        "units": "1", "long_name": "share of the window's beats that were corrected"})  # fmt: skip
+    data["reasons"] = ("window", found.reasons, {
+        "long_name": "why values are missing, or what to know of them",
+        "flag_masks": np.array([r.value for r in Reason], dtype=np.int16),
+        "flag_meanings": " ".join(str(r.name) for r in Reason),
+    })  # fmt: skip
+    coords = {
+        "window": ("window", np.arange(len(starts)), {"long_name": "window"}),
+        "time": ("window", starts, {"units": "ns", "long_name": "start of the window", "epoch": beats.epoch}),
+        "end": ("window", ends, {"units": "ns", "long_name": "end of the window", "epoch": beats.epoch}),
+    }
+    attrs = {
+        "preset": settings.name,
+        "settings": json.dumps(asdict(settings), sort_keys=True),
+        "beats": beats.method,
+        "sensor": beats.source,
+        "drop_artefacts": int(drop_artefacts),
+    }
+    return xr.Dataset(data, coords, attrs)
+
+
+def _attributes(name: str, preset: Preset, beats: Beats) -> dict[str, object]:
+    series = "detrended" if preset.series == "detrended" else "raw"
+    if name in (bands := {band.name: band for band in preset.bands}):
+        band = bands[name]
+        about = _About(
+            "ms2",
+            f"{_BAND_NAMES.get(name, name)}, {band.low_hz:g} to {band.high_hz:g} Hz",
+            f"cubic spline at {preset.resampling_hz:g} Hz, Welch, Hann windows of at most {preset.window_s:g} s, half "
+            f"overlapping, detrending {preset.spectrum_detrend}, trapezoids with interpolated band edges",
+            (TASK_FORCE, WELCH),
+        )
+    else:
+        about = MEASURES[name]
+        if name in ("sdnn", "rmssd", "ln_rmssd", "sdsd", "pnn20", "pnn50", "sd1", "sd2"):
+            about = about._replace(method=f"{about.method}; {series} intervals")
+        if name == "lf_hf":
+            lf, hf = bands["lf"], bands["hf"]
+            edges = f"{lf.low_hz:g} to {lf.high_hz:g} Hz over {hf.low_hz:g} to {hf.high_hz:g} Hz"
+            about = about._replace(method=f"{edges}, Welch")
+    return {
+        "units": about.units,
+        "long_name": about.long_name,
+        "method": about.method,
+        "references": " ".join(dict.fromkeys((*about.references, *preset.references))),
+        "preset": preset.name,
+        "sensor": beats.source,
+    }
+
+
+def _windows(
+    beats: Beats, window: str | float | None, step: str | float | None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    start, last = (int(beats.times_ns[0]), int(beats.times_ns[-1])) if len(beats) else (0, 0)
+    if window is None:
+        if step is not None:
+            raise ConfigError("a step needs a window", found=step)
+        return np.array([start], dtype=np.int64), np.array([last + 1], dtype=np.int64)
+    width = round(seconds_of(window, "window") * NS_PER_S)
+    hop = width if step is None else round(seconds_of(step, "step") * NS_PER_S)
+    count = max((last - start - width) // hop + 1, 1)
+    starts = start + hop * np.arange(count, dtype=np.int64)
+    return starts, starts + width
+
+
+_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h)\s*")
+
+
+def seconds_of(duration: str | float, name: str = "duration") -> float:
+    """Seconds of ``"5min"``, ``"30s"``, ``"1h"`` or a positive number of seconds.
+
+    Raises
+    ------
+    ConfigError
+        When it is none of these.
+    """
+    seconds = float("nan")
+    if isinstance(duration, str):
+        match = _DURATION.fullmatch(duration)
+        if match:
+            seconds = float(match[1]) * {"s": 1.0, "min": 60.0, "h": 3600.0}[match[2]]
+    else:
+        seconds = float(duration)
+    # Below a millisecond windows would be empty and without number.
+    if not 0.001 <= seconds < float("inf"):
+        raise ConfigError(f"{name} is not a duration", found=duration, expected="5min, 30s, 1h or seconds")
+    return seconds

@@ -1,0 +1,154 @@
+"""A store file read back into a tree. Only what `hdf5_write` writes is understood; anything else is an error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import h5py
+import numpy as np
+from h5py import h5, h5a, h5d, h5g, h5o, h5r, h5s, h5t
+from numpy.typing import NDArray
+
+from allostat.errors import StoreError
+from allostat.store.tree import Attribute, Group, Variable
+
+NOT_A_VARIABLE = "This is a netCDF dimension but not a netCDF variable."
+"""How netCDF-4 marks the scale of a dimension that has no coordinate values."""
+
+REFERENCES = h5py.vlen_dtype(h5py.ref_dtype)
+FORMAT_ATTRIBUTES = frozenset(
+    {"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST", "_Netcdf4Dimid", "_Netcdf4Coordinates"}
+)
+"""Attributes that tie axes to dimension scales."""
+
+_DAMAGE = (OSError, KeyError, ValueError, RuntimeError, TypeError, OverflowError, MemoryError, IndexError)
+
+
+@contextmanager
+def damage_as_store_error(where: str) -> Iterator[None]:
+    """Turn what h5py raises on damaged or unreadable files into `StoreError`."""
+    try:
+        yield
+    except _DAMAGE as error:
+        raise StoreError(f"file is damaged or cannot be accessed ({error})", where=where) from error
+
+
+def read_tree(gid: Any, path: str = "/") -> Group:
+    """The tree below a group, with the hashes that the file claims for it.
+
+    Raises
+    ------
+    StoreError
+        Names the dataset that is damaged.
+    """
+    inner = {}
+    variables = {}
+    with damage_as_store_error(path):
+        attrs, claimed = _attributes_and_hash(gid)
+        names = link_names(gid)
+        datasets = {n: h5d.open(gid, n.encode()) for n in names if is_dataset(gid, n)}
+        scales = _Scales(datasets)
+    for name in names:
+        here = f"{path.rstrip('/')}/{name}"
+        with damage_as_store_error(here):
+            if name not in datasets:
+                inner[name] = read_tree(h5g.open(gid, name.encode()), here)
+            elif name not in scales.bare:
+                variables[name] = _read_variable(datasets[name], name, scales)
+    return Group(attrs, variables, inner, claimed)
+
+
+def _attributes_and_hash(oid: Any) -> tuple[dict[str, Attribute], str]:
+    attrs = read_attributes(oid)
+    return attrs, str(attrs.pop("content_sha256", ""))
+
+
+def link_names(gid: Any) -> list[str]:
+    """Names in a group, in creation order when the file keeps it."""
+    names: list[bytes] = []
+    tracked = gid.get_create_plist().get_link_creation_order()
+    gid.links.iterate(names.append, idx_type=h5.INDEX_CRT_ORDER if tracked else h5.INDEX_NAME)
+    return [name.decode() for name in names]
+
+
+class _Scales:
+    """The dimension scales of one group: their names by object address and by netCDF dimension id."""
+
+    def __init__(self, datasets: Mapping[str, Any]) -> None:
+        self.by_address: dict[int, str] = {}
+        self.by_id: dict[int, str] = {}
+        self.bare: dict[str, int] = {}
+        for name, dataset in datasets.items():
+            if not h5a.exists(dataset, b"CLASS"):
+                continue
+            self.by_address[h5o.get_info(dataset).addr] = name
+            if h5a.exists(dataset, b"_Netcdf4Dimid"):
+                self.by_id[int(read_attribute(h5a.open(dataset, b"_Netcdf4Dimid")))] = name  # type: ignore[arg-type]
+            if str(read_attribute(h5a.open(dataset, b"NAME"))).startswith(NOT_A_VARIABLE):
+                self.bare[name] = dataset.shape[0]
+
+
+def _read_variable(dataset: Any, name: str, scales: _Scales) -> Variable:
+    attrs, claimed = _attributes_and_hash(dataset)
+    return Variable(_dimensions(dataset, name, scales), read_array(dataset), attrs, claimed_sha256=claimed)
+
+
+def _dimensions(dataset: Any, name: str, scales: _Scales) -> tuple[str, ...]:
+    if not dataset.shape:
+        return ()
+    if h5a.exists(dataset, b"CLASS"):
+        if len(dataset.shape) == 1:
+            return (name,)
+        ids = read_attribute(h5a.open(dataset, b"_Netcdf4Coordinates"))
+        return tuple(scales.by_id[int(i)] for i in ids)
+    attribute = h5a.open(dataset, b"DIMENSION_LIST")
+    lists = np.empty(attribute.shape, dtype=REFERENCES)
+    attribute.read(lists, mtype=h5t.py_create(REFERENCES))
+    return tuple(scales.by_address[h5o.get_info(h5r.dereference(entry[0], dataset)).addr] for entry in lists)
+
+
+def is_dataset(gid: Any, name: str) -> bool:
+    """Whether the object of that name in a group is a dataset."""
+    kind: int = h5o.get_info(gid, name.encode()).type
+    return bool(kind == h5o.TYPE_DATASET)
+
+
+def read_array(dataset: Any) -> NDArray[Any]:
+    """All values of a dataset in its stored dtype."""
+    values = np.empty(dataset.shape, dtype=dataset.dtype)
+    if values.size:
+        kind = dataset.get_type() if values.dtype.kind == "S" else None
+        dataset.read(h5s.ALL, h5s.ALL, values, mtype=kind)
+    return values
+
+
+def read_attributes(oid: Any) -> dict[str, Attribute]:
+    """Attributes of a group or dataset, without those by which the format ties axes to scales."""
+    found: dict[str, Attribute] = {}
+    for index in range(h5a.get_num_attrs(oid)):
+        attribute = h5a.open(oid, index=index)
+        name = attribute.name.decode()
+        if name not in FORMAT_ATTRIBUTES:
+            found[name] = read_attribute(attribute)
+    return found
+
+
+def read_attribute(attribute: Any) -> Attribute:
+    """One attribute: text, several texts or numbers; `StoreError` when it is anything else."""
+    values = np.empty(attribute.shape, dtype=attribute.dtype)
+    if values.dtype.kind == "S":
+        attribute.read(values, mtype=attribute.get_type())
+        return values.item().decode() if not values.ndim else tuple(v.decode() for v in values.tolist())
+    if values.dtype.kind not in "iuf":
+        raise StoreError("attribute of a kind that allostat does not write", found=attribute.name.decode())
+    attribute.read(values)
+    return values
+
+
+def claimed_sha256(oid: Any) -> str:
+    """The hash that a group or dataset carries; empty when it carries none."""
+    if not h5a.exists(oid, b"content_sha256"):
+        return ""
+    return str(read_attribute(h5a.open(oid, b"content_sha256")))

@@ -1,0 +1,117 @@
+"""The biomarker table and its persons turned into columns and back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
+
+import numpy as np
+
+from allostat.biomarkers import ROW_COLUMNS, Biomarker, BiomarkerTable, Person, Sex
+from allostat.errors import AllostatError, StoreError
+from allostat.store.tree import Group, Variable
+from allostat.store.values import decode_json, decode_variable, encode_json, encode_variable
+
+_SEPARATOR = ";"
+_NUMBERS = {"value": np.float64, "standard_error": np.float64, "coverage": np.float64, "n": np.int64}
+_LONG_NAMES = {
+    "value": "value in the unit of the row", "unit": "UCUM unit of value and standard error",
+    "standard_error": "standard error on the scale of the biomarker's transform", "n": "repeats behind the value",
+    "coverage": "share of the wanted data that was valid", "quality": "reason codes, separated by ;",
+}  # fmt: skip
+
+
+def encode_table(table: BiomarkerTable, where: str) -> Group:
+    """A leaf group: one entry per row along ``row``, one per person along ``person``.
+
+    Missing facts of a person are empty text or NaN.
+    """
+    columns: dict[str, list[Any]] = {name: [] for name in ROW_COLUMNS}
+    for row in table.rows:
+        for name in ROW_COLUMNS:
+            value = getattr(row, name)
+            columns[name].append(join_codes(value, where) if name == "quality" else value)
+    variables: dict[str, Variable] = {}
+    for name, values in columns.items():
+        attrs = {"long_name": _LONG_NAMES.get(name, name)}
+        variables[name] = encode_variable(name, ["row"], _column(values, _NUMBERS.get(name)), attrs, where)
+    variables |= encode_persons(table.persons.items(), where)
+    return Group({}, variables)
+
+
+def decode_table(group: Group | None, where: str) -> BiomarkerTable:
+    """The table of which `encode_table` made a group; an empty one when there is no group.
+
+    Raises
+    ------
+    StoreError
+        When a row names a biomarker that this version does not know, or is not valid.
+    """
+    if group is None:
+        return BiomarkerTable()
+    columns = {name: decode_variable(group.variables[name])[1].tolist() for name in ROW_COLUMNS}
+    columns["quality"] = [split_codes(q) for q in columns["quality"]]
+    try:
+        rows = tuple(
+            Biomarker(**dict(zip(ROW_COLUMNS, entry, strict=True))) for entry in zip(*columns.values(), strict=True)
+        )
+        return BiomarkerTable(rows, decode_persons(group))
+    except AllostatError as error:
+        raise StoreError(f"row is not valid in this version ({error})", where=where) from error
+
+
+def encode_persons(persons: Iterable[tuple[str, Person]], where: str) -> dict[str, Variable]:
+    """Columns of persons along ``person``."""
+    entries = list(persons)
+    columns: dict[str, tuple[list[Any], type | None]] = {
+        "person_key": ([key for key, _ in entries], None),
+        "person_id": ([p.participant for _, p in entries], None),
+        "person_sex": ([p.sex or "" for _, p in entries], None),
+        "person_age_years": ([math.nan if p.age_years is None else p.age_years for _, p in entries], np.float64),
+        "person_group": ([p.group or "" for _, p in entries], None),
+        "person_medications": ([join_codes(p.medications, where) for _, p in entries], None),
+    }
+    return {
+        name: encode_variable(name, ["person"], _column(values, dtype), {"long_name": name.replace("_", " ")}, where)
+        for name, (values, dtype) in columns.items()
+    }
+
+
+def decode_persons(group: Group) -> dict[str, Person]:
+    """Persons by key of the columns that `encode_persons` made."""
+    names = ("person_key", "person_id", "person_sex", "person_age_years", "person_group", "person_medications")
+    columns = [decode_variable(group.variables[name])[1].tolist() for name in names]
+    return {
+        key: Person(who, cast("Sex | None", sex or None), None if math.isnan(age) else age, what or None,
+                    split_codes(drugs))
+        for key, who, sex, age, what, drugs in zip(*columns, strict=True)
+    }  # fmt: skip
+
+
+def encode_person(person: Person, where: str) -> str:
+    """One person as JSON."""
+    return encode_json(person, f"{where}, person")
+
+
+def decode_person(text: object, where: str) -> Person:
+    """The person that `encode_person` wrote."""
+    entry = decode_json(text, f"{where}, person")
+    return Person(**{**entry, "medications": tuple(entry["medications"])})
+
+
+def join_codes(codes: Sequence[str], where: str) -> str:
+    """Codes in one text, separated by ``;``; `StoreError` when one holds the separator or is empty."""
+    for code in codes:
+        if _SEPARATOR in code or not code:
+            raise StoreError("code is empty or holds the separator ;", where=where, found=code)
+    return _SEPARATOR.join(codes)
+
+
+def split_codes(text: str) -> tuple[str, ...]:
+    """Codes that `join_codes` joined."""
+    return tuple(text.split(_SEPARATOR)) if text else ()
+
+
+def _column(values: list[Any], dtype: type | None) -> np.ndarray[Any, Any]:
+    return np.array(values, dtype=np.str_ if dtype is None else dtype)

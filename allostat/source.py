@@ -9,7 +9,9 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import lzma
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -39,7 +41,7 @@ class _Bounded(io.RawIOBase):
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         try:
             data = self._inner.read(len(buffer))
-        except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
+        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError) as error:
             raise InputError(f"cannot be decompressed ({error})", where=self._where) from error
         self._left -= len(data)
         if self._left < 0:
@@ -74,6 +76,8 @@ class Source:
         if not self.path.exists():
             siblings = [p.name for p in self.path.parent.iterdir()] if self.path.parent.is_dir() else []
             raise InputError("no such file or folder", where=str(self.path), found=self.path.name, valid=siblings)
+        if not (self.path.is_file() or self.path.is_dir()):
+            raise InputError("is neither a file nor a folder", where=str(self.path))
 
     @property
     def name(self) -> str:
@@ -85,7 +89,7 @@ class Source:
         """Whether it is a zip archive, by content."""
         if not self.path.is_file():
             return False
-        with self.path.open("rb") as file:
+        with _open_file(self.path, self.name) as file:
             return file.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
 
     @cached_property
@@ -102,10 +106,7 @@ class Source:
 
     @cached_property
     def _gzipped(self) -> bool:
-        if not self.path.is_file():
-            return False
-        with self.path.open("rb") as file:
-            return file.read(2) == b"\x1f\x8b"
+        return self.path.is_file() and _is_gzip(self.path)
 
     def _archive_infos(self) -> list[zipfile.ZipInfo]:
         try:
@@ -134,7 +135,7 @@ class Source:
 
     @contextmanager
     def open(self, member: str | None = None) -> Iterator[IO[bytes]]:
-        """A member as a binary stream; without a name the only member.
+        """A member as a binary stream; without a name the only member. Files on disk that are gzip are unpacked.
 
         Raises
         ------
@@ -143,10 +144,7 @@ class Source:
         """
         name = self._resolve(member)
         where = self.name if name == self.name else f"{self.name}, {name}"
-        if self.path.is_dir():
-            with (self.path / PurePosixPath(name)).open("rb") as file:
-                yield file
-        elif self.is_zip:
+        if self.is_zip:
             with zipfile.ZipFile(self.path) as archive:
                 info = archive.getinfo(name)
                 try:
@@ -156,15 +154,17 @@ class Source:
                 limit = info.file_size + _BLOCK
                 with io.BufferedReader(_Bounded(inner, limit, where), _BLOCK) as stream:
                     yield cast(IO[bytes], stream)
-        elif self._gzipped:
-            limit = max(RATIO_FLOOR_BYTES, self.path.stat().st_size * MAX_RATIO)
-            with gzip.open(self.path, "rb") as packed:
-                inner = cast(IO[bytes], packed)
-                with io.BufferedReader(_Bounded(inner, limit, where), _BLOCK) as stream:
-                    yield cast(IO[bytes], stream)
-        else:
-            with self.path.open("rb") as file:
+            return
+        path = self.path / PurePosixPath(name) if self.path.is_dir() else self.path
+        if not _is_gzip(path):
+            with _open_file(path, where) as file:
                 yield file
+            return
+        limit = max(RATIO_FLOOR_BYTES, path.stat().st_size * MAX_RATIO)
+        with gzip.open(path, "rb") as packed:
+            unpacked = cast(IO[bytes], packed)
+            with io.BufferedReader(_Bounded(unpacked, limit, where), _BLOCK) as stream:
+                yield cast(IO[bytes], stream)
 
     def head(self, member: str | None = None, size: int = HEAD_BYTES) -> bytes:
         """The first ``size`` bytes of a member."""
@@ -187,12 +187,12 @@ class Source:
         return self.path.stat().st_size
 
     def sha256(self, member: str | None = None) -> str:
-        """Hash of a member's bytes (of the file itself for a single, also compressed, file)."""
+        """Hash of a member's bytes (of the file as it lies on disk, also when it is compressed)."""
         name = self._resolve(member)
         if name not in self._hashes:
             digest = hashlib.sha256()
-            plain = self.path.is_file() and not self.is_zip
-            with self.path.open("rb") if plain else self.open(name) as stream:
+            path = self.path / PurePosixPath(name) if self.path.is_dir() else self.path
+            with self.open(name) if self.is_zip else _open_file(path, self.name) as stream:
                 while block := stream.read(_BLOCK):
                     digest.update(block)
             self._hashes[name] = digest.hexdigest()
@@ -213,3 +213,15 @@ def _is_member(name: str) -> bool:
     if not parts or parts[0] in ("/", "__MACOSX") or ".." in parts or ":" in parts[0]:
         return False
     return not parts[-1].startswith(("._", ".DS_Store"))
+
+
+def _open_file(path: Path, where: str) -> IO[bytes]:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise InputError(f"cannot be opened ({error.strerror})", where=where) from error
+
+
+def _is_gzip(path: Path) -> bool:
+    with _open_file(path, path.name) as file:
+        return file.read(2) == b"\x1f\x8b"

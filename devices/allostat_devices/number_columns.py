@@ -1,0 +1,188 @@
+"""Columns of numbers out of delimited text: whole blocks at C speed, and row by row only where a row is bad."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from allostat_devices.skipped_rows import SkipCode, SkippedRows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Parser = Callable[[Sequence[str]], "NDArray[Any]"]
+
+_INT32 = np.iinfo(np.int32)
+_NUMBER_ERRORS = (ValueError, OverflowError, ArithmeticError, InvalidOperation)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column to read: its place in the row, its parser, and the reason given when a cell does not parse."""
+
+    index: int
+    parse: Parser
+    code: SkipCode = "bad_number"
+
+
+def floats(cells: Sequence[str]) -> NDArray[np.float64]:
+    """Cells as finite float64; ValueError when one is no number, infinite or NaN."""
+    values = np.array([float(c) for c in cells], dtype=np.float64)
+    _refuse_underscores(cells)
+    if not np.isfinite(values).all():
+        raise ValueError("not a finite number")
+    return values
+
+
+def floats_or_missing(cells: Sequence[str]) -> NDArray[np.float64]:
+    """Cells as float64 where an empty cell is NaN; ValueError when another one is no finite number."""
+    if any(not c or c.isspace() for c in cells):
+        _refuse_underscores(cells)
+        values = np.array([float(c) if c.strip() else np.nan for c in cells], dtype=np.float64)
+        filled = np.array([bool(c.strip()) for c in cells], dtype=bool)
+        if not np.isfinite(values[filled]).all():
+            raise ValueError("not a finite number")
+        return values
+    return floats(cells)
+
+
+def integers(cells: Sequence[str]) -> NDArray[np.int64]:
+    """Cells as int64; ValueError or OverflowError when one is no integer of 64 bits."""
+    _refuse_underscores(cells)
+    return np.array([int(c) for c in cells], dtype=np.int64)
+
+
+def exact_integers(cells: Sequence[str]) -> NDArray[np.int64]:
+    """Cells such as ``1.71492060000602e+18`` as int64, by decimal arithmetic: no bit is lost to a float."""
+    _refuse_underscores(cells)
+    return np.array([int(d) for d in map(Decimal, cells)], dtype=np.int64)
+
+
+def seconds_as_ns(cell: str) -> int:
+    """Decimal seconds as integer ns; ValueError when the text is no finite number."""
+    try:
+        value = Decimal(cell.strip())
+        if "_" in cell or not value.is_finite() or abs(value) > Decimal(10) ** 10:
+            raise ValueError(f"not a time in seconds: {cell[:40]!r}")
+        return int((value * 1_000_000_000).to_integral_value())
+    except InvalidOperation as error:
+        raise ValueError(f"not a time in seconds: {cell[:40]!r}") from error
+
+
+def _refuse_underscores(cells: Iterable[str]) -> None:
+    # Python reads 1_000 as a number; no export means that
+    if "_" in "".join(cells):
+        raise ValueError("underscore in a number")
+
+
+def lossless_integers(values: NDArray[np.float64], missing: int = _INT32.min) -> tuple[NDArray[np.int32], float] | None:
+    """Decimal numbers as int32 and the scale that gives them back; None when none up to 1e-6 does.
+
+    Parameters
+    ----------
+    values
+        float64 (n,); NaN becomes ``missing``.
+
+    Notes
+    -----
+    Writers print binary floats, so ``-0.07200000000000001`` stands for -0.072: a scaled value may be 1e-6 steps or
+    1e-9 of itself away from an integer.
+    """
+    filled = values[~np.isnan(values)]
+    if filled.size == 0:
+        return None
+    for digits in range(7):
+        scaled = filled * 10.0**digits
+        if np.abs(scaled).max() >= _INT32.max:
+            return None
+        tolerance = 1e-6 + 1e-9 * np.abs(scaled)
+        if (np.abs(scaled - np.rint(scaled)) <= tolerance).all():
+            whole = np.full(len(values), missing, dtype=np.int32)
+            whole[~np.isnan(values)] = np.rint(scaled).astype(np.int32)
+            return whole, 1.0 / 10.0**digits
+    return None
+
+
+def read_block(
+    lines: Sequence[str],
+    first_line: int,
+    separator: str,
+    width: int,
+    columns: Sequence[Column],
+    skipped: SkippedRows,
+) -> tuple[list[NDArray[Any]], NDArray[np.int64]]:
+    """Columns of one block of lines.
+
+    Parameters
+    ----------
+    lines
+        Text lines; blank ones are passed over without being counted.
+    first_line
+        1-based number of the first of them.
+    width
+        Fields that a row has; further empty ones at its end are accepted.
+    skipped
+        Receives every row that is left out.
+
+    Returns
+    -------
+    columns, line_numbers
+        One array for each column, and the line of each row, all of one length.
+    """
+    numbers = [first_line + i for i, line in enumerate(lines) if line and not line.isspace()]
+    rows = [line.split(separator) for line in lines if line and not line.isspace()]
+    skipped.rows += len(rows)
+    rows, numbers = _of_width(rows, numbers, width, skipped)
+    if not rows:
+        return [column.parse([]) for column in columns], np.empty(0, np.int64)
+    cells = list(zip(*rows, strict=True))
+    try:
+        return [column.parse(cells[column.index]) for column in columns], np.array(numbers, np.int64)
+    except _NUMBER_ERRORS:
+        return _row_by_row(rows, numbers, columns, skipped)
+
+
+def _of_width(
+    rows: list[list[str]], numbers: list[int], width: int, skipped: SkippedRows
+) -> tuple[list[list[str]], list[int]]:
+    if all(len(row) == width for row in rows):
+        return rows, numbers
+    kept, kept_numbers = [], []
+    for row, number in zip(rows, numbers, strict=True):
+        if len(row) < width:
+            skipped.add("truncated", number)
+        elif any(cell.strip() for cell in row[width:]):
+            skipped.add("unsupported", number)
+        else:
+            kept.append(row[:width])
+            kept_numbers.append(number)
+    return kept, kept_numbers
+
+
+def _row_by_row(
+    rows: list[list[str]], numbers: list[int], columns: Sequence[Column], skipped: SkippedRows
+) -> tuple[list[NDArray[Any]], NDArray[np.int64]]:
+    kept: list[list[str]] = []
+    kept_numbers: list[int] = []
+    for row, number in zip(rows, numbers, strict=True):
+        bad = next((c.code for c in columns if not _parses(c, row[c.index])), None)
+        if bad is None:
+            kept.append(row)
+            kept_numbers.append(number)
+        else:
+            skipped.add(bad, number)
+    cells: list[Sequence[str]] = list(zip(*kept, strict=True)) if kept else []
+    parsed = [column.parse(cells[column.index] if cells else []) for column in columns]
+    return parsed, np.array(kept_numbers, np.int64)
+
+
+def _parses(column: Column, cell: str) -> bool:
+    try:
+        column.parse([cell])
+    except _NUMBER_ERRORS:
+        return False
+    return True

@@ -1,0 +1,144 @@
+"""Text files as lines with numbers: encodings, line ends, and why a file is no text at all.
+
+Exports come as UTF-8 with and without byte-order mark, UTF-16, Latin-1, with LF, CRLF or bare CR. A byte that does
+not decode becomes a cell that is no number, so one damaged line costs one row and not the file.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from allostat.errors import InputError
+from allostat.source import Source
+
+BLOCK_CHARACTERS = 8 << 20
+
+_MAGIC = (
+    (b"\x00\x05\x16\x07", "macOS AppleDouble shadow file (its name begins with '._'): it holds no data"),
+    (b"\x00\x05\x16\x00", "macOS AppleSingle file: it holds no plain text"),
+    (b"PK\x03\x04", "zip archive"),
+    (b"\x1f\x8b", "gzip file inside the source"),
+    (b"\x89HDF", "HDF5 file"),
+    (b"\x89PNG", "PNG picture"),
+    (b"%PDF", "PDF document"),
+    (b"\x93NUMPY", "NumPy array file"),
+    (b"\xff\xfe\x00\x00", "text in UTF-32: save it as UTF-8"),
+)
+_CONTROL = bytes(c for c in range(32) if c not in b"\t\n\v\f\r\x1a")
+
+
+def why_not_text(head: bytes) -> str | None:
+    """Why the first bytes of a file are no readable text; None when they are."""
+    if not head:
+        return "the file is empty"
+    for magic, reason in _MAGIC:
+        if head.startswith(magic):
+            return reason
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return None
+    if not head.strip():
+        return "the file holds only blanks"
+    if b"\x00" in head:
+        odd, even = head[1::2].count(0), head[0::2].count(0)
+        if max(odd, even) > 0.4 * len(head) / 2 and min(odd, even) < 0.05 * len(head):
+            return "wrong encoding: UTF-16 without a byte-order mark; save it as UTF-8"
+        return "binary: it holds NUL bytes"
+    controls = len(head) - len(head.translate(None, _CONTROL))
+    if controls > 0.02 * len(head):
+        return "binary: it holds control characters"
+    return None
+
+
+def encoding_of(head: bytes) -> str:
+    """Encoding of a text file by its first bytes: ``utf-16`` or ``utf-8-sig``, the latter also without mark."""
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    return "utf-8-sig"
+
+
+@contextmanager
+def open_text(source: Source, member: str | None = None) -> Iterator[io.TextIOWrapper]:
+    """A member as text with ``\\n`` line ends.
+
+    Raises
+    ------
+    InputError
+        When the member is empty, binary or in an encoding that cannot be told.
+    """
+    head = source.head(member)
+    reason = why_not_text(head)
+    if reason:
+        raise InputError(f"cannot be read as text: {reason}", where=member or source.name)
+    encoding = encoding_of(head)
+    errors = "surrogateescape" if encoding == "utf-8-sig" else "replace"
+    with source.open(member) as stream, io.TextIOWrapper(stream, encoding=encoding, errors=errors) as text:
+        yield text
+
+
+def readable(line: str) -> str:
+    """A line whose undecodable bytes are taken as Latin-1, for headers such as ``ecg [µV]``."""
+    return line.encode("utf-8", "surrogateescape").decode("latin-1") if _has_escapes(line) else line
+
+
+def _has_escapes(line: str) -> bool:
+    return any("\udc80" <= c <= "\udcff" for c in line)
+
+
+def head_lines(source: Source, member: str | None = None, size: int = 4096) -> list[str]:
+    """Complete lines at the start of a member, without line ends; the last one only when the file ends there.
+
+    Raises
+    ------
+    InputError
+        As `open_text`.
+    """
+    head = source.head(member, size)
+    reason = why_not_text(head)
+    if reason:
+        raise InputError(f"cannot be read as text: {reason}", where=member or source.name)
+    encoding = encoding_of(head)
+    text = head.decode(encoding, "surrogateescape" if encoding == "utf-8-sig" else "replace")
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    if len(head) == size and len(lines) > 1:
+        lines.pop()
+    return [readable(line) for line in lines]
+
+
+def line_blocks(text: io.TextIOBase, characters: int = BLOCK_CHARACTERS) -> Iterator[tuple[int, list[str]]]:
+    """Lines in blocks of bounded size, each with the 1-based number of its first line; blank lines stay in."""
+    number, rest = 1, ""
+    while chunk := text.read(characters):
+        lines = (rest + chunk).split("\n")
+        rest = lines.pop()
+        if lines:
+            yield number, lines
+            number += len(lines)
+        elif len(rest) > 4 * characters:
+            raise InputError("holds a line that is too long for a table", where=f"line {number}", found=len(rest))
+    if rest:
+        yield number, [rest]
+
+
+def count_lines(source: Source, member: str | None = None, tail: int = 4096) -> tuple[int, list[str]]:
+    """Number of lines that are not empty at the end, and the last complete lines, in one pass without parsing.
+
+    Returns
+    -------
+    count, last_lines
+        ``count`` is the number of line ends, plus one when the last line has none.
+    """
+    breaks, end = 0, b""
+    with source.open(member) as stream:
+        while chunk := stream.read(1 << 20):
+            breaks += chunk.count(b"\n") or chunk.count(b"\r")
+            end = (end + chunk)[-tail:]
+    lines = end.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+    if lines and not lines[-1].strip():
+        lines.pop()
+        extra = 0
+    else:
+        extra = 1
+    return breaks + extra, [line.decode("utf-8", "replace") for line in lines[1:] or lines]

@@ -1,0 +1,399 @@
+"""The participant page: everything that was found for one participant, on one self-contained page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from markupsafe import Markup
+
+from allostat.report.bibliography import references
+from allostat.report.blocks import Section, Table, number, percent
+from allostat.report.cortisol_days import cortisol_days
+from allostat.report.course_figures import circadian_fit, cortisol_curves, cortisol_table, windowed_course
+from allostat.report.load_figures import Index, component_bars, definitions_table, index_of, leave_one_out_table
+from allostat.report.methods import Used, device_name, methods_text
+from allostat.report.rhythm_figures import coverage, interval_histogram, poincare, tachogram
+from allostat.report.series import Series, all_series, sleep_spans, zone_of
+from allostat.report.strip_figures import strips
+from allostat.report.template import render
+from allostat.report.tiles import tiles
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from allostat.store import ParticipantResult
+
+
+def participant_page(result: ParticipantResult, *, truth: None = None) -> str:
+    """The page of one participant as HTML text.
+
+    Parameters
+    ----------
+    result
+        What the stages computed, or what the store read back.
+    truth
+        Reserved: a page never shows simulated truth beside results.
+
+    Returns
+    -------
+    str
+        One self-contained document: no script, no network, figures as inline SVG. The same result gives the same text.
+    """
+    series = all_series(result)
+    sleep = sleep_spans(result)
+    indices = {name: index_of(d, result.participant, name) for name, d in result.allostatic_load.items()}
+    used = Used.of(result)
+    sections = (
+        _recordings(result, series),
+        _coverage(series),
+        _signal(result, series),
+        _rhythm(series, sleep),
+        _hrv(result, series),
+        _circadian(result, series),
+        _cortisol(result),
+        _biomarkers(result),
+        _load(indices),
+        _methods(result, used),
+        _inputs(result),
+        _notices(result),
+    )
+    return render(
+        "participant.html.j2",
+        title=f"{result.participant}: allostatic load",
+        participant=result.participant,
+        facts=_facts(result, series),
+        quality_words=_quality_words(result, series, indices),
+        codes=_codes(result, indices),
+        tiles=tiles(result, series, tuple(indices.values())),
+        sections=sections,
+        references=references(used.dois),
+    )
+
+
+def _facts(result: ParticipantResult, series: Sequence[Series]) -> list[tuple[str, str]]:
+    person, zone = result.person, zone_of(result)
+    sex = {"F": "female", "M": "male"}.get(person.sex or "", "sex not stated")
+    age = "age not stated" if person.age_years is None else f"{person.age_years:g} years"
+    devices = sorted(set(filter(None, map(device_name, result.recordings.values()))))
+    spans = [s for s in series if len(s.beats)]
+    begin = min((s for s in spans), key=lambda s: int(s.beats.times_ns[0]), default=None)
+    end = max((s for s in spans), key=lambda s: int(s.beats.times_ns[-1]), default=None)
+    span = "no beats"
+    if begin is not None and end is not None:
+        span = f"{begin.clock.text(int(begin.beats.times_ns[0]))} to {end.clock.text(int(end.beats.times_ns[-1]))}"
+    versions: Mapping[str, Any] = result.provenance.get("versions") or {}
+    presets = sorted({str(d.attrs["preset"]) for d in result.hrv.values() if d.attrs.get("preset")})
+    return [
+        ("Person", f"{sex}, {age}"),
+        ("Group", person.group or "–"),
+        ("Medication", ", ".join(person.medications) or "none stated"),
+        ("Device", "; ".join(devices) or "not known"),
+        ("Span", span),
+        (
+            "Time zone",
+            f"{zone.name} (source: {zone.source}{', weak evidence' if zone.weak else ''})"
+            if zone.known
+            else "not known",
+        ),
+        ("Preset", ", ".join(presets) or "–"),
+        ("Version", f"allostat {versions['allostat']}" if "allostat" in versions else "not recorded"),
+    ]
+
+
+def _codes(result: ParticipantResult, indices: Mapping[str, Index]) -> list[str]:
+    codes = {code for row in result.biomarkers.rows for code in row.quality}
+    codes |= {n.code for n in result.notices if n.severity != "info"}
+    codes |= {index.reason for index in indices.values() if index.reason}
+    return sorted(codes)
+
+
+def _quality_words(result: ParticipantResult, series: Sequence[Series], indices: Mapping[str, Index]) -> str:
+    if not series:
+        beats = "No beats were found"
+    else:
+        kept = sum(int((s.beats.flags == 0).sum()) for s in series)
+        total = sum(len(s.beats) for s in series)
+        corrected = 1 - kept / total if total else math.nan
+        grade = "good" if corrected <= 0.05 else ("fair" if corrected <= 0.1 else "poor")
+        beats = f"Beat quality is {grade}: {percent(corrected)} of {total:,} beats were corrected".replace(",", " ")
+    accepted = [float(np.mean(q["accepted"].values)) for q in result.quality.values() if q.sizes.get("window", 0)]
+    signal = f"; {percent(float(np.mean(accepted)))} of the signal windows were accepted" if accepted else ""
+    there = sum(not row.missing for row in result.biomarkers.rows)
+    biomarkers = (
+        f"{there} of {len(result.biomarkers.rows)} biomarkers have a value"
+        if result.biomarkers.rows
+        else "There is no biomarker"
+    )
+    done = sum(math.isfinite(i.value) for i in indices.values())
+    load = f"{done} of {len(indices)} index definitions could be scored" if indices else "no index was scored"
+    return f"{beats}{signal}. {biomarkers}, {load}."
+
+
+def _recordings(result: ParticipantResult, series: Sequence[Series]) -> Section:
+    rows = []
+    for item in series:
+        begin = item.clock.text(int(item.beats.times_ns[0])) if len(item.beats) else "–"
+        corrected = float(np.mean(item.beats.flags != 0)) if len(item.beats) else math.nan
+        gaps = str(len(item.beats.gaps)) if len(item.beats) else "–"
+        rows.append(
+            (
+                item.id,
+                item.source_name,
+                item.beats.method,
+                begin,
+                number(item.valid_hours),
+                str(len(item.beats)),
+                percent(corrected),
+                gaps,
+            )
+        )
+    columns = ("series", "source", "method", "from", "valid h", "beats", "corrected", "gaps")
+    table = (Table("Series of beats", columns, tuple(rows), frozenset({4, 5, 6, 7})),) if rows else ()
+    missing = () if rows else ("There is no series of beats: no recording was read, or none held a heartbeat.",)
+    return Section("recordings", "Recordings", tables=table, missing=missing)
+
+
+def _coverage(series: Sequence[Series]) -> Section:
+    picture = coverage([s for s in series if s.clock.epoch == series[0].clock.epoch] if series else [])
+    missing = () if picture else ("No coverage to show: there are no valid beat intervals.",)
+    return Section("coverage", "Coverage", pictures=(picture,) if picture else (), missing=missing)
+
+
+def _signal(result: ParticipantResult, series: Sequence[Series]) -> Section:
+    pictures = [p for s in series[:2] if (p := strips(s)) is not None]
+    missing: tuple[str, ...] = ()
+    if not pictures:
+        missing = ("No signal to show: the beats came from the device, or raw signals were not kept in the store.",)
+    return Section("signal", "Signal", pictures=tuple(pictures), missing=missing)
+
+
+def _rhythm(series: Sequence[Series], sleep: Sequence[tuple[int, int]]) -> Section:
+    main = series[0] if series else None
+    picture = tachogram(main, sleep) if main else None
+    missing = () if picture else ("No tachogram: fewer than two beat intervals are known.",)
+    return Section("tachogram", "Tachogram", pictures=(picture,) if picture else (), missing=missing)
+
+
+def _hrv(result: ParticipantResult, series: Sequence[Series]) -> Section:
+    main = series[0] if series else None
+    sleep = sleep_spans(result)
+    windows = windowed_course(main, sleep) if main else None
+    sd1, sd2 = _sd(main)
+    density = [p for p in (poincare(main, sd1, sd2), interval_histogram(main)) if p is not None] if main else []
+    pictures = ([windows] if windows else []) + density
+    tables = [t for t in (_window_table(series), _person_table(result.hrv.get("person"))) if t is not None]
+    missing = () if tables or pictures else ("No heart rate variability: no window had enough valid intervals.",)
+    intro = "Values of different windows, contexts and sources are kept apart. LF and HF are band powers, no balance."
+    return Section("hrv", "Heart rate variability", intro, tuple(pictures), tuple(tables), missing)
+
+
+def _sd(main: Series | None) -> tuple[float, float]:
+    """SD1 and SD2 of the pairs that the plot shows (golden definition: sd of difference and of sum over √2)."""
+    from allostat.report.rhythm_figures import successive
+
+    if main is None:
+        return math.nan, math.nan
+    first, second = successive(main.beats)
+    if len(first) < 3:
+        return math.nan, math.nan
+    return float(np.std((second - first) / 2**0.5, ddof=1)), float(np.std((second + first) / 2**0.5, ddof=1))
+
+
+def _window_table(series: Sequence[Series]) -> Table | None:
+    """Median over windows of every metric, one column per series."""
+    with_windows = [s for s in series if s.windows is not None and s.windows.sizes.get("window", 0)]
+    if not with_windows:
+        return None
+    names: dict[str, tuple[str, str]] = {}
+    for item in with_windows:
+        assert item.windows is not None
+        for name, variable in item.windows.data_vars.items():
+            if variable.dims == ("window",) and variable.dtype.kind == "f":
+                names.setdefault(
+                    str(name), (str(variable.attrs.get("long_name", name)), str(variable.attrs.get("units", "")))
+                )
+    rows = []
+    for name, (long_name, unit) in names.items():
+        cells = [_median(item.windows, name) for item in with_windows]
+        if any(cell != "–" for cell in cells):
+            rows.append((name, long_name, unit, *cells))
+    columns = (
+        "metric",
+        "meaning",
+        "unit",
+        *(f"{s.id}, {s.windows.sizes['window']} windows" for s in with_windows if s.windows is not None),
+    )
+    return Table("Median over windows", columns, tuple(rows), frozenset(range(3, len(columns))))
+
+
+def _median(windows: xr.Dataset | None, name: str) -> str:
+    if windows is None or name not in windows:
+        return "–"
+    found = np.asarray(windows[name].values, dtype=np.float64)
+    found = found[np.isfinite(found)]
+    return number(float(np.median(found)), 4) if found.size else "–"
+
+
+def _person_table(person: xr.Dataset | None) -> Table | None:
+    if person is None:
+        return None
+    rows = []
+    for name, variable in person.data_vars.items():
+        if variable.ndim or variable.dtype.kind != "f":
+            continue
+        attrs = variable.attrs
+        rows.append(
+            (
+                str(name),
+                str(attrs.get("long_name", "")),
+                number(float(variable), 4),
+                str(attrs.get("units", "")),
+                str(attrs.get("n", "–")),
+                str(attrs.get("quality", "") or "–"),
+            )
+        )
+    if not rows:
+        return None
+    columns = ("value of the person", "meaning", "value", "unit", "repeats", "reason codes")
+    return Table("Values of the person, offered to the index", columns, tuple(rows), frozenset({2, 4}))
+
+
+def _circadian(result: ParticipantResult, series: Sequence[Series]) -> Section:
+    title = "Course of the day"
+    if result.circadian is None:
+        zone = zone_of(result)
+        why = "the time zone is not known" if not zone.known else "no series of beats covers 24 hours"
+        return Section("circadian", title, missing=(f"No circadian fit: {why}.",))
+    picture = circadian_fit(series[0], result.circadian) if series else None
+    rows = []
+    for name, variable in result.circadian.data_vars.items():
+        if variable.ndim == 0 and variable.dtype.kind in "fi":
+            attrs = variable.attrs
+            rows.append(
+                (str(name), str(attrs.get("long_name", "")), number(float(variable), 4), str(attrs.get("units", "")))
+            )
+    table = Table("Circadian measures", ("measure", "meaning", "value", "unit"), tuple(rows), frozenset({2}))
+    missing = () if picture else ("The cosinor could not be fitted.",)
+    return Section("circadian", title, "", (picture,) if picture else (), (table,) if rows else (), missing)
+
+
+def _cortisol(result: ParticipantResult) -> Section:
+    days = cortisol_days(result.labs)
+    if not days:
+        row = next((r for r in result.biomarkers.rows if r.biomarker == "cortisol_slope"), None)
+        codes = f" ({', '.join(row.quality)})" if row is not None and row.quality else ""
+        return Section("cortisol", "Cortisol", missing=(f"No cortisol curve: there are no usable samples{codes}.",))
+    picture = cortisol_curves(days)
+    return Section("cortisol", "Cortisol", "", (picture,) if picture else (), (cortisol_table(days),))
+
+
+def _biomarkers(result: ParticipantResult) -> Section:
+    from allostat.report.blocks import readable_unit
+
+    rows = tuple(
+        (
+            r.biomarker,
+            r.occasion,
+            number(r.value, 4),
+            readable_unit(r.unit),
+            number(r.standard_error),
+            str(r.n),
+            percent(r.coverage),
+            r.context.replace("_", " ") or "–",
+            ", ".join(r.quality) or "–",
+        )
+        for r in result.biomarkers.rows
+    )
+    columns = (
+        "biomarker",
+        "occasion",
+        "value",
+        "unit",
+        "standard error",
+        "repeats",
+        "coverage",
+        "context",
+        "reason codes",
+    )
+    table = (Table("What enters the index", columns, rows, frozenset({2, 4, 5, 6})),) if rows else ()
+    missing = () if rows else ("No biomarker was measured.",)
+    intro = "Standard errors are on the scale of the biomarker's transform (ln for hs-CRP and RMSSD)."
+    return Section("biomarkers", "Biomarkers", intro if rows else "", tables=table, missing=missing)
+
+
+def _load(indices: Mapping[str, Index]) -> Section:
+    title = "Allostatic load index"
+    if not indices:
+        return Section("load", title, missing=("No definition of the index was scored.",))
+    pictures = [p for i in indices.values() if i.scale == "z" and (p := component_bars(i)) is not None][:1]
+    tables = [definitions_table(indices)]
+    tables += [t for i in indices.values() if (t := leave_one_out_table(i)) is not None]
+    missing = tuple(
+        f"{i.long_name}: not computed ({i.reason or 'no reason recorded'})."
+        for i in indices.values()
+        if not math.isfinite(i.value)
+    )
+    rules = tuple(f"{i.definition}: {i.rule}." for i in indices.values() if i.rule)
+    used = {(i.reference, i.reference_sha256): i.reference_notes for i in indices.values() if i.reference}
+    against: list[str | Markup] = []
+    for (name, digest), notes in used.items():
+        against += [f"{name}, sha256 {digest}", *(f"{name}: {note}" for note in notes)]
+    lists = (("Missing-data rule", rules), ("References scored against", tuple(against)))
+    return Section("load", title, "", tuple(pictures), tuple(tables), missing, lists=tuple(x for x in lists if x[1]))
+    pictures = [p for i in indices.values() if i.scale == "z" and (p := component_bars(i)) is not None][:1]
+    tables = [definitions_table(indices)]
+    tables += [t for i in indices.values() if (t := leave_one_out_table(i)) is not None]
+    missing = tuple(
+        f"{i.long_name}: not computed ({i.reason or 'no reason recorded'})."
+        for i in indices.values()
+        if not math.isfinite(i.value)
+    )
+    rules = tuple(f"{i.definition}: {i.rule}" for i in indices.values() if i.rule)
+    hashes = tuple(
+        f"{i.definition}: {i.reference}, sha256 {i.reference_hash}" for i in indices.values() if i.reference_hash
+    )
+    lists = tuple(
+        (heading, lines)
+        for heading, lines in (("Missing-data rule", rules), ("References scored against", hashes))
+        if lines
+    )
+    return Section("load", title, "", tuple(pictures), tuple(tables), missing, lists=lists)
+
+
+def _methods(result: ParticipantResult, used: Used) -> Section:
+    settings: Mapping[str, Any] = result.provenance.get("settings") or {}
+    text = str(settings["config"]) if "config" in settings else settings
+    intro = "To copy into a manuscript; it names only what was used for this participant."
+    return Section("methods", "Methods and settings", intro, text=methods_text(text, used))
+
+
+def _inputs(result: ParticipantResult) -> Section:
+    rows = [
+        (
+            str(i.get("name", "")),
+            str(i.get("member") or "–"),
+            str(i.get("bytes", "–")),
+            str(i.get("adapter", "–")),
+            str(i.get("sha256", "")),
+        )
+        for i in result.provenance.get("inputs") or ()
+    ]
+    tables: Mapping[str, Any] = result.provenance.get("tables") or {}
+    rows += [(str(name), "–", "–", "table", str(digest)) for name, digest in sorted(tables.items())]
+    columns = ("file", "member", "bytes", "read by", "sha256")
+    table = (Table("Inputs", columns, tuple(rows), frozenset({2})),) if rows else ()
+    missing = () if rows else ("No input file is recorded.",)
+    return Section("inputs", "Inputs", tables=table, missing=missing)
+
+
+def _notices(result: ParticipantResult) -> Section:
+    rows = tuple(
+        (n.severity, n.code, n.message, str(n.count), n.file or "–", "–" if n.first_line is None else str(n.first_line))
+        for n in result.notices
+    )
+    columns = ("severity", "code", "message", "count", "file", "first line")
+    table = (Table("Warnings and notices", columns, rows, frozenset({3, 5})),) if rows else ()
+    return Section("notices", "Warnings and notices", "" if rows else "None.", tables=table)

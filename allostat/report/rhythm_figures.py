@@ -1,0 +1,304 @@
+"""Figures of beats over time: coverage by hour, tachogram, Poincaré density, distribution."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from allostat.recording import BeatFlag, Beats
+from allostat.report.blocks import Picture, Table, number, percent
+from allostat.report.local_time import DAY_NS, HOUR_NS, LocalClock, clock_ticks, day_text, time_unit
+from allostat.report.series import Series
+from allostat.report.svg import (
+    BLUE,
+    FULL_WIDTH,
+    GREEN,
+    HALF_WIDTH,
+    INK,
+    MUTED,
+    RULE,
+    VERMILLION,
+    add_axes,
+    frame,
+    inline_svg,
+    legend,
+    new_figure,
+    rectangles,
+    round_ticks,
+)
+
+_BINS = 1000
+_LEVELS = (0.25, 0.5, 0.75, 0.999)
+_MAX_DAYS = 31
+_MARK = 0.12
+"""Height of the tallest mark of corrected beats, as a share of the axis."""
+_FULL_MARK = 0.2
+_SLEEP_ALPHA = 0.14
+
+
+def hourly_cover(series: Sequence[Series]) -> dict[int, NDArray[np.float64]]:
+    """Share of each hour with valid intervals, by wall-clock day: day number → 24 shares, the best series of each hour.
+
+    Days count from the epoch of the clock. An interval counts for the hour in which it ends.
+    """
+    cover: dict[int, NDArray[np.float64]] = {}
+    for item in series:
+        hours = item.clock.wall_ns(item.beats.times_ns) // HOUR_NS
+        valid_ms = np.nan_to_num(item.beats.intervals_ms)
+        if not hours.size:
+            continue
+        first = int(hours.min())
+        total = np.bincount(hours - first, weights=valid_ms) / 3.6e6
+        for at in np.flatnonzero(total):
+            day, hour = divmod(first + int(at), 24)
+            row = cover.setdefault(day, np.zeros(24))
+            row[hour] = max(row[hour], min(1.0, float(total[at])))
+    return cover
+
+
+def coverage(series: Sequence[Series]) -> Picture | None:
+    """Coverage day × hour; None without beats."""
+    cover = hourly_cover(series)
+    if not cover:
+        return None
+    clock = series[0].clock
+    first, last = min(cover), max(cover)
+    days = list(range(first, last + 1)) if last - first < _MAX_DAYS else sorted(cover)[:_MAX_DAYS]
+    height = 70 + 22 * len(days)
+    figure = new_figure(FULL_WIDTH, height)
+    axes = add_axes(figure, left=96, bottom=44, top=24)
+    levels: list[list[tuple[float, float, float, float]]] = [[] for _ in range(5)]
+    for row, day in enumerate(days):
+        for hour in range(24):
+            share = cover.get(day, np.zeros(24))[hour]
+            if share > 0:
+                levels[int(np.searchsorted(_LEVELS, share))].append((hour + 0.04, row + 0.08, 0.92, 0.84))
+    empty = [(h + 0.04, r + 0.08, 0.92, 0.84) for r in range(len(days)) for h in range(24)]
+    rectangles(axes, empty, RULE, 0.35)
+    for boxes, alpha in zip(levels, (0.22, 0.4, 0.6, 0.8, 1.0), strict=True):
+        rectangles(axes, boxes, BLUE, alpha)
+    axes.set(xlim=(0, 24), ylim=(len(days), 0))
+    frame(
+        axes,
+        xlabel="hour of the day" if clock.known else "hour (no local zone: not hours of the day)",
+        xticks=[(h, str(h)) for h in range(0, 25, 3)],
+        yticks=[(r + 0.5, _day_name(d, clock)) for r, d in enumerate(days)],
+        left=False,
+    )
+    hours = float(sum(r.sum() for r in cover.values()))
+    columns = ("day", *(f"{h:02d}" for h in range(24)))
+    rows = tuple((_day_name(d, clock), *(f"{100 * s:.0f}" for s in cover.get(d, np.zeros(24)))) for d in days)
+    return Picture(
+        inline_svg(
+            figure,
+            key="coverage",
+            title="Coverage by day and hour",
+            description=f"{len(days)} days, {hours:.1f} hours with valid beat intervals.",
+        ),
+        f"Share of each hour that is covered by valid beat-to-beat intervals, {clock.axis_label}; "
+        "the darker, the more complete. Grey: nothing recorded.",
+        Table("Valid share of each hour, per cent", columns, rows, frozenset(range(1, 25))),
+    )
+
+
+def _day_name(day: int, clock: LocalClock) -> str:
+    return f"day {day + 1}" if clock.epoch == "relative" else day_text(day * DAY_NS)
+
+
+def tachogram(item: Series, sleep: Sequence[tuple[int, int]] = ()) -> Picture | None:
+    """Intervals over time, reduced to the range of each of at most 1,000 bins; None without intervals."""
+    beats = item.beats
+    known = np.isfinite(beats.intervals_ms)
+    if known.sum() < 2:
+        return None
+    start, stop = int(beats.times_ns[0]), int(beats.times_ns[-1])
+    _, divisor = time_unit(stop - start)
+    edges = np.linspace(0, stop - start + 1, min(_BINS, max(20, int(known.sum()))) + 1)
+    which = np.clip(np.searchsorted(edges, beats.times_ns - start, side="right") - 1, 0, len(edges) - 2)
+    low, middle, high = _binned(which[known], beats.intervals_ms[known], len(edges) - 1)
+    corrected = np.bincount(which[beats.flags != BeatFlag.NORMAL], minlength=len(edges) - 1)
+    x = (edges[:-1] + edges[1:]) / 2 / divisor
+    figure = new_figure(FULL_WIDTH, 300)
+    axes = add_axes(figure, top=30, bottom=46)
+    for begin, end in sleep:
+        if end > start and begin < stop:
+            axes.axvspan(
+                (max(begin, start) - start) / divisor,
+                (min(end, stop) - start) / divisor,
+                color=MUTED,
+                alpha=_SLEEP_ALPHA,
+                linewidth=0,
+            )
+    axes.plot(
+        np.repeat(x, 3), _raw_columns(low, high), color=BLUE, linewidth=1.0, alpha=0.55, label="range of intervals"
+    )
+    axes.plot(x, middle, color=INK, linewidth=1.1, label="median")
+    bottom, top = _limits(low, high)
+    share = corrected / np.maximum(1, np.bincount(which, minlength=len(x)))
+    if corrected.any():
+        heights = _MARK * (top - bottom) * np.minimum(1.0, share[corrected > 0] / _FULL_MARK)
+        axes.plot(*_marks(x[corrected > 0], bottom, heights), color=VERMILLION, linewidth=1.1, label="corrected beats")
+    axes.set(xlim=(0, (stop - start) / divisor), ylim=(bottom, top))
+    label, ticks = clock_ticks(item.clock, start, stop)
+    frame(axes, xlabel=label, ylabel="interval (ms)", xticks=ticks)
+    legend(axes)
+    count = int((beats.flags != BeatFlag.NORMAL).sum())
+    return Picture(
+        inline_svg(
+            figure,
+            key="tachogram",
+            title="Tachogram",
+            description=f"{len(beats)} beats from {item.clock.text(start)} to {item.clock.text(stop)}; "
+            f"median interval {np.nanmedian(beats.intervals_ms):.0f} ms; {count} beats corrected.",
+        ),
+        f"Beat-to-beat intervals of {item.id} ({item.source_name}): range and median of each of {len(x)} equal "
+        f"stretches. Marks on the lower edge: corrected beats, full height where {percent(_FULL_MARK)} or more were "
+        f"corrected ({count} of {len(beats)} beats, "
+        f"{percent(count / len(beats))})." + (" Shaded: sleep." if len(sleep) else ""),
+        _tachogram_table(item, which, edges),
+    )
+
+
+def _tachogram_table(item: Series, which: NDArray[np.intp], edges: NDArray[np.float64]) -> Table:
+    """At most 48 rows: the same intervals in coarser stretches."""
+    coarse = max(1, -(-(len(edges) - 1) // 48))
+    rows = []
+    for group in np.unique(which // coarse):
+        inside = which // coarse == group
+        rr, flags = item.beats.intervals_ms[inside], item.beats.flags[inside]
+        rr = rr[np.isfinite(rr)]
+        if rr.size:
+            begin = item.clock.text(int(item.beats.times_ns[inside][0]), seconds=True)
+            rows.append(
+                (
+                    begin,
+                    str(rr.size),
+                    f"{rr.min():.0f}",
+                    f"{np.median(rr):.0f}",
+                    f"{rr.max():.0f}",
+                    str(int((flags != 0).sum())),
+                )
+            )
+    columns = ("from", "intervals", "min ms", "median ms", "max ms", "corrected beats")
+    return Table("Intervals in stretches of equal length", columns, tuple(rows), frozenset(range(1, 6)))
+
+
+def _binned(
+    which: NDArray[np.intp], intervals: NDArray[np.float64], n: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    low, middle, high = (np.full(n, np.nan) for _ in range(3))
+    order = np.lexsort((intervals, which))
+    which, intervals = which[order], intervals[order]
+    bins, first, count = np.unique(which, return_index=True, return_counts=True)
+    low[bins], high[bins] = intervals[first], intervals[first + count - 1]
+    middle[bins] = (intervals[first + (count - 1) // 2] + intervals[first + count // 2]) / 2
+    return low, middle, high
+
+
+def _raw_columns(low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.column_stack([low, high, np.full(len(low), np.nan)]).ravel()
+
+
+def _limits(low: NDArray[np.float64], high: NDArray[np.float64]) -> tuple[float, float]:
+    bottom, top = float(np.nanpercentile(low, 0.5)), float(np.nanpercentile(high, 99.5))
+    pad = max(20.0, 0.08 * (top - bottom))
+    return bottom - 2.2 * pad, top + pad
+
+
+def _marks(
+    x: NDArray[np.float64], bottom: float, heights: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Vertical marks as one line broken by NaN."""
+    return np.repeat(x, 3), _raw_columns(np.full(len(x), bottom), bottom + heights)
+
+
+def poincare(item: Series, sd1: float = float("nan"), sd2: float = float("nan")) -> Picture | None:
+    """Density of successive intervals (NN_i, NN_i+1); None with fewer than 30 pairs.
+
+    Pairs across a gap, and pairs that touch a corrected beat, are left out.
+    """
+    first, second = successive(item.beats)
+    if len(first) < 30:
+        return None
+    low, high = np.percentile(np.concatenate([first, second]), [0.2, 99.8])
+    pad = 0.06 * (high - low) + 5
+    edges = np.linspace(low - pad, high + pad, 56)
+    counts, _, _ = np.histogram2d(first, second, bins=[edges, edges])
+    figure = new_figure(HALF_WIDTH, 430)
+    axes = add_axes(figure, left=64, bottom=48, top=12, right=16)
+    step = edges[1] - edges[0]
+    cuts = np.quantile(counts[counts > 0], [0.4, 0.7, 0.9])
+    for level, alpha in enumerate((0.22, 0.45, 0.7, 1.0)):
+        cells = np.argwhere((counts > 0) & (np.searchsorted(cuts, counts, side="left") == level))
+        rectangles(axes, [(edges[i], edges[j], step, step) for i, j in cells], BLUE, alpha)
+    axes.plot([edges[0], edges[-1]], [edges[0], edges[-1]], color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
+    if np.isfinite(sd1) and np.isfinite(sd2):
+        angle = np.linspace(0, 2 * np.pi, 73)
+        u, v = sd2 * np.cos(angle), sd1 * np.sin(angle)
+        centre = (first.mean(), second.mean())
+        axes.plot(centre[0] + (u - v) / 2**0.5, centre[1] + (u + v) / 2**0.5, color=VERMILLION, linewidth=1.6)
+    axes.set(xlim=(edges[0], edges[-1]), ylim=(edges[0], edges[-1]))
+    ticks = round_ticks(edges[0], edges[-1], 7)
+    frame(axes, xlabel="interval i (ms)", ylabel="interval i + 1 (ms)", xticks=ticks, yticks=ticks)
+    rows = (
+        ("pairs", str(len(first))),
+        ("mean interval (ms)", f"{first.mean():.1f}"),
+        ("SD1 (ms)", number(sd1)),
+        ("SD2 (ms)", number(sd2)),
+    )
+    return Picture(
+        inline_svg(
+            figure,
+            key="poincare",
+            title="Poincaré plot",
+            description=f"Density of {len(first)} pairs of successive intervals; "
+            f"SD1 {number(sd1)} ms, SD2 {number(sd2)} ms.",
+        ),
+        f"Successive intervals of {item.id}, {len(first)} pairs; darker cells hold more pairs. Dashed: equal intervals"
+        + (". Ellipse: SD1 and SD2." if np.isfinite(sd1) and np.isfinite(sd2) else "."),
+        Table("Poincaré plot", ("quantity", "value"), rows, frozenset({1})),
+        wide=False,
+    )
+
+
+def successive(beats: Beats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Pairs of successive intervals that touch neither a gap nor a corrected beat, in ms."""
+    rr = np.where(beats.flags == BeatFlag.NORMAL, beats.intervals_ms, np.nan)
+    keep = np.isfinite(rr[:-1]) & np.isfinite(rr[1:])
+    return rr[:-1][keep], rr[1:][keep]
+
+
+def interval_histogram(item: Series) -> Picture | None:
+    """Distribution of the intervals in bins of 1/128 s (Task Force 1996); None with fewer than 30 intervals."""
+    rr = item.beats.intervals_ms[np.isfinite(item.beats.intervals_ms) & (item.beats.flags == BeatFlag.NORMAL)]
+    if len(rr) < 30:
+        return None
+    width = 1000 / 128
+    low, high = np.percentile(rr, [0.1, 99.9])
+    edges = np.arange(np.floor(low / width) * width, high + 2 * width, width)
+    counts, edges = np.histogram(rr, edges)
+    figure = new_figure(HALF_WIDTH, 430)
+    axes = add_axes(figure, left=66, bottom=48, top=12, right=16)
+    axes.stairs(counts, edges, fill=True, color=GREEN, alpha=0.35, linewidth=0)
+    axes.stairs(counts, edges, color=GREEN, linewidth=1.2)
+    axes.set(xlim=(edges[0], edges[-1]), ylim=(0, 1.05 * counts.max()))
+    frame(axes, xlabel="interval (ms)", ylabel="beats", xticks=round_ticks(edges[0], edges[-1], 7))
+    coarse = max(1, len(counts) // 24)
+    rows = tuple(
+        (f"{edges[i]:.0f} to {edges[min(i + coarse, len(counts))]:.0f}", str(int(counts[i : i + coarse].sum())))
+        for i in range(0, len(counts), coarse)
+    )
+    return Picture(
+        inline_svg(
+            figure,
+            key="histogram",
+            title="Distribution of intervals",
+            description=f"{len(rr)} intervals, median {np.median(rr):.0f} ms, 5th to 95th percentile "
+            f"{np.percentile(rr, 5):.0f} to {np.percentile(rr, 95):.0f} ms.",
+        ),
+        f"Distribution of {len(rr)} uncorrected intervals of {item.id} in bins of 1/128 s.",
+        Table("Intervals", ("interval (ms)", "beats"), rows, frozenset({1})),
+        wide=False,
+    )

@@ -37,6 +37,8 @@ def batch(rows: NDArray[np.float64]) -> PeakBatch:
 
 def joined(batches: list[PeakBatch]) -> PeakBatch:
     """One batch of several, in order."""
+    if len(batches) == 1:
+        return batches[0]
     if not batches:
         return batch(np.empty((0, 3)))
     return PeakBatch(*(np.concatenate(column) for column in zip(*batches, strict=True)))

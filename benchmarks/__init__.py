@@ -1,0 +1,1 @@
+"""Speed and accuracy of allostat against other tools: ``python -m benchmarks``."""

@@ -1,0 +1,107 @@
+"""Accuracy of beat detection on real recordings (the folder that ALLOSTAT_RECORDINGS names).
+
+R peaks: MIT-BIH records, first signal, whole records, beat annotations only, ventricular flutter left out, one-to-one
+matching. Systolic peaks: BIDMC, against the R peaks of the ECG recorded beside it, after removal of the pulse arrival
+time (the lag, one per recording, at which most pulses match).
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from allostat.kernels import RPeakDetector, r_peaks, systolic_peaks
+from benchmarks.peers import Detector
+from tests.reference import mitbih, waves
+
+WITHIN_S = 0.150
+CLOSELY_S = 0.050
+BIDMC_RATE_HZ = 125.0
+LONGEST_LAG_S = 0.8
+
+
+def own_r_peaks(ecg: NDArray[Any], rate_hz: float) -> NDArray[np.float64]:
+    """allostat's R peaks with their fractions."""
+    peaks = RPeakDetector.over(ecg, rate_hz)[1]
+    return peaks.sample + peaks.fraction
+
+
+def r_peak_accuracy(folder: Path, name: str, detector: Detector | None = None) -> dict[str, Any]:
+    """Gross sensitivity, precision (150 ms), F1 (50 ms), mean error and its spread over all records of ``folder``."""
+    beats = given = hits = close = 0
+    errors = []
+    per_record = {}
+    for record_name in mitbih.records(folder):
+        record = mitbih.read(folder, record_name)
+        ecg = record.signals[:, 0]
+        found = own_r_peaks(ecg, record.rate) if detector is None else detector(ecg, record.rate)
+        at = record.outside_flutter(found.astype(np.float64))
+        truth = record.outside_flutter(record.beats).astype(np.float64)
+        pairs = waves.matched(truth, at, WITHIN_S * record.rate)
+        per_record[record_name] = {"missed": len(truth) - len(pairs), "extra": len(at) - len(pairs)}
+        beats, given, hits = beats + len(truth), given + len(at), hits + len(pairs)
+        close += len(waves.matched(truth, at, CLOSELY_S * record.rate))
+        errors.append((at[pairs[:, 1]] - truth[pairs[:, 0]]) / record.rate * 1000)
+    error_ms = np.concatenate(errors)
+    return {
+        "task": "r_peaks",
+        "contender": name,
+        "beats": beats,
+        "sensitivity": hits / beats,
+        "precision": hits / given if given else float("nan"),
+        "f1_50ms": 2 * close / (beats + given),
+        "bias_ms": float(error_ms.mean()),
+        "median_error_ms": float(np.median(error_ms)),
+        "jitter_ms": float(np.median([_spread(e) for e in errors])),
+        "records": per_record,
+    }
+
+
+def _spread(error_ms: NDArray[np.float64]) -> float:
+    """Standard deviation of the errors of one record, from the median absolute deviation."""
+    return 1.4826 * float(np.median(np.abs(error_ms - np.median(error_ms)))) if len(error_ms) else float("nan")
+
+
+def systolic_peak_accuracy(folder: Path, name: str, detector: Detector = systolic_peaks) -> dict[str, Any]:
+    """Sensitivity, precision and F1 of pulses against R peaks, pooled over the recordings of ``folder``."""
+    beats = given = hits = 0
+    lags = []
+    for ppg, ecg in bidmc(folder):
+        truth = r_peaks(ecg, BIDMC_RATE_HZ).astype(np.float64)
+        found = detector(ppg, BIDMC_RATE_HZ).astype(np.float64)
+        lag, matched = best_lag(truth, found)
+        hits, beats, given = hits + matched, beats + len(truth), given + len(found)
+        lags.append(lag)
+    return {
+        "task": "systolic_peaks",
+        "contender": name,
+        "beats": beats,
+        "sensitivity": hits / beats,
+        "precision": hits / given if given else float("nan"),
+        "f1": 2 * hits / (beats + given),
+        "median_arrival_s": float(np.median(lags)),
+    }
+
+
+def best_lag(truth: NDArray[np.float64], found: NDArray[np.float64]) -> tuple[float, int]:
+    """Lag in s at which most pulses match an R peak within 150 ms, and how many match there."""
+    best = (0.0, -1)
+    for lag_s in np.arange(0.0, LONGEST_LAG_S, 0.02):
+        n = len(waves.matched(truth + lag_s * BIDMC_RATE_HZ, found, WITHIN_S * BIDMC_RATE_HZ))
+        if n > best[1]:
+            best = (float(lag_s), n)
+    return best
+
+
+def bidmc(folder: Path) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """PPG and the ECG beside it (lead II, else V) of each recording."""
+    for path in sorted(folder.glob("*_Signals.csv.gz")):
+        with gzip.open(path, "rt") as file:
+            names = [name.strip() for name in file.readline().split(",")]
+            data = np.loadtxt(file, delimiter=",")
+        yield data[:, names.index("PLETH")], data[:, names.index("II" if "II" in names else "V")]

@@ -86,10 +86,10 @@ def beat_train(
     most = len(normals)
     times = np.empty(most)
     slow = np.zeros(3)
-    phase_breath = math.pi * normals[0, 0] if most else 0.0
-    phase_baro = math.pi * normals[0, 1] if most else 0.0
+    phase_breath = math.pi * float(normals[0, 0]) if most else 0.0
+    phase_baro = math.pi * float(normals[0, 1]) if most else 0.0
     for k in range(3):
-        slow[k] = normals[0, 3 + k] if most else 0.0
+        slow[k] = float(normals[0, 3 + k]) if most else 0.0
     last = len(hr_bpm) - 1
     t = 0.0
     n = 0
@@ -108,7 +108,7 @@ def beat_train(
         slow_share = 0.0
         for k in range(3):
             keep = math.exp(-mean_s / _SLOW_TAU_S[k])
-            slow[k] = keep * slow[k] + math.sqrt(1.0 - keep * keep) * normals[n, 3 + k]
+            slow[k] = keep * slow[k] + math.sqrt(1.0 - keep * keep) * float(normals[n, 3 + k])
             slow_sum += _SLOW_SD[k] * slow[k]
             slow_share += 2.0 * _SLOW_SD[k] ** 2 * (1.0 - keep)
         breath_share = max(1.0 - slow_share - baro - white_share, 0.0)
@@ -119,12 +119,12 @@ def beat_train(
             math.sqrt(2.0 * breath_share) / breath_step * math.sin(phase_breath)
             + math.sqrt(2.0 * baro) / baro_step * math.sin(phase_baro)
             + slow_sum
-            + math.sqrt(0.5 * white_share) * normals[n, 2]
+            + math.sqrt(0.5 * white_share) * float(normals[n, 2])
         )
         interval = min(max(interval, SHORTEST_MS), LONGEST_MS)
         passed = interval / 1000.0
-        phase_breath += 2.0 * math.pi * breath_hz * passed + 0.05 * normals[n, 0]
-        phase_baro += 2.0 * math.pi * 0.1 * passed + 0.1 * normals[n, 1]
+        phase_breath += 2.0 * math.pi * breath_hz * passed + 0.05 * float(normals[n, 0])
+        phase_baro += 2.0 * math.pi * 0.1 * passed + 0.1 * float(normals[n, 1])
         t += passed
         n += 1
     return times[:n].copy(), n

@@ -24,18 +24,20 @@ from allostat.simulate.exports import (
     write_selfloops,
 )
 from allostat.simulate.labs import LabRow, simulate_blood_pressure, simulate_cortisol, simulate_hs_crp
-from allostat.simulate.physiology import (
-    MOMENTS,
+from allostat.simulate.measurement import (
     SPREAD,
-    SYSTEMS,
     Repeats,
-    SimulatedParticipant,
     Spread,
     measured_biomarkers,
     simulate_biomarker_table,
+    standard_errors,
+)
+from allostat.simulate.physiology import (
+    MOMENTS,
+    SYSTEMS,
+    SimulatedParticipant,
     simulate_participant,
     simulate_population,
-    standard_errors,
 )
 from allostat.simulate.ppg import render_ppg, simulate_ppg
 from allostat.simulate.rr import SimulatedRR, Sleep, simulate_rest, simulate_rr, sleep_schedule

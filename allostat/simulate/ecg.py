@@ -18,7 +18,8 @@ from allostat.simulate.artefacts import (
     draw_bursts,
     motion,
 )
-from allostat.simulate.physiology import SimulatedParticipant, Spread, simulate_participant
+from allostat.simulate.measurement import Spread
+from allostat.simulate.physiology import SimulatedParticipant, simulate_participant
 from allostat.simulate.rr import simulate_rest
 from allostat.simulate.seeds import random_stream
 

@@ -10,13 +10,8 @@ from datetime import date, datetime, timedelta
 import numpy as np
 
 from allostat.recording import NS_PER_S
-from allostat.simulate.physiology import (
-    CORTISOL_HOURS,
-    LOD_HS_CRP_MG_L,
-    SPREAD,
-    SimulatedParticipant,
-    Spread,
-)
+from allostat.simulate.measurement import CORTISOL_HOURS, LOD_HS_CRP_MG_L, SPREAD, Spread
+from allostat.simulate.physiology import SimulatedParticipant
 from allostat.simulate.rr import zone_of
 from allostat.simulate.seeds import random_stream
 

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from allostat.errors import InputError, TimeZoneError
 from allostat.kernels.beat_train import N_NORMALS, beat_train, ornstein_uhlenbeck
 from allostat.recording import NS_PER_S, Beats
-from allostat.simulate.physiology import SPREAD, SimulatedParticipant, Spread
+from allostat.simulate.measurement import SPREAD, Spread
+from allostat.simulate.physiology import SimulatedParticipant
 from allostat.simulate.seeds import random_stream
 
 Floats = NDArray[np.float64]

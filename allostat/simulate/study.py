@@ -25,13 +25,8 @@ from allostat.simulate.exports import (
     write_polar_sensor_logger,
 )
 from allostat.simulate.labs import LabRow, simulate_blood_pressure, simulate_cortisol, simulate_hs_crp
-from allostat.simulate.physiology import (
-    LOD_HS_CRP_MG_L,
-    SYSTEMS,
-    Repeats,
-    SimulatedParticipant,
-    simulate_population,
-)
+from allostat.simulate.measurement import LOD_HS_CRP_MG_L, Repeats
+from allostat.simulate.physiology import SYSTEMS, SimulatedParticipant, simulate_population
 from allostat.simulate.ppg import render_ppg
 from allostat.simulate.rr import Sleep, instant_ns, simulate_rest, simulate_rr, sleep_schedule, zone_of
 from allostat.simulate.seeds import random_stream

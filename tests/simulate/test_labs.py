@@ -17,7 +17,7 @@ from allostat.simulate import (
     simulate_hs_crp,
     simulate_participant,
 )
-from allostat.simulate.physiology import cortisol_day_slope_sd
+from allostat.simulate.measurement import cortisol_day_slope_sd
 
 ZONE = "Europe/Vienna"
 PERSON = replace(

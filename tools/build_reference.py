@@ -72,12 +72,12 @@ def published(recordings: Path) -> Reference:
         rules=RULES,
         notes=(
             "CRP of NHANES III is not a high-sensitivity assay: its detection limit is 2.1 mg/L and most adults lie on "
-            "it (at_limit gives the share). Moments are a censored log-normal fit; below 2.1 mg/L they are extrapolated. The "
-            "comparison is strict, because the cut of men is the detection limit itself.",
+            "it (at_limit gives the share). Moments are a censored log-normal fit, extrapolated below 2.1 mg/L. "
+            "The comparison is strict, because the cut of men is the detection limit itself.",
             "NHANES III is a sample of the United States of 1988 to 1994, used without survey weights.",
             "Resting RMSSD: KORA S4, by sex and age band, 5 minutes at rest; not for night or 24 h values.",
-            "No cortisol slope, no night RMSSD, no heart rate: no open source with moments of these was found. An index "
-            "that has only these for a system treats the system as missing.",
+            "No cortisol slope, no night RMSSD, no heart rate: no open source with moments of these was found. An "
+            "index that has only these for a system treats the system as missing.",
         ),
         licence="NHANES: public domain; KORA S4 moments: facts from the cited paper",
     )
@@ -106,7 +106,7 @@ def censored_crp(values: Floats, sex: Sex | None) -> ReferenceEntry:
 
 
 def censored_moments(logs: Floats, n_censored: int, low: float) -> tuple[float, float]:
-    """Maximum likelihood mean and SD of a normal variable of which ``n_censored`` values are only known to be <= ``low``."""
+    """Maximum likelihood mean and SD of a normal variable; of ``n_censored`` values only <= ``low`` is known."""
 
     def cost(x: Floats) -> float:
         mean, sd = float(x[0]), math.exp(float(x[1]))

@@ -100,7 +100,7 @@ def _refuse_suspect_units(days: Sequence[CortisolDay]) -> None:
         if day.specimen not in MORNING_NMOL_L:
             continue
         low, high = MORNING_NMOL_L[day.specimen]
-        morning = day.values[day.minutes <= 60] if day.wake is not None else day.values
+        morning = day.reported[day.minutes <= 60] if day.wake is not None else day.reported
         morning = morning[~np.isnan(morning)]
         if not morning.size:
             continue

@@ -1,0 +1,88 @@
+"""Blood pressure: means, first reading, treatment rule applied once, readings from laboratory rows."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from allostat.errors import InputError
+from allostat.labs import blood_pressure, readings_from_labs
+from allostat.medications import taken
+from allostat.tables import BloodPressureReading, LabRow, parse_instant
+
+
+def readings(*pairs: tuple[float, float]) -> list[BloodPressureReading]:
+    return [
+        BloodPressureReading("s1", s, d, measured_at=parse_instant(f"2024-03-01T08:{i:02d}"))
+        for i, (s, d) in enumerate(pairs)
+    ]
+
+
+def test_first_of_three_readings_is_dropped() -> None:
+    sbp, dbp = blood_pressure(readings((150, 95), (120, 80), (124, 82)))
+    assert (sbp.value, dbp.value) == (122, 81)
+    assert (sbp.n, sbp.standard_error) == (2, pytest.approx(2.0))
+
+
+def test_first_in_time_not_in_the_file_is_dropped() -> None:
+    sbp, _ = blood_pressure(readings((150, 95), (120, 80), (124, 82))[::-1])
+    assert sbp.value == 122
+
+
+def test_two_readings_both_count() -> None:
+    assert blood_pressure(readings((120, 80), (130, 84)))[0].value == 125
+
+
+def test_single_reading_is_flagged_and_has_no_error() -> None:
+    sbp, dbp = blood_pressure(readings((120, 80)))
+    assert sbp.quality == dbp.quality == ("SINGLE_READING",)
+    assert math.isnan(sbp.standard_error)
+
+
+def test_treatment_adds_10_and_5_exactly_once_and_says_so() -> None:
+    plain = blood_pressure(readings((120, 80), (120, 80)))
+    treated = blood_pressure(readings((120, 80), (120, 80)), medications=("ramipril 5 mg", "C07AB02"))
+    assert [t.value - p.value for t, p in zip(treated, plain, strict=True)] == [10, 5]
+    assert [t.quality for t in treated] == [("TREATED_PLUS_10",), ("TREATED_PLUS_5",)]
+    assert "ramipril 5 mg" in treated[0].provenance
+
+
+@pytest.mark.parametrize(
+    "drug", ["ramipril", "Losartan 50mg", "metoprolol", "amlodipine", "C09AA05", "beta-blocker", "diuretics"]
+)
+def test_antihypertensives_are_recognised(drug: str) -> None:
+    assert taken((drug,), "antihypertensive") == (drug,)
+
+
+@pytest.mark.parametrize("drug", ["ibuprofen", "N02BE01", "vitamin C", "sertraline"])
+def test_other_drugs_are_not(drug: str) -> None:
+    assert taken((drug,), "antihypertensive") == ()
+
+
+@pytest.mark.parametrize(("sbp", "dbp"), [(80, 120), (100, 100)])
+def test_systolic_not_above_diastolic_is_refused(sbp: float, dbp: float) -> None:
+    with pytest.raises(InputError, match="not above diastolic"):
+        BloodPressureReading("s1", sbp, dbp)
+
+
+def lab(analyte: str, value: float, minute: int, unit: str = "mm[Hg]") -> LabRow:
+    return LabRow("s1", analyte, value, unit, collected_at=parse_instant(f"2024-03-01T08:{minute:02d}"))
+
+
+def test_laboratory_rows_pair_by_their_time() -> None:
+    found = readings_from_labs([lab("sbp", 120, 0), lab("sbp", 124, 5), lab("dbp", 80, 0), lab("dbp", 82, 5)])
+    assert [(r.sbp, r.dbp) for r in found] == [(120, 80), (124, 82)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ([lab("sbp", 120, 0)], "without its other half"),
+        ([lab("sbp", 120, 0), lab("sbp", 121, 0), lab("dbp", 80, 0)], "two values"),
+        ([lab("sbp", 16, 0, "%"), lab("dbp", 10, 0, "%")], "another unit"),
+    ],
+)
+def test_what_does_not_pair_is_refused(rows: list[LabRow], says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        readings_from_labs(rows)

@@ -4,34 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, timedelta
 from typing import Literal, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from allostat.errors import InputError, TimeZoneError
 from allostat.recording import NS_PER_S
+from allostat.zones import zone_info as zone_info
 
-_FIXED = re.compile(r"UTC(?:([+-])(\d{1,2}):?(\d{2})?)?")
 _UNIX_START = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def zone_info(name: str, *, where: str | None = None) -> tzinfo:
-    """The zone of an IANA name (``Europe/Vienna``) or a fixed offset (``UTC+02:00``).
-
-    Raises
-    ------
-    TimeZoneError
-        When there is no such zone; the message offers the nearest name.
-    """
-    fixed = _FIXED.fullmatch(name.strip())
-    if fixed:
-        sign, hours, minutes = fixed.groups()
-        offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
-        return timezone(-offset if sign == "-" else offset)
-    try:
-        return ZoneInfo(name.strip())
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise TimeZoneError("no such time zone", where=where, found=name, valid=available_timezones()) from error
 
 
 @dataclass(frozen=True, slots=True)

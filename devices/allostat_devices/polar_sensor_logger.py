@@ -185,6 +185,10 @@ def _recording(source: Source, members: list[str], options: ReadOptions, adapter
     if not streams.signals and not streams.beats and not streams.markers:
         found = "; ".join(n.message for n in told)
         raise InputError("holds no usable row", where=source.name, found=found or None)
+    unverified = sorted({rows.header.kind for rows in files.values() if not _verified(rows.header)})
+    if unverified:
+        message = f"not verified on a real export: {', '.join(unverified)}"
+        streams.notices.append(Notice("unverified", message))
     names = [source.name, *(shown_name(source, m) for m in members)]
     label = shown_name(source, members[0])
     alone = len(members) == 1
@@ -195,10 +199,15 @@ def _recording(source: Source, members: list[str], options: ReadOptions, adapter
         participant=options.participant or participant_of(source, members[0]),
         timezone=placement.zone,
         device=_device(names),
-        provenance=Provenance(tuple(inputs), adapter.name, adapter.version, adapter.verified),
+        provenance=Provenance(tuple(inputs), adapter.name, adapter.version, not unverified),
         notices=(*told, *streams.notices),
         markers=tuple(streams.markers),
     )
+
+
+def _verified(header: FileHeader) -> bool:
+    """Whether a real file of this kind and variant was read; ECG, RR and the PPI variant with sensor time were not."""
+    return header.kind not in ("ecg", "rr") and not (header.kind == "ppi" and header.has_sensor_time)
 
 
 def _add(streams: _Streams, rows: FileRows, placement: Placement, skipped: SkippedRows, where: str) -> None:

@@ -80,11 +80,9 @@ def open_text(source: Source, member: str | None = None) -> Iterator[io.TextIOWr
 
 def readable(line: str) -> str:
     """A line whose undecodable bytes are taken as Latin-1, for headers such as ``ecg [µV]``."""
-    return line.encode("utf-8", "surrogateescape").decode("latin-1") if _has_escapes(line) else line
-
-
-def _has_escapes(line: str) -> bool:
-    return any("\udc80" <= c <= "\udcff" for c in line)
+    if line.isascii() or not any("\udc80" <= c <= "\udcff" for c in line):
+        return line
+    return line.encode("utf-8", "surrogateescape").decode("latin-1")
 
 
 def head_lines(source: Source, member: str | None = None, size: int = 4096) -> list[str]:

@@ -6,7 +6,7 @@ import contextlib
 import io
 import warnings
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ def r_peak_detectors() -> dict[str, Detector]:
         found["wfdb:xqrs"] = _xqrs
     if _installed("ecgdetectors"):
         found |= {f"py-ecg-detectors:{name}": _ecgdetectors(name) for name in ("hamilton", "two_average", "wqrs")}
-    if _installed("systole"):
+    if _installed("systole.detection"):
         found |= {f"systole:{name}": _systole(name) for name in ("sleepecg", "pan-tompkins")}
     return {name: quiet(detector) for name, detector in found.items()}
 
@@ -44,11 +44,20 @@ def systolic_peak_detectors() -> dict[str, Detector]:
 
 def missing() -> list[str]:
     """Peers that are not installed."""
-    return [name for name in ("neurokit2", "sleepecg", "wfdb", "ecgdetectors", "systole") if not _installed(name)]
+    return [
+        name for name in ("neurokit2", "sleepecg", "wfdb", "ecgdetectors", "systole.detection") if not _installed(name)
+    ]
 
 
 def _installed(module: str) -> bool:
-    return find_spec(module) is not None
+    """Whether the module can be imported; one whose own dependencies are missing cannot."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import_module(module)
+    except ImportError:
+        return False
+    return True
 
 
 def quiet(detector: Detector) -> Detector:
@@ -101,7 +110,7 @@ def _ecgdetectors(name: str) -> Detector:
     def detect(ecg: NDArray[Any], rate_hz: float) -> Any:
         from ecgdetectors import Detectors
 
-        return getattr(Detectors(rate_hz), f"{name}_detector")(ecg.astype(float))
+        return getattr(Detectors(round(rate_hz)), f"{name}_detector")(ecg.astype(float))
 
     return detect
 
@@ -119,4 +128,4 @@ def _systole(name: str) -> Detector:
 def notices() -> Iterator[str]:
     """One line per peer that is skipped."""
     for name in missing():
-        yield f"skipped: {name} is not installed (dependency group `peers`)"
+        yield f"skipped: {name} is not installed or lacks a dependency (dependency group `peers`)"

@@ -23,10 +23,13 @@ def sample_noise(first: int, step: int, index: int, ring: NDArray[np.float64]) -
         if stop - start < 16:
             break
         total = 0.0
+        present = 0
         for j in range(start, stop):
             bend = ring[(j - 1) & mask] - 2.0 * ring[j & mask] + ring[(j + 1) & mask]
-            total += bend * bend
-        variance = total / (6.0 * (stop - start))
+            if bend == bend:
+                total += bend * bend
+                present += 1
+        variance = total / (6.0 * present) if present > 0 else 0.0
         if k == 0:
             lowest = highest = middle = variance
         elif k == 1:
@@ -50,7 +53,10 @@ def refine(
     ring: NDArray[np.float64],
     candidates: NDArray[np.float64],
 ) -> None:
-    """Write position, size and standard error of an extremum: vertex of a parabola fitted to 2 span + 1 samples."""
+    """Write position, size and standard error of an extremum: vertex of a parabola fitted to 2 span + 1 samples.
+
+    Where one of these samples is missing the extremum may be none: its size is 0.
+    """
     mask = len(ring) - 1
     squares = span * (span + 1.0) * (2.0 * span + 1.0) / 3.0
     fourths = squares * (3.0 * span * span + 3.0 * span - 1.0) / 5.0
@@ -64,6 +70,8 @@ def refine(
         plain += value
         first += k * value
         second += k * k * value
+    if plain != plain:
+        size = 0.0
     determinant = n * fourths - squares * squares
     slope = first / squares
     bend = (n * second - squares * plain) / determinant

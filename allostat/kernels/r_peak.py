@@ -22,7 +22,7 @@ from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from allostat.kernels import beat_rule, biquad, extremum
-from allostat.kernels.beat_rule import DEPTH, DOWN_AT, SERIAL, SIZE, SLOPE, TIME, UP_AT
+from allostat.kernels.beat_rule import DEPTH, DOWN_AT, DOWN_SIZE, SERIAL, SIZE, SLOPE, TIME, UP_AT, UP_SIZE
 from allostat.kernels.peaks import BLOCK_SAMPLES, PeakBatch, batch, blocks, checked_rate, joined
 
 LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 50.0, 2000.0
@@ -216,9 +216,10 @@ def _advance(
                 offset = value - held
                 missing = 0
             held = value - offset
+            ring[index & mask] = held
         else:
             missing = 1
-        ring[index & mask] = held
+            ring[index & mask] = np.nan
         index += 1
         total += held
         count += 1
@@ -295,15 +296,18 @@ def _place(
     steepest = 0.0
     for j in range(first, last + 1):
         weight = 1.0 - (j - centre) * (j - centre) * scale
-        total += weight * ring[j & mask]
-        weights += weight
+        value = ring[j & mask]
+        if value == value:
+            total += weight * value
+            weights += weight
         rise = (
             ring[(j + span) & mask]
             + ring[(j + span - 1) & mask]
             - ring[(j - span) & mask]
             - ring[(j - span + 1) & mask]
         )
-        steepest = max(steepest, abs(rise) * weight)
+        if abs(rise) * weight > steepest:
+            steepest = abs(rise) * weight
     mean = total / weights if weights > 0.0 else 0.0
     up = 0.0
     down = 0.0
@@ -323,3 +327,5 @@ def _place(
     noise = extremum.sample_noise(first, geometry[3], index, ring)
     extremum.refine(row, UP_AT, up_at, up, 1.0, noise, index, span, ring, candidates)
     extremum.refine(row, DOWN_AT, down_at, down, -1.0, noise, index, span, ring, candidates)
+    if candidates[row, UP_SIZE] + candidates[row, DOWN_SIZE] == 0.0:
+        candidates[row, SIZE] = 0.0

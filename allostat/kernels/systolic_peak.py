@@ -20,7 +20,7 @@ from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from allostat.kernels import beat_rule, biquad, extremum
-from allostat.kernels.beat_rule import DEPTH, DOWN_AT, SERIAL, SIZE, SLOPE, TIME, UP_AT
+from allostat.kernels.beat_rule import DEPTH, DOWN_AT, SERIAL, SIZE, SLOPE, TIME, UP_AT, UP_SIZE
 from allostat.kernels.peaks import BLOCK_SAMPLES, PeakBatch, batch, blocks, checked_rate, joined
 
 LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 20.0, 1000.0
@@ -87,7 +87,14 @@ class SystolicPeakDetector:
             [biquad.lowpass(working, HIGHEST_HZ), biquad.lowpass(working, ENVELOPE_HZ, biquad.CRITICAL)]
         )
         self._geometry = np.array(
-            [group, round(REACH_S * rate), max(1, round(0.03 * rate)), round(0.12 * rate), round(CLIMB_S * rate)],
+            [
+                group,
+                round(REACH_S * rate),
+                max(1, round(0.03 * rate)),
+                round(0.12 * rate),
+                round(CLIMB_S * rate),
+                round(rate),
+            ],
             dtype=np.int64,
         )
         self._shape = np.array([working, PROMINENCE, DELAY_S * rate])
@@ -175,10 +182,13 @@ def systolic_peaks(ppg: ArrayLike, sampling_rate: float) -> NDArray[np.int64]:
 
 
 def pulse_polarity(ppg: ArrayLike, sampling_rate: float) -> int:
-    """1 when pulses rise faster than they fall, as blood volume does, and -1 when they fall faster.
+    """1 when pulses point up, as blood volume does, and -1 when they point down.
 
-    Raw counts of a reflective sensor fall when blood volume rises. The sign is that of the skewness of the slope of the
-    signal, low-passed at 8 Hz, with slopes beyond five times their median size clipped so that motion does not decide.
+    Raw counts of a reflective sensor fall when blood volume rises. An upright pulse rises faster than it falls, and its
+    top is narrower than its valley: slope and wave are skewed to the right (wave: Elgendi 2016,
+    10.3390/bioengineering3040021). Sensors that filter their output break one of the two, so the sum decides, in which
+    the wave counts half. Values beyond five times the median size are
+    clipped so that motion does not decide.
 
     Parameters
     ----------
@@ -193,14 +203,25 @@ def pulse_polarity(ppg: ArrayLike, sampling_rate: float) -> int:
     """
     values = np.concatenate([np.empty(0), *blocks(ppg)])
     values = values[np.isfinite(values)]
-    if len(values) < 3:
-        return 1
     width = max(1, round(sampling_rate / (2.0 * HIGHEST_HZ)))
+    slow = round(sampling_rate)
+    if len(values) < 2 * slow + width + 3:
+        return 1
     sums = np.concatenate([[0.0], np.cumsum(values - values[0])])
-    slopes = np.diff(sums[width:] - sums[:-width])
-    bound = 5.0 * float(np.median(np.abs(slopes)))
-    slopes = np.clip(slopes, -bound, bound)
-    return -1 if float(np.sum((slopes - slopes.mean()) ** 3)) < 0.0 else 1
+    smooth = (sums[width:] - sums[:-width]) / width
+    baseline = (sums[slow:] - sums[:-slow]) / slow
+    middle = slow // 2 - width // 2
+    wave = smooth[middle : middle + len(baseline)] - baseline
+    return -1 if _skewness(np.diff(smooth)) + 0.5 * _skewness(wave) < 0.0 else 1
+
+
+def _skewness(values: NDArray[np.float64]) -> float:
+    """Skewness after clipping; 0 when all values are one."""
+    bound = 5.0 * float(np.median(np.abs(values)))
+    clipped = np.clip(values, -bound, bound)
+    centred = clipped - clipped.mean()
+    variance = float(np.mean(centred**2))
+    return float(np.mean(centred**3)) / variance**1.5 if variance > 0.0 else 0.0
 
 
 @njit(cache=True, nogil=True)
@@ -238,9 +259,10 @@ def _advance(
                 offset = value - held
                 missing = 0
             held = value - offset
+            ring[index & mask] = held
         else:
             missing = 1
-        ring[index & mask] = held
+            ring[index & mask] = np.nan
         index += 1
         total += held
         count += 1
@@ -299,30 +321,46 @@ def _place(
     ring: NDArray[np.float64],
     candidates: NDArray[np.float64],
 ) -> None:
-    """The first top after the steepest rise near a candidate, and how steep the rise is."""
-    reach, span, step, climb = geometry[1], geometry[2], geometry[3], geometry[4]
+    """The first top after the steepest rise near a candidate, and its height above the mean of the second before.
+
+    The height tells a pulse from a dicrotic wave, which may rise as steeply but from a lower place.
+    """
+    group, reach, span, step, climb, past = geometry[0], geometry[1], geometry[2], geometry[3], geometry[4], geometry[5]
     mask = len(ring) - 1
     centre = int(candidates[row, TIME])
-    first = max(centre - reach, index - len(ring) + span, span)
+    oldest = max(index - len(ring), 0)
+    first = max(centre - reach, oldest + span)
     last = min(centre + reach, index - 1 - span)
     steepest = 0.0
     steepest_at = min(max(centre, first), last)
-    for j in range(first, last + 1):
+    for j in range(first, last + 1, group):
         rise = ring[(j + span) & mask] - ring[(j - span) & mask]
         if rise > steepest:
             steepest = rise
             steepest_at = j
-    stop = min(steepest_at + climb, index - 1 - span)
+    # Groups of samples, as in the front end, so that the noise of single samples makes no tops.
     top_at = steepest_at
-    top = ring[top_at & mask]
-    for j in range(steepest_at + 1, stop + 1):
-        value = ring[j & mask]
+    top = -1e300
+    for j in range(steepest_at, min(steepest_at + climb, index - 1 - span) - group + 2, group):
+        value = 0.0
+        for k in range(j, j + group):
+            value += ring[k & mask]
         if value > top:
             top = value
-            top_at = j
+            top_at = j + group // 2
         elif j - top_at > 2 * span:
             break
+    total = 0.0
+    n = 0
+    for j in range(max(top_at - past, oldest), top_at, group):
+        value = ring[j & mask]
+        if value == value:
+            total += value
+            n += 1
+    height = top / group - total / n if n > 0 else 0.0
     noise = extremum.sample_noise(first, step, index, ring)
-    candidates[row, SLOPE] = steepest
+    candidates[row, SLOPE] = height
     extremum.refine(row, UP_AT, top_at, steepest, 1.0, noise, index, span, ring, candidates)
     candidates[row, DOWN_AT : DOWN_AT + 3] = candidates[row, UP_AT : UP_AT + 3]
+    if candidates[row, UP_SIZE] == 0.0:
+        candidates[row, SIZE] = 0.0

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from allostat.kernels import PeakBatch, RPeakDetector, r_peaks
 from allostat.kernels.peaks import joined
 from tests.reference import mitbih, waves
+from tests.reference import r_peak as reference
 
 RATE = 250.0
 
@@ -67,6 +68,34 @@ def test_any_packet_size_gives_the_same_bits(size: int) -> None:
 def test_any_cutting_gives_the_same_bits(sizes: list[int], seed: int) -> None:
     signal, _ = noisy_ecg(seed)
     assert same_bits(in_chunks(signal, sizes), in_chunks(signal, [len(signal)]))
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    rate=st.sampled_from([50.0, 130.0, 250.0, 360.0, 1000.0]),
+    noise=st.sampled_from([0.002, 0.05, 0.3]),
+    sign=st.sampled_from([1, -1]),
+)
+def test_the_slow_twin_finds_the_same_peaks(seed: int, rate: float, noise: float, sign: int) -> None:
+    rng = np.random.default_rng(seed)
+    signal = sign * waves.ecg(waves.beat_times(12, 0.8, 0.1, rng), rate)
+    signal += rng.normal(0, noise, len(signal))
+    signal[int(5 * rate) : int(5.5 * rate)] = np.nan
+    signal[int(7 * rate) :] *= rng.choice([0.2, 1.0, 3.0])
+    peaks = RPeakDetector.over(signal, rate)[1]
+    twin = reference.r_peaks(signal, rate)
+    assert len(peaks.sample) == len(twin)
+    assert np.allclose(peaks.sample + peaks.fraction, twin[:, 0], rtol=0, atol=1e-6)
+    assert np.allclose(peaks.jitter, twin[:, 2], rtol=1e-6)
+
+
+def test_the_slow_twin_agrees_on_a_real_recording(recordings: Callable[[str], Path]) -> None:
+    record = mitbih.read(recordings("mitdb"), "203")
+    ecg = record.signals[250_000:290_000, 0]
+    peaks = RPeakDetector.over(ecg, record.rate)[1]
+    twin = reference.r_peaks(ecg, record.rate)
+    assert np.allclose(peaks.sample + peaks.fraction, twin[:, 0], rtol=0, atol=1e-6)
 
 
 def test_the_array_function_and_the_detector_agree() -> None:

@@ -1,0 +1,151 @@
+"""Systolic peaks: what the seam promises, and agreement with the heart on real recordings."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from allostat.kernels import PeakBatch, SystolicPeakDetector, r_peaks, systolic_peaks
+from allostat.kernels.peaks import joined
+from allostat.kernels.systolic_peak import pulse_polarity
+from tests.reference import systolic_peak as reference
+from tests.reference import waves
+
+RATE = 64.0
+
+
+@cache
+def noisy_ppg(seed: int = 1, rate: float = RATE, n_beats: int = 45) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Signal and times of the systolic peaks: wandering baseline, noise, a stretch without samples."""
+    rng = np.random.default_rng(seed)
+    times = waves.beat_times(n_beats, 0.85, 0.05, rng)
+    signal = waves.ppg(times, rate)
+    t = np.arange(len(signal)) / rate
+    signal += 0.5 * np.sin(2 * np.pi * 0.2 * t) + rng.normal(0, 0.01, len(t))
+    signal[int(20.1 * rate) : int(21.9 * rate)] = np.nan
+    return signal, times
+
+
+def in_chunks(signal: NDArray[np.float64], sizes: list[int]) -> PeakBatch:
+    detector = SystolicPeakDetector(RATE)
+    batches, at, k = [], 0, 0
+    while at < len(signal):
+        batches.append(detector.push(signal[at : at + sizes[k % len(sizes)]]))
+        at += sizes[k % len(sizes)]
+        k += 1
+    return joined([*batches, detector.flush()])
+
+
+@settings(max_examples=30, deadline=None)
+@given(sizes=st.lists(st.integers(0, 300), min_size=1, max_size=12).filter(any), seed=st.integers(0, 3))
+def test_any_cutting_gives_the_same_bits(sizes: list[int], seed: int) -> None:
+    signal, _ = noisy_ppg(seed)
+    parts, whole = in_chunks(signal, sizes), in_chunks(signal, [len(signal)])
+    assert all(a.tobytes() == b.tobytes() for a, b in zip(parts, whole, strict=True))
+
+
+def test_one_sample_at_a_time_gives_the_same_bits() -> None:
+    signal, _ = noisy_ppg()
+    parts, whole = in_chunks(signal, [1]), in_chunks(signal, [len(signal)])
+    assert all(a.tobytes() == b.tobytes() for a, b in zip(parts, whole, strict=True))
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    seed=st.integers(0, 10_000), rate=st.sampled_from([25.0, 64.0, 125.0, 250.0]), noise=st.sampled_from([0.002, 0.1])
+)
+def test_the_slow_twin_finds_the_same_peaks(seed: int, rate: float, noise: float) -> None:
+    rng = np.random.default_rng(seed)
+    signal = waves.ppg(waves.beat_times(12, 0.8, 0.1, rng), rate)
+    signal += rng.normal(0, noise, len(signal))
+    signal[int(5 * rate) : int(5.5 * rate)] = np.nan
+    peaks = SystolicPeakDetector.over(signal, rate)[1]
+    twin = reference.systolic_peaks(signal, rate)
+    assert len(peaks.sample) == len(twin)
+    assert np.allclose(peaks.sample + peaks.fraction, twin[:, 0], rtol=0, atol=1e-6)
+    assert np.allclose(peaks.jitter, twin[:, 2], rtol=1e-6)
+
+
+@pytest.mark.parametrize("rate", [20.0, 22.0, 25.0, 28.0, 44.0, 64.0, 100.0, 125.0, 135.0, 176.0, 500.0, 1000.0])
+def test_every_pulse_is_found_at_any_rate(rate: float) -> None:
+    rng = np.random.default_rng(3)
+    times = waves.beat_times(45, 0.85, 0.05, rng)
+    signal = waves.ppg(times, rate)
+    signal += 0.5 * np.sin(np.arange(len(signal)) / rate) + rng.normal(0, 0.005, len(signal))
+    peaks = SystolicPeakDetector.over(signal, rate)[1]
+    assert len(peaks.sample) == len(times)
+    error_ms = 1000 * ((peaks.sample + peaks.fraction) / rate - times)
+    # The dicrotic wave and the baseline move the top itself by a few ms.
+    assert np.abs(error_ms - np.median(error_ms)).max() < 25
+    assert abs(np.median(error_ms)) < 10
+
+
+@pytest.mark.parametrize("factor", [1e-6, 1e6, 200.0])
+def test_gain_and_offset_do_not_matter(factor: float) -> None:
+    signal, _ = noisy_ppg()
+    assert np.array_equal(systolic_peaks(factor * signal, RATE), systolic_peaks(signal, RATE))
+    assert np.array_equal(systolic_peaks(signal + 4096.0, RATE), systolic_peaks(signal, RATE))
+
+
+def test_missing_samples_hold_no_peak() -> None:
+    signal, times = noisy_ppg()
+    missing = np.isnan(signal)
+    peaks = systolic_peaks(signal, RATE)
+    assert not missing[peaks].any()
+    clear = np.array([t for t in times if not 19.8 < t < 22.3])
+    assert len(waves.matched(clear, peaks / RATE, 0.08)) == len(clear)
+
+
+def test_a_large_dicrotic_wave_is_no_pulse() -> None:
+    times = waves.beat_times(40, 1.0, 0.03, np.random.default_rng(8))
+    signal = waves.ppg(times, RATE) + 0.25 * waves.ppg(times + 0.32, RATE)[: int((times[-1] + 1) * RATE)]
+    assert len(systolic_peaks(signal, RATE)) == len(times)
+
+
+@pytest.mark.parametrize("signal", [np.empty(0), np.zeros(5000), np.full(5000, np.nan), np.ones(1)])
+def test_no_signal_gives_no_peaks(signal: NDArray[np.float64]) -> None:
+    assert len(systolic_peaks(signal, RATE)) == 0
+
+
+def test_polarity_is_told_from_the_steeper_side() -> None:
+    times = waves.beat_times(45, 0.85, 0.05, np.random.default_rng(3))
+    signal = waves.ppg(times, 100.0) + 0.3 * waves.ppg(times + 0.15, 100.0)[: int((times[-1] + 1) * 100)]
+    signal[500:600] = np.nan
+    assert pulse_polarity(signal, 100.0) == 1
+    assert pulse_polarity(-signal, 100.0) == -1
+    assert pulse_polarity(np.full(10, np.nan), 100.0) == 1
+
+
+def test_wrong_rates_are_refused() -> None:
+    with pytest.raises(ValueError, match="between 20 and 1000"):
+        systolic_peaks(np.zeros(10), 10.0)
+
+
+@pytest.mark.parametrize(
+    ("number", "floor"), [("07", 0.999), ("08", 0.998), ("15", 0.999), ("18", 0.999), ("01", 0.98)]
+)
+def test_bidmc_pulses_follow_the_r_peaks(recordings: Callable[[str], Path], number: str, floor: float) -> None:
+    """F1 within 150 ms of the R peaks of the ECG beside it, after removal of the pulse arrival time."""
+    with gzip.open(recordings("bidmc") / f"bidmc_{number}_Signals.csv.gz", "rt") as file:
+        names = [name.strip() for name in file.readline().split(",")]
+        columns = [names.index("PLETH"), names.index("II")]
+        ppg, ecg = np.loadtxt(file, delimiter=",", usecols=columns, unpack=True)
+    beats, pulses = r_peaks(ecg, 125.0) / 125.0, systolic_peaks(ppg, 125.0) / 125.0
+    hits = max(len(waves.matched(beats + lag, pulses, 0.150)) for lag in np.arange(0.0, 0.8, 0.04))
+    assert 2 * hits / (len(beats) + len(pulses)) >= floor
+
+
+def test_finger_ppg_example(recordings: Callable[[str], Path]) -> None:
+    """heartpy_examples/data.csv, 100 Hz: the intervals of its pulses lie in one narrow band."""
+    signal = np.loadtxt(recordings("heartpy_examples") / "data.csv", skiprows=1)
+    intervals = np.diff(systolic_peaks(signal, 100.0)) / 100.0
+    assert len(intervals) > 20
+    assert intervals.max() / intervals.min() < 1.8

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -132,7 +133,9 @@ class TestInstant:
     def test_repeated_hour_in_autumn_is_the_first(self) -> None:
         assert parse_instant("2024-10-27T02:30").in_zone("Europe/Vienna").utc_offset_s == 7200
 
-    @pytest.mark.parametrize("text", ["2024-03-01", "01.03.2024 07:00", "7:00", "nan", ""])
+    @pytest.mark.parametrize(
+        "text", ["0001-01-01T00:00", "9999-12-31T23:59Z", "2024-03-01", "01.03.2024 07:00", "7:00", "nan", ""]
+    )
     def test_what_is_no_instant(self, text: str) -> None:
         with pytest.raises(InputError):
             parse_instant(text, where="labs.tsv, line 3")
@@ -271,6 +274,12 @@ class TestLabs:
     def test_codes_mistaken_for_cortisol_are_other_analytes(self, write: Write, code: str) -> None:
         row = read_labs(write(LABS + f"s1\t{code}\t5\tnmol/L\t\t\t\t\n")).rows[0]
         assert row.analyte in ("estradiol", "cortisone")
+
+    def test_rows_and_problems_travel_to_another_process(self, write: Write) -> None:
+        table = read_labs(write(LABS + "s1\ths_crp\t1\tmg/L\t\t\t\t\ns2\ths_crp\t1\t\t\t\t\t\n"))
+        again = pickle.loads(pickle.dumps(table))
+        assert again.rows == table.rows
+        assert str(again.problems[0].error) == str(table.problems[0].error)
 
 
 class TestDiary:

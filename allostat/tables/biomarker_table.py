@@ -128,6 +128,11 @@ def _placed(table: Table, row: Row, column: str, person: Person, name: str, unit
     if unit != kind.unit and kind.transform == "identity":
         error *= conversion_factor(unit, kind.unit, analyte=name, where=where)
     n = number(row.text("n"), where=table.where(row, "n"))
+    if not math.isnan(n) and (n < 0 or n != int(n)):
+        raise InputError("a number of repeats is a whole number", where=table.where(row, "n"), found=row.text("n"))
+    coverage = number(row.text("coverage"), where=table.where(row, "coverage"))
+    if not math.isnan(coverage) and not 0 <= coverage <= 1:
+        raise InputError("a coverage is a share", where=table.where(row, "coverage"), found=row.text("coverage"))
     return Biomarker(
         participant=person.participant,
         biomarker=name,
@@ -136,7 +141,7 @@ def _placed(table: Table, row: Row, column: str, person: Person, name: str, unit
         occasion=row.text("occasion") or "1",
         standard_error=error,
         n=1 if math.isnan(n) else int(n),
-        coverage=number(row.text("coverage"), where=table.where(row, "coverage")),
+        coverage=coverage,
         quality=tuple(q.strip() for q in row.text("quality").split(";") if q.strip()),
         context=kind.context,
         provenance=row.text("provenance") or f"{table.file}, line {row.line}",

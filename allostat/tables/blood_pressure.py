@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from os import PathLike
-from types import MappingProxyType
 
 from allostat.errors import AllostatError, InputError
 from allostat.recording import Notice
@@ -43,7 +42,7 @@ class BloodPressureReading:
     occasion: str = "1"
     line: int = 0
     where: str = ""
-    extras: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    extras: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         where = self.where or f"participant {self.participant}, blood pressure"

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from os import PathLike
-from types import MappingProxyType
 
 from allostat.errors import AllostatError, InputError
 from allostat.recording import NS_PER_S, Notice
@@ -32,7 +31,7 @@ class DiaryDay:
     wake: Instant | None
     bed: Instant | None = None
     line: int = 0
-    extras: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    extras: Mapping[str, str] = field(default_factory=dict)
 
     def in_zone(self, zone: str) -> DiaryDay:
         """The same day with its naive local times placed in a zone."""

@@ -11,6 +11,8 @@ from allostat.errors import InputError, TimeZoneError
 from allostat.recording import NS_PER_S
 from allostat.zones import zone_info as zone_info
 
+_YEARS = range(1900, 2201)
+"""Years that a clock in a study can show; others are typing errors and would overflow the nanoseconds."""
 _UNIX_START = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -32,7 +34,14 @@ class Instant:
 
     @classmethod
     def of(cls, moment: datetime) -> Self:
-        """The instant of a datetime; one without zone is a naive local time."""
+        """The instant of a datetime; one without zone is a naive local time.
+
+        Raises
+        ------
+        InputError
+            A year before 1900 or after 2200.
+        """
+        _refuse_year(moment.year, moment.isoformat(), None)
         offset = moment.utcoffset()
         span = moment.replace(tzinfo=UTC) - _UNIX_START
         wall_ns = (span.days * 86_400 + span.seconds) * NS_PER_S + span.microseconds * 1_000
@@ -103,15 +112,23 @@ def parse_instant(text: str, *, where: str | None = None) -> Instant:
         ) from error
     if len(stripped) <= 10 and ":" not in stripped:
         raise InputError("date without a time of day", where=where, found=stripped, expected="2024-03-01T07:05")
+    _refuse_year(moment.year, stripped, where)
     return Instant.of(moment)
 
 
 def parse_date(text: str, *, where: str | None = None) -> date:
     """An ISO 8601 calendar date."""
     try:
-        return date.fromisoformat(text.strip())
+        day = date.fromisoformat(text.strip())
     except ValueError as error:
         raise InputError("not a date", where=where, found=text.strip(), expected="ISO 8601, 2024-03-01") from error
+    _refuse_year(day.year, text.strip(), where)
+    return day
+
+
+def _refuse_year(year: int, text: str, where: str | None) -> None:
+    if year not in _YEARS:
+        raise InputError("implausible year", where=where, found=text, expected="1900 to 2200")
 
 
 def parse_clock(text: str, day: date, *, where: str | None = None) -> Instant:

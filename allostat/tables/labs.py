@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
 from os import PathLike
-from types import MappingProxyType
 
 from allostat.errors import AllostatError, InputError, UnitError, nearest
 from allostat.recording import Notice
@@ -82,7 +81,7 @@ class LabRow:
     missing_reason: str = ""
     line: int = 0
     file: str = ""
-    extras: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    extras: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def where(self) -> str:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from os import PathLike
-from types import MappingProxyType
 
 from allostat.biomarkers import Person, Sex
 from allostat.errors import InputError
@@ -36,7 +35,7 @@ class Participant:
     group: str | None = None
     medications: tuple[str, ...] = ()
     line: int = 0
-    extras: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    extras: Mapping[str, str] = field(default_factory=dict)
 
     def person(self) -> Person:
         """What waist 2 knows of the participant."""

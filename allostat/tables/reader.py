@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from types import MappingProxyType
 
 from allostat.errors import AllostatError, InputError
 from allostat.recording import Notice
@@ -39,7 +38,7 @@ class Row:
 
     line: int
     cells: Mapping[str, str]
-    extras: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    extras: Mapping[str, str] = field(default_factory=dict)
     ragged: str = ""
     """What is wrong with the number of cells; empty when it is the header's."""
 
@@ -107,8 +106,8 @@ def read_table(path: str | PathLike[str], columns: Sequence[Column], *, extras_n
         rows.append(
             Row(
                 line,
-                MappingProxyType({k: v for k, v in pairs.items() if k in known}),
-                MappingProxyType({k: v.strip() for k, v in pairs.items() if k not in known}),
+                {k: v for k, v in pairs.items() if k in known},
+                {k: v.strip() for k, v in pairs.items() if k not in known},
                 ragged,
             )
         )

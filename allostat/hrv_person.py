@@ -94,7 +94,7 @@ def person_hrv(
         Sleep windows, instants counted as those of the beats.
     rest
         Spans (start, end) at rest in ns. None: every recording up to 10 minutes is taken as one, marked
-        ``REST_ASSUMED``. ``()``: none.
+        ``REST_ASSUMED``. ``()``: none. For several recordings without a date: one span each, in their order.
     preset
         As for `allostat.hrv`; its limits for windows are replaced by those above.
 
@@ -112,7 +112,8 @@ def person_hrv(
     Raises
     ------
     InputError
-        When recordings have different epochs, or a night or span does not end after it starts.
+        When recordings have different epochs, or a night or span does not end after it starts, or several recordings
+        without a date are given with nights or another number of spans.
     """
     import xarray as xr
 
@@ -130,7 +131,18 @@ def person_hrv(
     by_night = [_night(series, night, settings) for night in nights]
     assumed = rest is None
     spans = _short_recordings(recordings) if rest is None else list(rest)
-    at_rest = [_rest(series, span, replace(settings, shortest_s=SHORTEST_REST_S), assumed) for span in spans]
+    # Without a date, an instant of one recording means nothing on the clock of another.
+    dated = len(recordings) < 2 or recordings[0].epoch != "relative"
+    if rest is None and not dated:
+        series = [one for one, b in zip(series, recordings, strict=True) if _is_short(b)]
+    if not dated and (nights or (spans and len(spans) != len(series))):
+        raise InputError(
+            "several recordings without a date have no common nights, and one span at rest each",
+            found=f"{len(recordings)} recordings, {len(nights)} nights, {len(spans)} spans",
+        )
+    where = [series] * len(spans) if dated else [[one] for one in series[: len(spans)]]
+    resting = replace(settings, shortest_s=SHORTEST_REST_S)
+    at_rest = [_rest(found, span, resting, assumed) for found, span in zip(where, spans, strict=True)]
 
     night_codes: tuple[str, ...] = sensor if by_night else ("NO_NIGHT", *sensor)
     if 0 < sum(np.isfinite(n.rmssd) for n in by_night) < LEAST_NIGHTS:
@@ -178,9 +190,12 @@ def _night(series: list[IntervalSeries], night: Night, preset: Preset) -> _Repea
     return _Repeat(float(np.exp(np.nanmean(rmssd))), float(np.nanmean(hr)), accepted, wanted, tuple(night.quality))
 
 
+def _is_short(beats: Beats) -> bool:
+    return len(beats) > 0 and int(beats.times_ns[-1] - beats.times_ns[0]) < LONGEST_REST_S * NS_PER_S
+
+
 def _short_recordings(recordings: list[Beats]) -> list[tuple[int, int]]:
-    spans = [(int(b.times_ns[0]), int(b.times_ns[-1]) + 1) for b in recordings if len(b)]
-    return [(start, end) for start, end in spans if end - start <= LONGEST_REST_S * NS_PER_S]
+    return [(int(b.times_ns[0]), int(b.times_ns[-1]) + 1) for b in recordings if _is_short(b)]
 
 
 def _rest(series: list[IntervalSeries], span: tuple[int, int], preset: Preset, assumed: bool) -> _Repeat:

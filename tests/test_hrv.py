@@ -319,6 +319,21 @@ def test_rest_below_a_minute_is_missing():
     assert nothing.rmssd_rest.attrs["quality"] == "NO_REST_RECORDING"
 
 
+def test_resting_recordings_without_a_date_are_measured_each_by_itself():
+    one, two = (replace(breathing_beats(5, depth=d), epoch="relative") for d in (20, 60))
+    alone = [float(person_hrv(b).rmssd_rest) for b in (one, two)]
+    spans = [(0, int(b.times_ns[-1]) + 1) for b in (one, two)]
+    for found in (person_hrv([one, two]), person_hrv([one, two], rest=spans)):
+        assert float(found.rmssd_rest) == pytest.approx(np.sqrt(alone[0] * alone[1]), rel=1e-12)
+        assert found.rmssd_rest.attrs["n"] == 2
+    assert person_hrv([one, two], rest=()).rmssd_rest.attrs["quality"] == "NO_REST_RECORDING"
+    long = replace(breathing_beats(20), epoch="relative")
+    assert float(person_hrv([long, one]).rmssd_rest) == alone[0]
+    for arguments in ({"rest": spans[:1]}, {"nights": [Slept(0, 7200 * S)]}):
+        with pytest.raises(InputError, match="without a date"):
+            person_hrv([one, two], **arguments)
+
+
 def test_person_values_become_rows_of_waist_2():
     parts, slept = nights(2)
     found = person_hrv([*parts, breathing_beats(5, start_ns=9 * 86_400 * S)], nights=slept)

@@ -236,7 +236,7 @@ def smoothness_priors_trend(series: NDArray[Any], smoothing: float) -> Floats:
 def _smooth(z: Floats, smoothing: float) -> Floats:
     """Solve the symmetric five-diagonal system by an LDL' decomposition."""
     n = len(z)
-    weight = smoothing**2
+    weight = smoothing * smoothing
     diagonal, first, second = np.ones(n), np.zeros(n), np.zeros(n)
     for k in range(n - 2):
         diagonal[k] += weight
@@ -250,10 +250,10 @@ def _smooth(z: Floats, smoothing: float) -> Floats:
     for i in range(n):
         pivot = diagonal[i]
         if i >= 1:
-            pivot -= low1[i - 1] ** 2 * d[i - 1]
+            pivot -= low1[i - 1] * low1[i - 1] * d[i - 1]
             out[i] -= low1[i - 1] * out[i - 1]
         if i >= 2:
-            pivot -= low2[i - 2] ** 2 * d[i - 2]
+            pivot -= low2[i - 2] * low2[i - 2] * d[i - 2]
             out[i] -= low2[i - 2] * out[i - 2]
         d[i] = pivot
         if i + 1 < n:

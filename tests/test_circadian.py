@@ -38,12 +38,10 @@ def rhythm(hours, peak=15.0):
 
 def daily_beats(hours, *, start_ns=MONDAY, lowest_h=3.0, epoch="utc", skip=()):
     """Beats whose heart rate is lowest at an hour of the UTC clock."""
-    times, t, end = [], start_ns, start_ns + int(hours * HOUR)
-    while t < end:
-        hour = t % (24 * HOUR) / HOUR
-        t += round(60 / (70 - 15 * np.cos(2 * np.pi * (hour - lowest_h) / 24)) * S)
-        times.append(t)
-    at = np.array(times)
+    clock = start_ns + np.arange(0, int(hours * HOUR) + 1, 10 * S)
+    rate = 70 - 15 * np.cos(2 * np.pi * (clock % (24 * HOUR) / HOUR - lowest_h) / 24)
+    counted = np.concatenate([[0.0], np.cumsum((rate[1:] + rate[:-1]) / 2 * 10 / 60)])
+    at = np.interp(np.arange(1, int(counted[-1])), counted, clock - clock[0]).astype(np.int64) + start_ns
     breaks = np.zeros(len(at), bool)
     for a, b in skip:
         keep = (at < a) | (at >= b)

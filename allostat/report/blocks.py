@@ -19,12 +19,15 @@ class Table:
     ----------
     numeric
         Columns that are aligned right.
+    folded
+        Whether the reader has to open it.
     """
 
     caption: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str | Markup, ...], ...]
     numeric: frozenset[int] = frozenset()
+    folded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +83,18 @@ def number(value: float, digits: int = 3) -> str:
         return "–"
     if value == round(value) and abs(value) < 1e6:
         return f"{value:,.0f}".replace(",", "\u202f").replace("-", "−")
+    if abs(value) < 1e-4:
+        return f"{value:.{digits - 1}e}".replace("-", "−")
     places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
     text = f"{value:,.{min(places, 6)}f}".replace(",", "\u202f")
     return text.replace("-", "−")
 
 
 def percent(share: float) -> str:
-    """A share of 1 as per cent without decimals."""
-    return "–" if not math.isfinite(share) else f"{100 * share:.0f} %"
+    """A share of 1 as per cent without decimals; one that is not 0 never reads as 0."""
+    if not math.isfinite(share):
+        return "–"
+    return "< 1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"
 
 
 def band(value: float, low: float, high: float, scale: tuple[float, float]) -> Band | None:
@@ -102,7 +109,10 @@ def band(value: float, low: float, high: float, scale: tuple[float, float]) -> B
     return Band(share(low), share(high), share(value))
 
 
-UNITS = {"mm[Hg]": "mmHg", "/min": "/min", "ln(nmol/L)/h": "ln(nmol/L) per h", "1": ""}
+UNITS = {
+    "mm[Hg]": "mmHg", "/min": "/min", "ln(nmol/L)/h": "ln(nmol/L) per h", "1": "", "ms2": "ms²", "uV": "µV",
+    "nmol/L.min": "nmol/L · min", "10*9/L": "10⁹/L",
+}  # fmt: skip
 
 
 def readable_unit(ucum: str) -> str:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 _COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
 _MARKERS = ("o", "^", "s", "D", "v", "P")
 _DASHES = ("solid", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 2, 1, 2)), (0, (8, 3)), (0, (3, 1)))
+_MOST_NAMED = 12
 
 
 def windowed_course(item: Series, sleep: Sequence[tuple[int, int]] = ()) -> Picture | None:
@@ -186,18 +187,19 @@ def cortisol_curves(days: Sequence[CortisolDay]) -> Picture | None:
     if not shown:
         return None
     figure = new_figure(FULL_WIDTH, 330)
-    axes = add_axes(figure, top=30, bottom=46)
+    axes = add_axes(figure, top=12 + 18 * -(-len(shown) // 6), bottom=46)
     for i, day in enumerate(shown):
         style = i % len(_COLOURS)
+        marker = _MARKERS[(i + i // len(_COLOURS)) % len(_MARKERS)]
         axes.plot(
             day.hours,
             day.nmol_l,
             color=_COLOURS[style],
-            marker=_MARKERS[style],
+            marker=marker,
             markersize=5,
             linewidth=1.1,
             linestyle=_DASHES[style],
-            label=day.day if len(shown) <= 6 else None,
+            label=day.day if len(shown) <= _MOST_NAMED else None,
         )
         if math.isfinite(day.slope) and math.isfinite(day.intercept):
             x = np.array([0.0, np.nanmax(day.hours)])
@@ -207,8 +209,8 @@ def cortisol_curves(days: Sequence[CortisolDay]) -> Picture | None:
     reach = np.concatenate([d.hours for d in shown])
     axes.set(xlim=(min(0.0, float(np.nanmin(reach))) - 0.4, float(np.nanmax(reach)) + 0.4))
     frame(axes, xlabel="hours since waking", ylabel="cortisol (nmol/L)", yticks=ticks)
-    if len(shown) <= 6:
-        legend(axes, ncols=len(shown))
+    if len(shown) <= _MOST_NAMED:
+        legend(axes, ncols=min(6, len(shown)))
     rows = tuple(
         (d.day, number(float(h)), number(float(c))) for d in shown for h, c in zip(d.hours, d.nmol_l, strict=True)
     )

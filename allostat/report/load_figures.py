@@ -136,7 +136,7 @@ def component_bars(index: Index) -> Picture | None:
             title=f"Components of the index, definition {index.definition}",
             description=f"Index {index.text}. " + "; ".join(f"{c.long_name} z {number(c.z)}" for c in shown),
         ),
-        f"Components of the index by {index.long_name}: bars point to the right when the value lies on the side of "
+        f"{index.long_name}, by component: bars point to the right when the value lies on the side of "
         "risk. Triangle and vermilion: beyond the high-risk cut-point. Diamonds: system scores. Square: the index with "
         "its 95 % interval.",
         Table("Components", columns, rows, frozenset({2, 4})),

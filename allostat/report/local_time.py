@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
-from zoneinfo import ZoneInfo
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
 
-from allostat.errors import TimeZoneError
 from allostat.recording import NS_PER_S, Epoch, TimeZone
+from allostat.zones import local_times
 
 HOUR_NS = 3_600_000_000_000
 DAY_NS = 24 * HOUR_NS
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_FIXED = re.compile(r"UTC([+-])(\d{2}):(\d{2})")
 
 
 @dataclass(frozen=True)
@@ -49,15 +46,11 @@ class LocalClock:
         return f"local time, {self.zone.name}" if self.zone.known else "UTC (local zone not known)"
 
     def wall_ns(self, times_ns: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Wall-clock nanoseconds; the offset is looked up once per hour, so a change of clocks is followed."""
+        """Wall-clock nanoseconds where there is a wall clock, else the instants as they count."""
         times = np.asarray(times_ns, dtype=np.int64)
-        if self.epoch != "utc" or self.zone.name is None or not times.size:
+        if self.epoch != "utc" or not self.zone.known:
             return times
-        zone = _zone(self.zone.name)
-        hours, which = np.unique(times // HOUR_NS, return_inverse=True)
-        offsets = [_offset_ns(int(h) * HOUR_NS, zone) for h in hours]
-        shifted: NDArray[np.int64] = times + np.array(offsets, dtype=np.int64)[which.reshape(times.shape)]
-        return shifted
+        return local_times(times, self.zone, self.epoch)
 
     def text(self, time_ns: int, *, seconds: bool = False) -> str:
         """An instant as people write it: ``2026-01-31 22:15``, or hours since the start."""
@@ -72,24 +65,6 @@ class LocalClock:
 def day_text(wall_ns: int) -> str:
     """ISO date of a wall-clock instant."""
     return (_EPOCH + timedelta(microseconds=wall_ns // 1000)).date().isoformat()
-
-
-def _zone(name: str) -> tzinfo:
-    fixed = _FIXED.fullmatch(name)
-    if fixed:
-        minutes = int(fixed[2]) * 60 + int(fixed[3])
-        return timezone(timedelta(minutes=-minutes if fixed[1] == "-" else minutes))
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError) as error:
-        raise TimeZoneError(
-            "unknown time zone", found=name, expected="an IANA name or a fixed offset such as UTC+02:00"
-        ) from error
-
-
-def _offset_ns(time_ns: int, zone: tzinfo) -> int:
-    offset = (_EPOCH + timedelta(microseconds=time_ns // 1000)).astimezone(zone).utcoffset()
-    return 0 if offset is None else int(offset / timedelta(microseconds=1)) * 1000
 
 
 def time_unit(span_ns: int) -> tuple[str, float]:

@@ -9,21 +9,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from markupsafe import Markup
 
+from allostat.biomarkers import biomarker_kinds
 from allostat.report.bibliography import references
 from allostat.report.blocks import Section, Table, number, percent
 from allostat.report.cortisol_days import cortisol_days
 from allostat.report.course_figures import circadian_fit, cortisol_curves, cortisol_table, windowed_course
+from allostat.report.hrv_tables import person_tables, scalar_rows, window_tables, without_values
 from allostat.report.load_figures import Index, component_bars, definitions_table, index_of, leave_one_out_table
 from allostat.report.methods import Used, device_name, methods_text
-from allostat.report.rhythm_figures import coverage, interval_histogram, poincare, tachogram
+from allostat.report.rhythm_figures import coverage, poincare_plot, tachogram
 from allostat.report.series import Series, all_series, sleep_spans, zone_of
+from allostat.report.spectrum_figure import spectrum_plot
 from allostat.report.strip_figures import strips
 from allostat.report.template import render
 from allostat.report.tiles import tiles
 
 if TYPE_CHECKING:
-    import xarray as xr
-
     from allostat.store import ParticipantResult
 
 
@@ -104,9 +105,13 @@ def _facts(result: ParticipantResult, series: Sequence[Series]) -> list[tuple[st
 
 
 def _codes(result: ParticipantResult, indices: Mapping[str, Index]) -> list[str]:
-    codes = {code for row in result.biomarkers.rows for code in row.quality}
+    """Reason codes of values, of values that nothing replaces in their system, of warnings and of the index."""
+    rows, kinds = result.biomarkers.rows, biomarker_kinds()
+    covered = {kinds[row.biomarker].system for row in rows if not row.missing}
+    codes = {c for row in rows if not row.missing or kinds[row.biomarker].system not in covered for c in row.quality}
     codes |= {n.code for n in result.notices if n.severity != "info"}
-    codes |= {index.reason for index in indices.values() if index.reason}
+    for index in indices.values():
+        codes |= {index.reason, *index.notes} - {""}
     return sorted(codes)
 
 
@@ -163,11 +168,14 @@ def _coverage(series: Sequence[Series]) -> Section:
 
 
 def _signal(result: ParticipantResult, series: Sequence[Series]) -> Section:
-    pictures = [p for s in series[:2] if (p := strips(s)) is not None]
+    drawn = [
+        p for n, s in enumerate(s for s in series if s.signal is not None) if n < 2 and (p := strips(s, n)) is not None
+    ]
+    pictures = tuple(drawn)
     missing: tuple[str, ...] = ()
     if not pictures:
         missing = ("No signal to show: the beats came from the device, or raw signals were not kept in the store.",)
-    return Section("signal", "Signal", pictures=tuple(pictures), missing=missing)
+    return Section("signal", "Signal", pictures=pictures, missing=missing)
 
 
 def _rhythm(series: Sequence[Series], sleep: Sequence[tuple[int, int]]) -> Section:
@@ -180,85 +188,14 @@ def _rhythm(series: Sequence[Series], sleep: Sequence[tuple[int, int]]) -> Secti
 def _hrv(result: ParticipantResult, series: Sequence[Series]) -> Section:
     main = series[0] if series else None
     sleep = sleep_spans(result)
-    windows = windowed_course(main, sleep) if main else None
-    sd1, sd2 = _sd(main)
-    density = [p for p in (poincare(main, sd1, sd2), interval_histogram(main)) if p is not None] if main else []
-    pictures = ([windows] if windows else []) + density
-    tables = [t for t in (_window_table(series), _person_table(result.hrv.get("person"))) if t is not None]
-    missing = () if tables or pictures else ("No heart rate variability: no window had enough valid intervals.",)
+    drawn = (windowed_course(main, sleep), poincare_plot(main), spectrum_plot(main)) if main else ()
+    pictures = [p for p in drawn if p is not None]
+    tables = [*window_tables(series), *person_tables(result.hrv.get("person"))]
+    missing = without_values(series)
+    if not series:
+        missing = ("No heart rate variability: there are no beats.",)
     intro = "Values of different windows, contexts and sources are kept apart. LF and HF are band powers, no balance."
     return Section("hrv", "Heart rate variability", intro, tuple(pictures), tuple(tables), missing)
-
-
-def _sd(main: Series | None) -> tuple[float, float]:
-    """SD1 and SD2 of the pairs that the plot shows (golden definition: sd of difference and of sum over √2)."""
-    from allostat.report.rhythm_figures import successive
-
-    if main is None:
-        return math.nan, math.nan
-    first, second = successive(main.beats)
-    if len(first) < 3:
-        return math.nan, math.nan
-    return float(np.std((second - first) / 2**0.5, ddof=1)), float(np.std((second + first) / 2**0.5, ddof=1))
-
-
-def _window_table(series: Sequence[Series]) -> Table | None:
-    """Median over windows of every metric, one column per series."""
-    with_windows = [s for s in series if s.windows is not None and s.windows.sizes.get("window", 0)]
-    if not with_windows:
-        return None
-    names: dict[str, tuple[str, str]] = {}
-    for item in with_windows:
-        assert item.windows is not None
-        for name, variable in item.windows.data_vars.items():
-            if variable.dims == ("window",) and variable.dtype.kind == "f":
-                names.setdefault(
-                    str(name), (str(variable.attrs.get("long_name", name)), str(variable.attrs.get("units", "")))
-                )
-    rows = []
-    for name, (long_name, unit) in names.items():
-        cells = [_median(item.windows, name) for item in with_windows]
-        if any(cell != "–" for cell in cells):
-            rows.append((name, long_name, unit, *cells))
-    columns = (
-        "metric",
-        "meaning",
-        "unit",
-        *(f"{s.id}, {s.windows.sizes['window']} windows" for s in with_windows if s.windows is not None),
-    )
-    return Table("Median over windows", columns, tuple(rows), frozenset(range(3, len(columns))))
-
-
-def _median(windows: xr.Dataset | None, name: str) -> str:
-    if windows is None or name not in windows:
-        return "–"
-    found = np.asarray(windows[name].values, dtype=np.float64)
-    found = found[np.isfinite(found)]
-    return number(float(np.median(found)), 4) if found.size else "–"
-
-
-def _person_table(person: xr.Dataset | None) -> Table | None:
-    if person is None:
-        return None
-    rows = []
-    for name, variable in person.data_vars.items():
-        if variable.ndim or variable.dtype.kind != "f":
-            continue
-        attrs = variable.attrs
-        rows.append(
-            (
-                str(name),
-                str(attrs.get("long_name", "")),
-                number(float(variable), 4),
-                str(attrs.get("units", "")),
-                str(attrs.get("n", "–")),
-                str(attrs.get("quality", "") or "–"),
-            )
-        )
-    if not rows:
-        return None
-    columns = ("value of the person", "meaning", "value", "unit", "repeats", "reason codes")
-    return Table("Values of the person, offered to the index", columns, tuple(rows), frozenset({2, 4}))
 
 
 def _circadian(result: ParticipantResult, series: Sequence[Series]) -> Section:
@@ -268,16 +205,12 @@ def _circadian(result: ParticipantResult, series: Sequence[Series]) -> Section:
         why = "the time zone is not known" if not zone.known else "no series of beats covers 24 hours"
         return Section("circadian", title, missing=(f"No circadian fit: {why}.",))
     picture = circadian_fit(series[0], result.circadian) if series else None
-    rows = []
-    for name, variable in result.circadian.data_vars.items():
-        if variable.ndim == 0 and variable.dtype.kind in "fi":
-            attrs = variable.attrs
-            rows.append(
-                (str(name), str(attrs.get("long_name", "")), number(float(variable), 4), str(attrs.get("units", "")))
-            )
-    table = Table("Circadian measures", ("measure", "meaning", "value", "unit"), tuple(rows), frozenset({2}))
-    missing = () if picture else ("The cosinor could not be fitted.",)
-    return Section("circadian", title, "", (picture,) if picture else (), (table,) if rows else (), missing)
+    codes = str(result.circadian.attrs.get("quality", ""))
+    columns = ("measure", "meaning", "value", "unit")
+    table = Table("Circadian measures", columns, scalar_rows(result.circadian), frozenset({2}))
+    missing = () if picture else (f"The cosinor could not be fitted ({codes or 'no reason recorded'}).",)
+    intro = f"Reason codes: {', '.join(codes.split())}." if codes else ""
+    return Section("circadian", title, intro, (picture,) if picture else (), (table,) if table.rows else (), missing)
 
 
 def _cortisol(result: ParticipantResult) -> Section:

@@ -1,4 +1,4 @@
-"""Figures of beats over time: coverage by hour, tachogram, Poincaré density, distribution."""
+"""Figures of beats over time: coverage by hour, tachogram, Poincaré density."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from allostat.recording import BeatFlag, Beats
+from allostat.recording import BeatFlag
 from allostat.report.blocks import Picture, Table, number, percent
 from allostat.report.local_time import DAY_NS, HOUR_NS, LocalClock, clock_ticks, day_text, time_unit
 from allostat.report.series import Series
 from allostat.report.svg import (
     BLUE,
     FULL_WIDTH,
-    GREEN,
     HALF_WIDTH,
     INK,
     MUTED,
@@ -214,31 +213,35 @@ def _marks(
     return np.repeat(x, 3), _raw_columns(np.full(len(x), bottom), bottom + heights)
 
 
-def poincare(item: Series, sd1: float = float("nan"), sd2: float = float("nan")) -> Picture | None:
+def poincare_plot(item: Series) -> Picture | None:
     """Density of successive intervals (NN_i, NN_i+1); None with fewer than 30 pairs.
 
-    Pairs across a gap, and pairs that touch a corrected beat, are left out.
+    Pairs across a gap, and intervals that touch a corrected beat, are left out.
     """
-    first, second = successive(item.beats)
+    from allostat.hrv_windows import interval_series
+    from allostat.kernels.poincare import poincare
+
+    nn = interval_series(item.beats).nn_ms
+    keep = np.isfinite(nn[:-1]) & np.isfinite(nn[1:])
+    first, second = nn[:-1][keep], nn[1:][keep]
     if len(first) < 30:
         return None
+    sd1, sd2 = poincare(nn)
     low, high = np.percentile(np.concatenate([first, second]), [0.2, 99.8])
     pad = 0.06 * (high - low) + 5
     edges = np.linspace(low - pad, high + pad, 56)
     counts, _, _ = np.histogram2d(first, second, bins=[edges, edges])
     figure = new_figure(HALF_WIDTH, 430)
-    axes = add_axes(figure, left=64, bottom=48, top=12, right=16)
+    axes = add_axes(figure, left=64, bottom=48, top=12)
     step = edges[1] - edges[0]
     cuts = np.quantile(counts[counts > 0], [0.4, 0.7, 0.9])
     for level, alpha in enumerate((0.22, 0.45, 0.7, 1.0)):
         cells = np.argwhere((counts > 0) & (np.searchsorted(cuts, counts, side="left") == level))
         rectangles(axes, [(edges[i], edges[j], step, step) for i, j in cells], BLUE, alpha)
     axes.plot([edges[0], edges[-1]], [edges[0], edges[-1]], color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
-    if np.isfinite(sd1) and np.isfinite(sd2):
-        angle = np.linspace(0, 2 * np.pi, 73)
-        u, v = sd2 * np.cos(angle), sd1 * np.sin(angle)
-        centre = (first.mean(), second.mean())
-        axes.plot(centre[0] + (u - v) / 2**0.5, centre[1] + (u + v) / 2**0.5, color=VERMILLION, linewidth=1.6)
+    angle = np.linspace(0, 2 * np.pi, 73)
+    u, v = sd2 * np.cos(angle), sd1 * np.sin(angle)
+    axes.plot(first.mean() + (u - v) / 2**0.5, first.mean() + (u + v) / 2**0.5, color=VERMILLION, linewidth=1.6)
     axes.set(xlim=(edges[0], edges[-1]), ylim=(edges[0], edges[-1]))
     ticks = round_ticks(edges[0], edges[-1], 7)
     frame(axes, xlabel="interval i (ms)", ylabel="interval i + 1 (ms)", xticks=ticks, yticks=ticks)
@@ -256,49 +259,8 @@ def poincare(item: Series, sd1: float = float("nan"), sd2: float = float("nan"))
             description=f"Density of {len(first)} pairs of successive intervals; "
             f"SD1 {number(sd1)} ms, SD2 {number(sd2)} ms.",
         ),
-        f"Successive intervals of {item.id}, {len(first)} pairs; darker cells hold more pairs. Dashed: equal intervals"
-        + (". Ellipse: SD1 and SD2." if np.isfinite(sd1) and np.isfinite(sd2) else "."),
+        f"Successive intervals of {item.id}, {len(first)} pairs; darker cells hold more pairs. Dashed: equal "
+        "intervals. Ellipse: SD1 and SD2.",
         Table("Poincaré plot", ("quantity", "value"), rows, frozenset({1})),
-        wide=False,
-    )
-
-
-def successive(beats: Beats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Pairs of successive intervals that touch neither a gap nor a corrected beat, in ms."""
-    rr = np.where(beats.flags == BeatFlag.NORMAL, beats.intervals_ms, np.nan)
-    keep = np.isfinite(rr[:-1]) & np.isfinite(rr[1:])
-    return rr[:-1][keep], rr[1:][keep]
-
-
-def interval_histogram(item: Series) -> Picture | None:
-    """Distribution of the intervals in bins of 1/128 s (Task Force 1996); None with fewer than 30 intervals."""
-    rr = item.beats.intervals_ms[np.isfinite(item.beats.intervals_ms) & (item.beats.flags == BeatFlag.NORMAL)]
-    if len(rr) < 30:
-        return None
-    width = 1000 / 128
-    low, high = np.percentile(rr, [0.1, 99.9])
-    edges = np.arange(np.floor(low / width) * width, high + 2 * width, width)
-    counts, edges = np.histogram(rr, edges)
-    figure = new_figure(HALF_WIDTH, 430)
-    axes = add_axes(figure, left=66, bottom=48, top=12, right=16)
-    axes.stairs(counts, edges, fill=True, color=GREEN, alpha=0.35, linewidth=0)
-    axes.stairs(counts, edges, color=GREEN, linewidth=1.2)
-    axes.set(xlim=(edges[0], edges[-1]), ylim=(0, 1.05 * counts.max()))
-    frame(axes, xlabel="interval (ms)", ylabel="beats", xticks=round_ticks(edges[0], edges[-1], 7))
-    coarse = max(1, len(counts) // 24)
-    rows = tuple(
-        (f"{edges[i]:.0f} to {edges[min(i + coarse, len(counts))]:.0f}", str(int(counts[i : i + coarse].sum())))
-        for i in range(0, len(counts), coarse)
-    )
-    return Picture(
-        inline_svg(
-            figure,
-            key="histogram",
-            title="Distribution of intervals",
-            description=f"{len(rr)} intervals, median {np.median(rr):.0f} ms, 5th to 95th percentile "
-            f"{np.percentile(rr, 5):.0f} to {np.percentile(rr, 95):.0f} ms.",
-        ),
-        f"Distribution of {len(rr)} uncorrected intervals of {item.id} in bins of 1/128 s.",
-        Table("Intervals", ("interval (ms)", "beats"), rows, frozenset({1})),
         wide=False,
     )

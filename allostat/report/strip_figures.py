@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from allostat.recording import NS_PER_S
-from allostat.report.blocks import Picture, Table
-from allostat.report.series import Series, mask_words
+from allostat.report.blocks import Picture, Table, readable_unit
+from allostat.report.series import Series, mask_words, values
 from allostat.report.svg import BLUE, FULL_WIDTH, INK, ORANGE, VERMILLION, add_axes, frame, inline_svg, new_figure
 
 if TYPE_CHECKING:
@@ -21,13 +21,15 @@ _STRIP_HEIGHT = 150
 def ranked_windows(quality: xr.Dataset) -> list[tuple[str, int, float, str]]:
     """Best, median and worst window: name, start in ns, length in s, and what its quality is in words.
 
-    Accepted windows rank before rejected ones, then those with fewer reasons against them, then the earlier ones.
+    Accepted windows rank before rejected ones, then those with fewer reasons against them, then those
+    whose beats resemble their template more, then the earlier ones.
     """
     starts = np.asarray(quality["start_ns"].values, dtype=np.int64)
     accepted = np.asarray(quality["accepted"].values, dtype=np.int64)
     masks = np.asarray(quality["reasons"].values, dtype=np.int64)
     faults = np.array([int(m).bit_count() for m in masks])
-    order = np.lexsort((starts, faults, -accepted))
+    likeness = np.nan_to_num(values(quality, "template_correlation"), nan=-1.0)
+    order = np.lexsort((starts, -likeness, faults, -accepted))
     length_s = float(quality.attrs.get("window_s", 10.0))
     places = {"best": order[0], "median": order[(len(order) - 1) // 2], "worst": order[-1]}
     chosen: list[tuple[str, int, float, str]] = []
@@ -39,29 +41,35 @@ def ranked_windows(quality: xr.Dataset) -> list[tuple[str, int, float, str]]:
     return chosen
 
 
-def strips(item: Series) -> Picture | None:
-    """Best, median and worst 10 s of the signal with the beats found; None without signal or quality."""
+def strips(item: Series, place: int = 0) -> Picture | None:
+    """Best, median and worst 10 s of the signal with the beats found; None without signal or quality.
+
+    ``place`` tells several of them on one page apart.
+    """
     if item.signal is None or item.quality is None or not item.quality.sizes.get("window", 0):
         return None
     chosen = ranked_windows(item.quality)
-    figure = new_figure(FULL_WIDTH, 150 * len(chosen) + 30)
+    figure = new_figure(FULL_WIDTH, _STRIP_HEIGHT * len(chosen) + 30)
     rows: list[tuple[str, ...]] = []
-    for place, (name, start, length_s, words) in enumerate(chosen):
-        axes = add_axes(figure, left=62, bottom=150 * (len(chosen) - 1 - place) + 62, top=150 * place + 22)
+    for row, (name, start, length_s, words) in enumerate(chosen):
+        axes = add_axes(
+            figure, left=62, bottom=_STRIP_HEIGHT * (len(chosen) - 1 - row) + 62, top=_STRIP_HEIGHT * row + 22
+        )
         axes.text(0, 1.08, f"{name}: {words}", transform=axes.transAxes, fontsize=12.5, color=INK, parse_math=False)
         _strip(axes, item, start, length_s)
-        frame(axes, xlabel="seconds" if place == len(chosen) - 1 else "")
+        frame(axes, xlabel="seconds" if row == len(chosen) - 1 else "")
         found = item.beats.between(start, start + int(length_s * NS_PER_S))
         rows.append((name, item.clock.text(start, seconds=True), str(len(found)), words))
+    unit = readable_unit(item.signal.unit) or "no unit"
     return Picture(
         inline_svg(
             figure,
-            key="strips",
+            key=f"strips-{place}",
             title="Best, median and worst ten seconds of signal",
             description="; ".join(f"{r[0]} at {r[1]}: {r[2]} beats, {r[3]}" for r in rows),
         ),
-        f"Ten seconds each of {item.id} ({item.signal.unit}): the best, the median and the worst window by signal "
-        "quality. Circles: beats kept as found; triangles: beats corrected.",
+        f"Ten seconds each of {item.id} ({unit}): the best, the median and the worst window "
+        "by signal quality. Circles: beats kept as found; triangles: beats corrected.",
         Table("Windows shown", ("window", "from", "beats", "quality"), tuple(rows), frozenset({2})),
     )
 

@@ -61,7 +61,7 @@ def add_axes(
     figure: Figure,
     *,
     left: int = 62,
-    right: int = 14,
+    right: int = 24,
     top: int = 10,
     bottom: int = 40,
     span: tuple[float, float] = (0.0, 1.0),
@@ -127,7 +127,8 @@ def frame(
         lines = max((label.count("\n") for _, label in xs), default=0)
         axes.text(0.5, -(26 + 15 * lines) / height, xlabel, transform=axes.transAxes, ha="center", va="top", **text)
     if ylabel:
-        axes.text(-44 / width, 0.5, ylabel, transform=axes.transAxes, ha="right", va="center", rotation=90, **text)
+        beyond = 22 + 7 * max((len(label) for _, label in ys), default=0)
+        axes.text(-beyond / width, 0.5, ylabel, transform=axes.transAxes, ha="right", va="center", rotation=90, **text)
 
 
 def _lines(axes: Axes, pairs: Sequence[tuple[float, float]], ends: tuple[float, float], transform: Any) -> None:
@@ -137,21 +138,24 @@ def _lines(axes: Axes, pairs: Sequence[tuple[float, float]], ends: tuple[float, 
 
 
 def round_ticks(low: float, high: float, most: int) -> list[tuple[float, str]]:
-    """At most ``most`` round numbers between two limits (1, 2 or 5 times a power of ten apart)."""
+    """At most ``most`` round numbers between two limits (1, 2, 2.5 or 5 times a power of ten apart)."""
     low, high = min(low, high), max(low, high)
     if not high > low:
         return [(low, f"{low:g}")]
-    rough = (high - low) / max(1, most - 1)
-    power = 10.0 ** np.floor(np.log10(rough))
-    step = float(next(s * power for s in (1, 2, 5, 10) if s * power >= rough * (1 - 1e-9)))
-    places = max(0, -int(np.floor(np.log10(step) + 1e-9)))
+    power = 10.0 ** np.floor(np.log10((high - low) / most))
+    step = next(s * power for s in (1, 2, 2.5, 5, 10, 20) if _ticks_between(low, high, s * power) <= most)
+    places = next(p for p in range(20) if abs(round(step, p) - step) < 1e-9 * step)
     values = np.arange(np.ceil(low / step - 1e-9), np.floor(high / step + 1e-9) + 1) * step
-    return [(float(v), f"{v + 0.0:.{places}f}".replace("-", "−")) for v in np.round(values, places + 3)]
+    return [(float(v), f"{v + 0.0:.{places}f}".replace("-", "−")) for v in np.round(values, places)]
+
+
+def _ticks_between(low: float, high: float, step: float) -> int:
+    return int(np.floor(high / step + 1e-9) - np.ceil(low / step - 1e-9)) + 1
 
 
 def legend(axes: Axes, **where: Any) -> None:
-    """A frameless legend in the page's text colour, by default above the axes on the right."""
-    place: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "ncols": 4, "borderaxespad": 0.1}
+    """A frameless legend in the page's text colour, by default above the axes on the left."""
+    place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "ncols": 4, "borderaxespad": 0.1}
     axes.legend(frameon=False, fontsize=12, labelcolor=INK, **(place | where))
 
 

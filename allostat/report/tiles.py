@@ -115,7 +115,7 @@ def _cortisol(result: ParticipantResult) -> Tile:
     value = "–" if row is None else number(row.value)
     at = None if row is None else band(row.value, -math.inf, math.inf, (-0.3, 0.1))
     reference = "no validated cut-off; steeper, that is more negative, is healthier (Adam 2017)"
-    return Tile("Cortisol slope", value, "ln nmol/L per h", _note(row), reference, "unknown", at)
+    return Tile("Cortisol slope", value, "per h", f"of ln(nmol/L), {_note(row)}", reference, "unknown", at)
 
 
 def _crp(result: ParticipantResult) -> Tile:
@@ -142,7 +142,7 @@ def _blood_pressure(result: ParticipantResult) -> Tile:
     state: State = "inside" if sbp.value < 130 and dbp.value < 80 else "outside"
     return Tile(
         "Blood pressure",
-        f"{number(sbp.value, 4)} / {number(dbp.value, 4)}",
+        f"{sbp.value:.0f} / {dbp.value:.0f}",
         "mmHg",
         _note(sbp),
         "below 130 and below 80 mmHg (Whelton 2018)",

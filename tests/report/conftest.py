@@ -152,7 +152,9 @@ def made_up_table(participant: str, person: Person, shift: float = 0.0) -> Bioma
 
 
 def made_up_load(table: BiomarkerTable) -> dict[str, xr.Dataset]:
-    return {name: allostatic_load(table, definition=name) for name in ("system", "count_sex")}
+    return {
+        name: allostatic_load(table, definition=name, reference="simulated-2026.1") for name in ("system", "count_sex")
+    }
 
 
 @pytest.fixture(scope="session")

@@ -128,7 +128,7 @@ def _named(content: Sequence[tuple[int, str]], dialect: str) -> Layout | NoLayou
     """Layout by column names, looked for in the first lines."""
     for index, line in content[:10]:
         separator = _separator(line)
-        names = [n.strip() for n in (line.split(separator) if separator else line.split())]
+        names = [n.strip() for n in _fields_of_names(line, separator)]
         keys = [_key(name) for name in names]
         if len(keys) == 2 and keys[1] == "ibi" and _NUMBER.match(keys[0]):
             return NoLayout("is IBI.csv of an Empatica E4: give the session's folder or zip")
@@ -145,6 +145,13 @@ def _named(content: Sequence[tuple[int, str]], dialect: str) -> Layout | NoLayou
             which, separator, comma, index + 1, at[0], times[0] if times else None, _unit_in(names[at[0]]), tuple(names)
         )
     return NoLayout(f"no column of intervals (rr, ibi, nn …) in {content[0][1][:60]!r}")
+
+
+def _fields_of_names(line: str, separator: str | None) -> list[str]:
+    if separator is not None:
+        return line.split(separator)
+    # "RR (ms)" is one name
+    return [line] if _key(line) in _RR_NAMES else line.split()
 
 
 def _separator(line: str) -> str | None:

@@ -217,7 +217,10 @@ def _recording(source: Source, member: str, options: ReadOptions, zone: TimeZone
 
 
 def _are_instants(values: NDArray[np.float64]) -> bool:
-    return len(values) > 20 and bool(np.all(np.diff(values) > 0))
+    """Whether numbers rise throughout and leave the range that intervals of one unit have."""
+    if len(values) <= 20 or not bool(np.all(np.diff(values) > 0)):
+        return False
+    return not any(low <= values[0] and values[-1] <= high for low, high in (_RANGE_MS, _RANGE_S))
 
 
 def _unit(values: NDArray[np.float64], layout: Layout, options: ReadOptions, where: str, notices: list[Notice]) -> str:

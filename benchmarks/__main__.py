@@ -17,6 +17,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from allostat import __version__, benchmarking
 from benchmarks import accuracy, peers
 
@@ -53,32 +55,40 @@ def main(arguments: list[str] | None = None) -> int:
 
 def speed(repeats: int, only_own: bool) -> list[dict[str, Any]]:
     """Every case of the shipped table, with the peers that do the same."""
-    contenders: dict[str, dict[str, Any]] = {}
+    detectors: dict[str, dict[str, peers.Detector]] = {}
     if not only_own:
-        contenders = {"r_peaks": peers.r_peak_detectors(), "systolic_peaks": peers.systolic_peak_detectors()}
+        detectors = {"r_peaks": peers.r_peak_detectors(), "systolic_peaks": peers.systolic_peak_detectors()}
     results: list[dict[str, Any]] = []
     for case in benchmarking.CASES:
-        results += benchmarking.compare(case, contenders.get(case.name, {}), repeats)
+        contenders = announced(detectors.get(case.name, {}), *case.inputs()[:2]) if case.name in detectors else {}
+        results += benchmarking.compare(case, contenders, repeats)
     return results
+
+
+def announced(detectors: dict[str, peers.Detector], samples: NDArray[Any], rate_hz: float) -> dict[str, peers.Detector]:
+    """The detectors that work on this signal; the others are named on stderr."""
+    kept, failed = peers.working(detectors, samples, rate_hz)
+    for notice in failed:
+        print(notice, file=sys.stderr)
+    return kept
 
 
 def measured_accuracy(only_own: bool) -> list[dict[str, Any]]:
     """Accuracy on the recordings that are there; a notice for those that are not."""
-    root = Path(os.environ.get("ALLOSTAT_RECORDINGS", ""))
     results: list[dict[str, Any]] = []
     if not os.environ.get("ALLOSTAT_RECORDINGS"):
         print("skipped: accuracy, because ALLOSTAT_RECORDINGS names no folder", file=sys.stderr)
         return results
+    root = Path(os.environ["ALLOSTAT_RECORDINGS"])
+    ecg, ppg = benchmarking.synthetic_ecg(1, 250.0), benchmarking.synthetic_ppg(1, 64.0)
     if (root / "mitdb").is_dir():
         results.append(accuracy.r_peak_accuracy(root / "mitdb", benchmarking.OWN))
-        if not only_own:
-            for name, detector in peers.r_peak_detectors().items():
-                results.append(accuracy.r_peak_accuracy(root / "mitdb", name, detector))
+        for name, detector in ({} if only_own else announced(peers.r_peak_detectors(), ecg, 250.0)).items():
+            results.append(accuracy.r_peak_accuracy(root / "mitdb", name, detector))
     if (root / "bidmc").is_dir():
         results.append(accuracy.systolic_peak_accuracy(root / "bidmc", benchmarking.OWN))
-        if not only_own:
-            for name, detector in peers.systolic_peak_detectors().items():
-                results.append(accuracy.systolic_peak_accuracy(root / "bidmc", name, detector))
+        for name, detector in ({} if only_own else announced(peers.systolic_peak_detectors(), ppg, 64.0)).items():
+            results.append(accuracy.systolic_peak_accuracy(root / "bidmc", name, detector))
     return results
 
 

@@ -6,6 +6,7 @@ import contextlib
 import io
 import warnings
 from collections.abc import Callable, Iterator
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -28,9 +29,9 @@ def r_peak_detectors() -> dict[str, Detector]:
     if _installed("wfdb"):
         found["wfdb:xqrs"] = _xqrs
     if _installed("ecgdetectors"):
-        found |= {f"py-ecg-detectors:{name}": _ecgdetectors(name) for name in ("hamilton", "two_average", "wqrs")}
+        found |= {f"py-ecg-detectors:{name}": _ecgdetectors(name) for name in ("hamilton", "two_average")}
     if _installed("systole.detection"):
-        found |= {f"systole:{name}": _systole(name) for name in ("sleepecg", "pan-tompkins")}
+        found |= {f"systole:{name}": _systole(name) for name in ("pan-tompkins", "hamilton")}
     return {name: quiet(detector) for name, detector in found.items()}
 
 
@@ -49,6 +50,7 @@ def missing() -> list[str]:
     ]
 
 
+@cache
 def _installed(module: str) -> bool:
     """Whether the module can be imported; one whose own dependencies are missing cannot."""
     try:
@@ -123,6 +125,21 @@ def _systole(name: str) -> Detector:
         return np.flatnonzero(peaks)
 
     return detect
+
+
+def working(
+    detectors: dict[str, Detector], samples: NDArray[Any], rate_hz: float
+) -> tuple[dict[str, Detector], list[str]]:
+    """The detectors that answer on this signal, and a notice for each that fails on it."""
+    kept, failed = {}, []
+    for name, detector in detectors.items():
+        try:
+            detector(samples, rate_hz)
+        except Exception as error:  # noqa: BLE001  another tool may raise anything, and that is what is reported
+            failed.append(f"skipped: {name} fails with {type(error).__name__}: {error}")
+        else:
+            kept[name] = detector
+    return kept, failed
 
 
 def notices() -> Iterator[str]:

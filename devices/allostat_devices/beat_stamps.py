@@ -130,7 +130,7 @@ def _without_overlap(
     ends = end_ns.astype(np.int64).copy()
     lengths = np.rint(length_ms * _NS_PER_MS).astype(np.int64)
     firsts = np.flatnonzero(~joined)
-    stops = np.append(firsts[1:], len(ends))
+    stops = np.append(firsts[1:], len(ends)) if len(firsts) else firsts
     moved, last = 0, None
     for first, stop in zip(firsts, stops, strict=True):
         start = int(ends[first] - lengths[first])

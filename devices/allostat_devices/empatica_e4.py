@@ -235,7 +235,7 @@ def _start(lines: list[str], file: _SignalFile, where: str) -> _Start:
     """Start and rate; every column of a row says the same."""
     rows = [[cell.strip() for cell in line.split(",")] for line in lines[:2]]
     width = len(file.names)
-    if len(rows) < 2 or any(len(row) != width for row in rows):
+    if len(rows) < 2 or any(len(row) != width or not all(row) for row in rows):
         raise InputError(
             "does not begin with a start and a rate",
             where=f"{where}, lines 1 and 2",

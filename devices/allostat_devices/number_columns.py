@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Parser = Callable[[Sequence[str]], "NDArray[Any]"]
 
+LARGEST = 1e15
+"""No measurement in an export is larger; such numbers come from damaged rows."""
 _INT32 = np.iinfo(np.int32)
 _NUMBER_ERRORS = (ValueError, OverflowError, ArithmeticError, InvalidOperation)
 
@@ -30,11 +32,10 @@ class Column:
 
 
 def floats(cells: Sequence[str]) -> NDArray[np.float64]:
-    """Cells as finite float64; ValueError when one is no number, infinite or NaN."""
+    """Cells as finite float64; ValueError when one is no number, NaN, infinite or absurdly large."""
     values = np.array([float(c) for c in cells], dtype=np.float64)
     _refuse_underscores(cells)
-    if not np.isfinite(values).all():
-        raise ValueError("not a finite number")
+    _refuse_absurd(values)
     return values
 
 
@@ -44,8 +45,7 @@ def floats_or_missing(cells: Sequence[str]) -> NDArray[np.float64]:
         _refuse_underscores(cells)
         values = np.array([float(c) if c.strip() else np.nan for c in cells], dtype=np.float64)
         filled = np.array([bool(c.strip()) for c in cells], dtype=bool)
-        if not np.isfinite(values[filled]).all():
-            raise ValueError("not a finite number")
+        _refuse_absurd(values[filled])
         return values
     return floats(cells)
 
@@ -71,6 +71,11 @@ def seconds_as_ns(cell: str) -> int:
         return int((value * 1_000_000_000).to_integral_value())
     except InvalidOperation as error:
         raise ValueError(f"not a time in seconds: {cell[:40]!r}") from error
+
+
+def _refuse_absurd(values: NDArray[np.float64]) -> None:
+    if not (np.abs(values) <= LARGEST).all():
+        raise ValueError("not a finite number of a measurement")
 
 
 def _refuse_underscores(cells: Iterable[str]) -> None:

@@ -19,6 +19,7 @@ from allostat_devices.beat_stamps import (
     place,
     plausible,
 )
+from allostat_devices.number_columns import LARGEST
 from allostat_devices.rr_layout import Layout, parse_stamp
 from allostat_devices.skipped_rows import SkippedRows
 from allostat_devices.zone_inference import local_to_utc, utc_offset_ns, zone_named
@@ -112,8 +113,8 @@ def _number(cell: str, comma: bool) -> float:
     if "_" in text:
         raise ValueError("underscore in a number")
     value = float(text.replace(",", ".") if comma else text)
-    if not math.isfinite(value):
-        raise ValueError("not a finite number")
+    if not abs(value) <= LARGEST:
+        raise ValueError("not a finite number of a measurement")
     return value
 
 

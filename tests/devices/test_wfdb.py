@@ -1,0 +1,388 @@
+"""WFDB records, trap by trap; records are written here by a packer that follows the format's description."""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from allostat.errors import InputError
+from allostat.recording import BeatFlag, ReadOptions, Recording
+from allostat.source import Source
+from allostat_devices.wfdb import ADAPTER
+from allostat_devices.wfdb_annotations import beats_of, parse_annotations
+from allostat_devices.wfdb_header import parse_header
+from allostat_devices.wfdb_samples import MISSING, checksum, decode
+
+MITDB_BEATS = 51_021
+
+
+def packed(samples: np.ndarray, storage: int) -> bytes:
+    """Bytes of samples in one of the storage formats."""
+    match storage:
+        case 16:
+            return samples.astype("<i2").tobytes()
+        case 61:
+            return samples.astype(">i2").tobytes()
+        case 80:
+            return (samples + 128).astype(np.uint8).tobytes()
+        case 160:
+            return (samples + 32768).astype("<u2").tobytes()
+        case 24:
+            return b"".join(int(v).to_bytes(3, "little", signed=True) for v in samples)
+        case 32:
+            return samples.astype("<i4").tobytes()
+    out = bytearray()
+    values = [int(v) & 0xFFF for v in samples]
+    for i in range(0, len(values) - 1, 2):
+        a, b = values[i], values[i + 1]
+        out += bytes([a & 0xFF, (a >> 8) | ((b >> 8) << 4), b & 0xFF])
+    if len(values) % 2:
+        out += bytes([values[-1] & 0xFF, values[-1] >> 8])
+    return bytes(out)
+
+
+def annotations(marks: list[tuple[int, int]], tail: bytes = b"\x00\x00") -> bytes:
+    """Annotation file of (sample, code)."""
+    out, now = b"", 0
+    for sample, code in marks:
+        step, now = sample - now, sample
+        if step > 1023:
+            out += struct.pack("<HHH", 59 << 10, step >> 16, step & 0xFFFF)
+            step = 0
+        out += struct.pack("<H", code << 10 | step)
+    return out + tail
+
+
+def record(folder: Path, storage: int = 212, name: str = "r1", **about: object) -> tuple[Path, np.ndarray]:
+    folder.mkdir(parents=True, exist_ok=True)
+    samples = np.stack([np.arange(1001) % 90 - 40, np.arange(1001) % 70 - 30], axis=1)
+    sums = [checksum(samples[:, i]) for i in range(2)]
+    gain = about.get("gain", "200(1024)/mV")
+    lines = [f"{name} 2 360 {about.get('n', 1001)}{about.get('start', '')}"]
+    lines += [
+        f"{name}.dat {storage} {gain} 11 1024 0 {s - 65536 if s > 32767 else s} 0 {lead}"
+        for s, lead in zip(sums, ("MLII", "V1"), strict=True)
+    ]
+    (folder / f"{name}.hea").write_text("\n".join(lines) + f"\n{about.get('comment', '')}")
+    (folder / f"{name}.dat").write_bytes(packed(samples.reshape(-1), storage))
+    return folder / f"{name}.hea", samples
+
+
+def read(path: Path, **options: str) -> Recording:
+    (recording,) = ADAPTER.read(Source(path), ReadOptions(**options))  # type: ignore[arg-type]
+    return recording
+
+
+@pytest.mark.parametrize("storage", sorted(MISSING))
+def test_every_format_gives_back_what_was_packed(tmp_path: Path, storage: int) -> None:
+    path, samples = record(tmp_path, storage)
+    recording = read(path)
+    np.testing.assert_array_equal(recording.signals["ecg_mlii"].samples, samples[:, 0])
+    np.testing.assert_array_equal(recording.signals["ecg_v1"].samples, samples[:, 1])
+    assert recording.notices == ()
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.sampled_from(sorted(MISSING)), st.lists(st.integers(-127, 127), max_size=40))
+def test_unpacking_inverts_packing(storage: int, values: list[int]) -> None:
+    samples = np.array(values, np.int64)
+    np.testing.assert_array_equal(decode(packed(samples, storage), storage), samples)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(-2048, 2047), max_size=41))
+def test_twelve_bit_samples_keep_their_sign(values: list[int]) -> None:
+    np.testing.assert_array_equal(decode(packed(np.array(values, np.int64), 212), 212), values)
+
+
+def test_gain_baseline_unit_and_the_value_that_means_no_sample(tmp_path: Path) -> None:
+    path, samples = record(tmp_path, 16)
+    ecg = read(path).ecg
+    assert (ecg.name, ecg.kind, ecg.unit, ecg.scale, ecg.offset) == ("ecg_mlii", "ecg", "mV", 1 / 200, 1024.0)
+    np.testing.assert_allclose(ecg.physical(), (samples[:, 0] - 1024) / 200)
+    data = bytearray((tmp_path / "r1.dat").read_bytes())
+    data[:2] = struct.pack("<h", -32768)
+    (tmp_path / "r1.dat").write_bytes(data)
+    assert np.isnan(read(path).ecg.physical()[0])
+
+
+def test_a_wrong_checksum_is_told(tmp_path: Path) -> None:
+    path, _ = record(tmp_path, 16)
+    data = bytearray((tmp_path / "r1.dat").read_bytes())
+    data[4] ^= 1
+    (tmp_path / "r1.dat").write_bytes(data)
+    (notice,) = read(path).notices
+    assert (notice.code, notice.severity, notice.file) == ("checksum", "error", "r1.dat")
+
+
+def test_a_truncated_signal_file_is_told_and_clipped(tmp_path: Path) -> None:
+    path, samples = record(tmp_path, 212)
+    data = (tmp_path / "r1.dat").read_bytes()
+    (tmp_path / "r1.dat").write_bytes(data[: 3 * 500 + 1])
+    recording = read(path)
+    np.testing.assert_array_equal(recording.ecg.samples, samples[:500, 0])
+    (notice,) = recording.notices
+    assert (notice.code, notice.count, notice.severity) == ("truncated", 501, "error")
+
+
+def test_a_count_larger_than_the_file_does_not_ask_for_memory(tmp_path: Path) -> None:
+    path, _ = record(tmp_path, 16, n=10**12)
+    assert len(read(path).ecg) == 1001
+    path, _ = record(tmp_path, 16, n=10**15)
+    with pytest.raises(InputError, match="impossible number of samples"):
+        read(path)
+
+
+def test_no_count_means_the_whole_file(tmp_path: Path) -> None:
+    path, _ = record(tmp_path, 16, n=0)
+    assert len(read(path).ecg) == 1001
+
+
+def test_a_missing_gain_is_assumed_and_told(tmp_path: Path) -> None:
+    path, _ = record(tmp_path, 16, gain="0")
+    recording = read(path)
+    assert recording.ecg.scale == 1 / 200
+    assert recording.ecg.offset == 1024.0
+    assert {n.code for n in recording.notices} == {"uncalibrated"}
+
+
+def test_without_a_date_time_is_relative_and_with_one_it_is_local(tmp_path: Path) -> None:
+    path, _ = record(tmp_path)
+    assert (read(path).epoch, read(path).ecg.clock.start_ns) == ("relative", 0)
+    path, _ = record(tmp_path, start=" 8:26:04.5 26/10/1994")
+    assert read(path).epoch == "local"
+    assert read(path).ecg.clock.start_ns == 783_159_964_500_000_000
+    placed = read(path, timezone="Europe/Vienna")
+    assert placed.epoch == "utc"
+    assert placed.ecg.clock.start_ns == 783_159_964_500_000_000 - 3600 * 10**9
+    assert ADAPTER.inspect(Source(path)).epoch == "local"
+    path, _ = record(tmp_path, start=" 8:26:04")
+    assert read(path).epoch == "relative"
+    path, _ = record(tmp_path, start=" 8:26:04 04/05/2704")
+    assert read(path).epoch == "relative"
+
+
+def test_samples_per_frame_skew_and_byte_offset(tmp_path: Path) -> None:
+    frames = np.arange(400)
+    rows = np.stack([frames, 1000 + 2 * frames, 1001 + 2 * frames], axis=1).reshape(-1)
+    (tmp_path / "m.dat").write_bytes(b"\xff" * 24 + packed(rows, 16))
+    (tmp_path / "m.hea").write_text(
+        "m 2 100 400\nm.dat 16:5+24 16(800)/mmHg 0 0 0 0 0 ABP\nm.dat 16x2:5+24 200/mV 0 0 0 0 0 II\n"
+    )
+    recording = read(tmp_path / "m.hea")
+    pressure, ecg = recording.signals["abp"], recording.ecg
+    np.testing.assert_array_equal(pressure.samples, frames)
+    np.testing.assert_array_equal(ecg.samples, 1000 + np.arange(800))
+    assert (pressure.unit, pressure.kind, ecg.clock.rate_hz) == ("mm[Hg]", "other", 200.0)
+    assert ecg.clock.start_ns == -50_000_000
+
+
+MARKS = [
+    (18, 28),
+    (77, 1),
+    (370, 1),
+    (662, 14),
+    (662, 5),
+    (5000, 8),
+    (5100, 32),
+    (5300, 31),
+    (5500, 33),
+    (5600, 1),
+    (5900, 1),
+]
+
+
+def test_only_beat_codes_are_beats_and_ectopic_ones_are_flagged(tmp_path: Path) -> None:
+    path, _ = record(tmp_path)
+    (tmp_path / "r1.atr").write_bytes(annotations(MARKS))
+    recording = read(path)
+    beats = recording.beats["atr"]
+    np.testing.assert_array_equal(beats.times_ns, np.rint(np.array([77, 370, 662, 5000, 5600, 5900]) * 1e9 / 360))
+    assert list(beats.extras["annotation_code"]) == [1, 1, 5, 8, 1, 1]
+    ectopic = BeatFlag.ECTOPIC
+    assert list(beats.flags) == [0, 0, ectopic, ectopic, 0, 0]
+    assert (beats.source, beats.epoch, beats.method) == ("ecg", "relative", "annotation atr")
+
+
+def test_no_interval_crosses_ventricular_flutter(tmp_path: Path) -> None:
+    path, _ = record(tmp_path)
+    (tmp_path / "r1.atr").write_bytes(annotations(MARKS))
+    np.testing.assert_array_equal(np.isnan(read(path).beats["atr"].intervals_ms), [1, 0, 0, 0, 1, 0])
+
+
+def test_notes_numbers_and_time_resolution_in_annotations() -> None:
+    note = b"## time resolution: 500"
+    head = struct.pack("<HH", 22 << 10, 63 << 10 | len(note)) + note + b"\x00" * (len(note) % 2)
+    body = annotations([(100, 1), (600, 1)], struct.pack("<HHHH", 60 << 10 | 3, 61 << 10, 62 << 10 | 1, 0))
+    marks = parse_annotations(head + body, "x.atr")
+    assert marks.rate_hz == 500.0
+    assert not marks.truncated
+    assert list(beats_of(marks).sample) == [100, 600]
+
+
+def test_annotations_without_an_end_mark_are_truncated(tmp_path: Path) -> None:
+    path, _ = record(tmp_path)
+    (tmp_path / "r1.atr").write_bytes(annotations(MARKS, b"")[:-1])
+    assert "truncated" in {n.code for n in read(path).notices}
+
+
+def test_annotations_alone_are_a_recording_and_a_missing_signal_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "n1.hea").write_text("n1 0 128 0\n# Age: 64\n")
+    (tmp_path / "n1.ecg").write_bytes(annotations([(100, 1), (200, 1)]))
+    assert list(read(tmp_path / "n1.hea").beats) == ["ecg"]
+    path, _ = record(tmp_path)
+    (tmp_path / "r1.dat").unlink()
+    with pytest.raises(InputError, match=r"signal file is missing.*'r1\.dat'"):
+        read(path)
+    (tmp_path / "r1.atr").write_bytes(annotations(MARKS))
+    assert "missing_file" in {n.code for n in read(path).notices}
+
+
+def test_folder_and_zip_of_records_with_one_damaged(tmp_path: Path) -> None:
+    for name in ("a1", "b2", "c3"):
+        record(tmp_path / "db", name=name)
+    (tmp_path / "db/b2.dat").write_bytes(b"")
+    (tmp_path / "db/notes.txt").write_text("hello")
+    with zipfile.ZipFile(tmp_path / "db.zip", "w") as archive:
+        for path in (tmp_path / "db").iterdir():
+            archive.write(path, f"top/{path.name}")
+    for source in (Source(tmp_path / "db"), Source(tmp_path / "db.zip")):
+        assert len(ADAPTER.sniff(source).members) == 6
+        read_so_far = []
+        with pytest.raises(InputError, match="b2"):
+            for recording in ADAPTER.read(source, ReadOptions()):
+                read_so_far.append(recording.id)
+        assert read_so_far == ["a1", "c3"]
+
+
+def test_a_signal_file_outside_the_folder_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "secret.dat").write_bytes(bytes(4000))
+    (tmp_path / "in").mkdir()
+    for name in ("../secret.dat", str(tmp_path / "secret.dat")):
+        (tmp_path / "in/r.hea").write_text(f"r 1 360 1000\n{name} 16 200/mV 0 0 0 0 0 II\n")
+        for source in (tmp_path / "in/r.hea", tmp_path / "in"):
+            with pytest.raises(InputError, match="signal file is missing"):
+                read(source)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "holds no record line|empty"),
+        ("r1 2 360 10\nr1.dat 212 200 11\n", "fewer signal lines"),
+        ("r1 1 0 10\nr1.dat 212 200\n", "sampling rate is no positive number"),
+        ("r1 1 1e400 10\nr1.dat 212 200\n", "sampling rate"),
+        ("r1 1 360 10\nr1.dat twelve 200\n", r"line 2: is no signal line"),
+        ("r1 1 360 10\nr1.dat 16 gain\n", r"line 2: gain cannot be read"),
+        ("r1 1 360 10\nr1.dat 16 200 x\n", "no number"),
+        ("r1 1 360 10 25:61:00 31/02/1994\nr1.dat 16 200\n", "start date does not exist"),
+        ("r1/3 1 360 10\na 5\nb 5\n", "several segments"),
+        ("r1 1 360 10\nr1.dat 310 200\n", "storage format is not read"),
+    ],
+)
+def test_damaged_headers_name_the_line(tmp_path: Path, text: str, message: str) -> None:
+    record(tmp_path)
+    (tmp_path / "r1.hea").write_text(text)
+    with pytest.raises(InputError, match=message):
+        read(tmp_path / "r1.hea")
+
+
+def test_sniffing_goes_by_content(tmp_path: Path) -> None:
+    path, _ = record(tmp_path)
+    assert ADAPTER.sniff(Source(path)).confidence > 0.9
+    renamed = path.rename(tmp_path / "r1.txt")
+    assert ADAPTER.sniff(Source(renamed)).confidence > 0.9
+    assert "give its .hea file" in ADAPTER.sniff(Source(tmp_path / "r1.dat")).reason
+    (tmp_path / "x.hea").write_text("hello world\n")
+    assert "is no record line" in ADAPTER.sniff(Source(tmp_path / "x.hea")).reason
+    (tmp_path / "y.hea").write_text("800\n810\n")
+    assert ADAPTER.sniff(Source(tmp_path / "y.hea")).confidence == 0
+
+
+def test_comments_are_told_as_identifying_and_not_kept(tmp_path: Path) -> None:
+    path, _ = record(tmp_path, comment="# Jane Doe, 75 F\n")
+    manifest = ADAPTER.inspect(Source(path))
+    assert manifest.identifiers == ("free text in header comments",)
+    assert "Jane" not in repr(manifest) + repr(read(path))
+    assert [s.n for s in manifest.streams] == [1001, 1001]
+
+
+# ---- real recordings
+
+
+def test_real_mitdb(recordings: Callable[[str], Path]) -> None:
+    source = Source(recordings("mitdb"))
+    total = 0
+    ids = []
+    for recording in ADAPTER.read(source, ReadOptions()):
+        ids.append(recording.id)
+        total += len(recording.beats["atr"])
+        assert [len(s) for s in recording.signals.values()] == [650_000, 650_000]
+        assert [n for n in recording.notices if n.severity != "info"] == []
+        assert recording.ecg.clock.rate_hz == 360.0
+    assert len(ids) == 22
+    assert total == MITDB_BEATS
+
+
+def test_real_flutter_of_record_207(recordings: Callable[[str], Path]) -> None:
+    beats = read(recordings("mitdb") / "207.hea").beats["atr"]
+    assert len(beats.gaps) == 6
+    assert not set(beats.extras["annotation_code"]) & {31, 32, 33}
+
+
+def test_real_nstdb_format_16(recordings: Callable[[str], Path]) -> None:
+    recording = read(recordings("nstdb") / "118e24.hea")
+    assert len(recording.beats["atr"]) == 2278
+    assert (recording.ecg.offset, recording.ecg.samples.dtype) == (1024.0, np.dtype(np.int16))
+    assert [n.code for n in recording.notices] == ["no_beat"]
+
+
+def test_real_beats_without_signals(recordings: Callable[[str], Path]) -> None:
+    recording = read(recordings("cst_reference") / "nsr001.hea")
+    assert len(recording.beats["ecg"]) == 106_460
+
+
+@pytest.mark.parametrize("name", ["mitdb/101", "mitdb/208", "nstdb/118e24"])
+def test_real_records_agree_with_the_wfdb_package(recordings: Callable[[str], Path], name: str) -> None:
+    peer = pytest.importorskip("wfdb")
+    folder, stem = name.split("/")
+    path = recordings(folder) / stem
+    recording = read(path.with_suffix(".hea"))
+    theirs = peer.rdrecord(str(path), physical=False)
+    for i, signal in enumerate(recording.signals.values()):
+        np.testing.assert_array_equal(signal.samples, theirs.d_signal[:, i])
+    physical = peer.rdrecord(str(path)).p_signal
+    np.testing.assert_allclose(recording.ecg.physical(), physical[:, 0], rtol=0, atol=1e-12)
+    marks = peer.rdann(str(path), "atr")
+    is_beat = np.isin(marks.symbol, list("NLRBAaJSVrFejnE/fQ?"))
+    beats = recording.beats["atr"]
+    np.testing.assert_array_equal(beats.times_ns, np.rint(marks.sample[is_beat] * 1e9 / 360))
+
+
+@pytest.mark.parametrize("name", ["test01_00s_frame", "a103l", "3000003_0003", "s0010_re", "multi-segment/041s/041s01"])
+def test_real_samples_of_the_format_zoo_agree(recordings: Callable[[str], Path], name: str) -> None:
+    peer = pytest.importorskip("wfdb")
+    path = recordings("wfdb_samples") / name
+    theirs = peer.rdrecord(str(path), physical=False, smooth_frames=False).e_d_signal
+    recording = read(path.with_name(path.name + ".hea"))
+    for signal, expected in zip(recording.signals.values(), theirs, strict=True):
+        np.testing.assert_array_equal(signal.samples, expected)
+    assert {n.code for n in recording.notices} <= {"uncalibrated"}
+
+
+def test_header_fields() -> None:
+    header = parse_header(
+        "r 1 62.4725/999.56(3) 14400\nr.dat 16x4:2+24 4093(2)/Ohm 12 2048 0 -35395 0 Resp. Imp.\n", "r.hea"
+    )
+    (line,) = header.signals
+    assert (header.rate_hz, header.n_frames) == (62.4725, 14_400)
+    assert (line.samples_per_frame, line.skew, line.byte_offset) == (4, 2, 24)
+    assert (line.gain, line.baseline, line.unit, line.adc_zero) == (4093.0, 2, "Ohm", 2048)
+    assert (line.checksum, line.description) == (-35_395, "Resp. Imp.")

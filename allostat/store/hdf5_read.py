@@ -127,8 +127,10 @@ def read_array(dataset: Any) -> NDArray[Any]:
 def read_attributes(oid: Any) -> dict[str, Attribute]:
     """Attributes of a group or dataset, without those by which the format ties axes to scales."""
     found: dict[str, Attribute] = {}
+    tracked = oid.get_create_plist().get_attr_creation_order()
+    order = h5.INDEX_CRT_ORDER if tracked else h5.INDEX_NAME
     for index in range(h5a.get_num_attrs(oid)):
-        attribute = h5a.open(oid, index=index)
+        attribute = h5a.open(oid, index=index, index_type=order)
         name = attribute.name.decode()
         if name not in FORMAT_ATTRIBUTES:
             found[name] = read_attribute(attribute)

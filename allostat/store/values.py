@@ -126,8 +126,8 @@ def _encode_attribute(value: object, where: str) -> Attribute:
     if isinstance(value, (list, tuple)) and value and all(isinstance(v, str) for v in value):
         return tuple(check_text(str(v), where) for v in value)
     array = np.asarray(value) if isinstance(value, (bool, int, float, np.generic, np.ndarray, list, tuple)) else None
-    if array is not None and array.dtype.kind == "U" and array.ndim == 1 and array.size:
-        return tuple(check_text(str(v), where) for v in array)
+    if isinstance(value, np.ndarray) and value.dtype.kind == "U" and value.ndim == 1 and value.size:
+        return tuple(check_text(str(v), where) for v in value)
     if array is not None and array.dtype.kind == "b":
         array = array.astype(np.int8)
     if array is None or array.ndim > 1 or array.dtype.kind not in "iuf" or not array.size:

@@ -14,6 +14,7 @@ from allostat.report.series import window_text
 if TYPE_CHECKING:
     import xarray as xr
 
+    from allostat.recording import Beats
     from allostat.store import ParticipantResult
 
 
@@ -67,15 +68,18 @@ class Used:
         kinds = biomarker_kinds()
         cited = {doi for d in datasets for doi in dois_of(d)}
         cited |= {doi for row in present for doi in kinds[row.biomarker].references}
+        cited |= {doi for beats in result.beats.values() for doi in _beat_sources(beats)}
         versions: Mapping[str, Any] = result.provenance.get("versions") or {}
         return cls(
             participants=frozenset({result.participant}),
             sources=frozenset((b.source, b.method) for b in result.beats.values()),
             presets=frozenset(_attribute(result.hrv.values(), "preset")),
-            windows=frozenset(window_text(d) for d in result.hrv.values() if "end" in d.coords),
-            circadian=frozenset() if result.circadian is None else frozenset(_attribute([result.circadian], "method")),
+            windows=frozenset(window_text(d) for d in result.hrv.values() if "window" in d.dims),
+            circadian=frozenset(
+                () if result.circadian is None else filter(None, [str(result.circadian.attrs.get("method", ""))])
+            ),
             biomarkers=frozenset(row.biomarker for row in present),
-            methods=frozenset((row.biomarker, row.provenance) for row in present if row.provenance),
+            methods=frozenset((row.biomarker, _in_general(row.provenance)) for row in present if row.provenance),
             definitions=frozenset((name, _reference_of(d)) for name, d in result.allostatic_load.items()),
             devices=frozenset(filter(None, map(device_name, result.recordings.values()))),
             adapters=frozenset(filter(None, (r.provenance.adapter for r in result.recordings.values()))),
@@ -110,6 +114,32 @@ def _datasets(result: ParticipantResult) -> Iterable[xr.Dataset | None]:
     yield result.labs
     yield from result.allostatic_load.values()
     yield from result.quality.values()
+
+
+_DETECTORS = {
+    "ecg": ("10.1109/TBME.1985.325532", "10.1109/TBME.1986.325695"),
+    "ppg": ("10.1109/CIC.2003.1291140", "10.1371/journal.pone.0076585"),
+}
+"""Sources of the detectors in `allostat.kernels`, by what the beats were found in."""
+
+
+def _beat_sources(beats: Beats) -> Iterable[str]:
+    """DOIs behind the steps that beats name: ``allostat + lipponen2019``, ``neurokit:… + lipponen2019``."""
+    for step in beats.method.split(" + "):
+        if step == "allostat":
+            yield from _DETECTORS.get(beats.source, ())
+        elif step.startswith("neurokit:"):
+            yield "10.3758/s13428-020-01516-y"
+        elif step == "lipponen2019":
+            yield "10.1080/03091902.2019.1640306"
+
+
+_OF_ONE_PERSON = re.compile(r", SD [\d.]+ [^\s;,]+|; [^;]*\bline \d[^;]*")
+
+
+def _in_general(method: str) -> str:
+    """A method without the numbers of one participant: spread, file and line."""
+    return _OF_ONE_PERSON.sub("", method)
 
 
 def _attribute(datasets: Iterable[xr.Dataset], name: str) -> set[str]:
@@ -149,7 +179,7 @@ def methods_text(settings: Mapping[str, Any] | str, used: Used) -> str:
     release = f" {versions['allostat']}" if "allostat" in versions else ""
     paragraphs = [
         "# Methods",
-        f"Data of {len(used.participants)} participant(s) were processed with allostat{release}"
+        f"Data of {_counted(len(used.participants), 'participant')} were processed with allostat{release}"
         + _others(versions)
         + ". Each number is stored with its unit, settings and source.",
         _recordings(used),
@@ -166,6 +196,10 @@ def methods_text(settings: Mapping[str, Any] | str, used: Used) -> str:
     if shown.strip():
         text += f"\n\n## Settings\n\n```toml\n{shown.strip()}\n```"
     return text + "\n"
+
+
+def _counted(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def _others(versions: Mapping[str, str]) -> str:
@@ -210,7 +244,7 @@ def _index(used: Used) -> str:
     if not used.definitions:
         return "No allostatic load index was computed."
     parts = [f"`{name}`" + (f" against the reference {ref}" if ref else "") for name, ref in sorted(used.definitions)]
-    return "Allostatic load index by the definition(s) " + "; ".join(parts) + "."
+    return "Allostatic load index by definition: " + "; ".join(parts) + "."
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import resources
 
+from allostat.allostatic_load import definition_names, load_definition
 from allostat.biomarkers import biomarker_kinds
+from allostat.circadian import CORNELISSEN, VAN_SOMEREN
+from allostat.hrv import MEASURES, PRESETS
+from allostat.quality import REFERENCES as QUALITY_SOURCES
 from allostat.report import Used, methods_text, references_bib
 from allostat.report.bibliography import reference, references
 from allostat.store.result import ParticipantResult
@@ -62,3 +67,34 @@ def test_every_listed_source_has_author_year_and_an_own_key() -> None:
 def test_sources_of_the_biomarkers_are_in_the_bibliography() -> None:
     dois = {doi for kind in biomarker_kinds().values() for doi in kind.references if doi.startswith("10.")}
     assert [r.doi for r in references(dois) if not r.author] == []
+
+
+def test_methods_leave_out_what_belongs_to_one_participant(whole_result: Callable[..., ParticipantResult]) -> None:
+    result = whole_result(hours=1.0)
+    rows = tuple(
+        replace(r, provenance="mean of 5 of 6 readings, SD 2.07 mmHg; cuff; labs.tsv line 37, 38")
+        if r.biomarker == "sbp"
+        else r
+        for r in result.biomarkers.rows
+    )
+    text = methods_text("", Used.of(replace(result, biomarkers=replace(result.biomarkers, rows=rows))))
+    assert "mean of 5 of 6 readings; cuff\n" in text
+    assert "labs.tsv" not in text and "2.07" not in text
+
+
+def test_sources_of_heart_rate_variability_and_its_presets_are_in_the_bibliography() -> None:
+    dois = {doi for about in MEASURES.values() for doi in about.references}
+    dois |= {doi for preset in PRESETS.values() for doi in preset.references} | {CORNELISSEN, VAN_SOMEREN}
+    dois |= set(QUALITY_SOURCES.split())
+    dois |= {doi for name in definition_names() for doi in load_definition(name).doi.split()}
+    assert [r.doi for r in references(dois) if not r.author] == []
+
+
+def test_detector_and_correction_are_cited_where_beats_name_them(
+    whole_result: Callable[..., ParticipantResult],
+) -> None:
+    result = whole_result(hours=1.0)
+    found = {name: replace(beats, method="allostat + lipponen2019") for name, beats in result.beats.items()}
+    keys = {r.key for r in references(Used.of(replace(result, beats=found)).dois)}
+    assert {"pan1985", "hamilton1986", "lipponen2019"} <= keys
+    assert "zong2003" not in keys

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
-from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -72,7 +71,7 @@ def correct_beats(beats: Beats, method: str = "lipponen2019") -> Beats:
         flags=flags,
         method=f"{beats.method} + {method}",
         uncertainty_ms=uncertainty,
-        extras=MappingProxyType({"source_index": source}),
+        extras={"source_index": source},
         original=beats,
     )
 

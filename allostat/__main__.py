@@ -1,0 +1,5 @@
+"""``python -m allostat``."""
+
+from allostat.cli import main
+
+main()

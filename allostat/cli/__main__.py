@@ -1,0 +1,5 @@
+"""``python -m allostat.cli``."""
+
+from allostat.cli import main
+
+main()

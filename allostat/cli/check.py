@@ -1,0 +1,98 @@
+"""``allostat check``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from allostat.cli import EXIT_INPUT
+from allostat.cli.output import message, output_options, print_json, print_table
+
+
+@click.command(name="check")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--timezone", help="Time zone of participants who state none.")
+@output_options
+def command(path: Path, timezone: str | None, as_json: bool, quiet: bool, verbose: bool) -> int:
+    """Dry run: participants × files × format × time zone × hours, and everything that is wrong.
+
+    \b
+    Examples
+      allostat check my_study/
+      allostat check downloads/ --json
+
+    Exit code 0 when a run would begin and every file is accounted for, 3 otherwise.
+    """
+    from allostat.cli.run import opened
+
+    return show_plan(opened(path, timezone=timezone), as_json=as_json, quiet=quiet)
+
+
+def show_plan(study: Any, *, as_json: bool, quiet: bool) -> int:
+    """Print the plan of a study; the exit code says whether anything is wrong with it."""
+    from allostat.errors import AllostatError
+    from allostat.reading import adapters
+    from allostat.study.study import exclusion
+
+    tables = study.tables()
+    plan = study.plan(tables)
+    by_name = {a.name: a for a in adapters()}
+    rows: list[dict[str, Any]] = []
+    problems: list[str] = []
+    for person in plan.participants:
+        for export in person.exports:
+            row: dict[str, Any] = {
+                "participant": person.participant,
+                "file": export.path.name,
+                "format": export.adapter,
+            }
+            try:
+                manifest = by_name[export.adapter].inspect(export.source)
+            except AllostatError as error:
+                problems.append(f"{person.participant}: {error}")
+                rows.append(row | {"streams": "", "hours": None, "timezone": "", "problem": str(error)})
+                continue
+            starts = [s.start_ns for s in manifest.streams]
+            hours = (max(s.end_ns for s in manifest.streams) - min(starts)) / 3.6e12 if starts else 0.0
+            zone = person.timezone or manifest.timezone.name or "unknown"
+            source = "profile" if person.timezone else manifest.timezone.source
+            notes = "; ".join(n.message for n in manifest.notices if n.severity != "info")
+            streams = " ".join(s.name for s in manifest.streams)
+            rows.append(row | {"streams": streams, "hours": hours, "timezone": f"{zone} ({source})", "problem": notes})
+        for unread in person.unread:
+            problems.append(f"{person.participant}: {unread.name} is not read ({unread.reason})")
+        problems += [f"{person.participant}: {problem}" for problem in person.problems]
+        reason = exclusion(person, tables)
+        if reason is not None:
+            problems.append(f"{person.participant} would be excluded: {reason}")
+    problems += [f"belongs to no participant: {name}" for name in plan.unmatched_raw]
+    problems += [
+        f"{table} names participants unknown to participants.tsv: {', '.join(names)}"
+        for table, names in plan.unmatched_tables.items()
+    ]
+    if as_json:
+        print_json(
+            {
+                "participants": len(plan.participants),
+                "exports": rows,
+                "without_recordings": plan.without_raw,
+                "problems": problems,
+                "assumptions": plan.assumptions,
+                "notices": [n.message for n in tables.notices],
+            }
+        )
+    else:
+        columns = ("participant", "file", "format", "streams", "hours", "timezone", "problem")
+        print_table(columns, [[row[c] for c in columns] for row in rows])
+        for text in plan.assumptions:
+            message(f"assumed: {text}", quiet=quiet)
+        for notice in tables.notices:
+            message(f"note: {notice.message}", quiet=quiet)
+        for text in problems:
+            message(f"problem: {text}")
+        without = ", ".join(plan.without_raw)
+        if without:
+            message(f"without recordings: {without}", quiet=quiet)
+    return EXIT_INPUT if problems else 0

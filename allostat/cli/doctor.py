@@ -1,0 +1,120 @@
+"""``allostat doctor``."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+
+import click
+
+from allostat.cli import EXIT_INPUT
+from allostat.cli.output import output_options, print_json, print_table
+
+DISTRIBUTION = "allostat-load"
+
+
+@click.command(name="doctor")
+@output_options
+def command(as_json: bool, quiet: bool, verbose: bool) -> int:
+    """Is this installation sound? Versions, adapters, compiled kernels, cache, store.
+
+    \b
+    Examples
+      allostat doctor
+      allostat doctor --json
+
+    Exit code 0 when everything is sound, 3 otherwise; each problem says what to do.
+    """
+    rows = []
+    for name, check in CHECKS.items():
+        try:
+            rows.append((name, "ok", check()))
+        except Exception as error:  # noqa: BLE001 - a broken installation may fail in any way, and each is reported
+            rows.append((name, "problem", f"{type(error).__name__}: {error}"))
+    if as_json:
+        print_json([dict(zip(("check", "state", "detail"), row, strict=True)) for row in rows])
+    else:
+        print_table(("check", "state", "detail"), rows)
+    return 0 if all(state == "ok" for _, state, _ in rows) else EXIT_INPUT
+
+
+def _python() -> str:
+    return f"{sys.version.split()[0]}, {sys.platform}, {os.cpu_count()} cores"
+
+
+def _import_name() -> str:
+    owners = set(metadata.packages_distributions().get("allostat", []))
+    foreign = owners - {DISTRIBUTION}
+    if foreign:
+        raise RuntimeError(
+            f"another distribution owns the import name allostat: {', '.join(sorted(foreign))}; "
+            f"uninstall it, then reinstall {DISTRIBUTION}"
+        )
+    return f"{DISTRIBUTION} {metadata.version(DISTRIBUTION)}"
+
+
+def _libraries() -> str:
+    names = ("numpy", "scipy", "numba", "xarray", "h5py", "h5netcdf", "pandas", "neurokit2", "matplotlib")
+    return ", ".join(f"{name} {metadata.version(name)}" for name in names)
+
+
+def _adapters() -> str:
+    from allostat.reading import adapters
+
+    found = adapters()
+    if not found:
+        raise RuntimeError(f"no adapter is registered: reinstall {DISTRIBUTION}")
+    return ", ".join(a.name for a in found)
+
+
+def _kernels() -> str:
+    import numpy as np
+
+    from allostat.kernels import r_peaks
+
+    rate = 250.0
+    phase = np.arange(int(20 * rate)) / rate
+    peaks = r_peaks(np.exp(-((((phase + 0.4) % 0.8) - 0.4) ** 2) / 2e-4), rate)
+    if not 20 <= len(peaks) <= 26:
+        raise RuntimeError(f"a made-up ECG of 25 beats gave {len(peaks)}")
+    return f"{len(peaks)} beats found in a made-up ECG of 20 s"
+
+
+def _cache() -> str:
+    import allostat
+
+    folder = os.environ.get("NUMBA_CACHE_DIR")
+    place = Path(folder) if folder else Path(allostat.__file__).parent
+    if not os.access(place, os.W_OK):
+        return "package folder is read-only: compiled kernels go to the user's cache folder"
+    return "compiled kernels are kept"
+
+
+def _store() -> str:
+    from allostat.biomarkers import BiomarkerTable, Person
+    from allostat.store import ParticipantResult, read_participant, write_participant
+
+    empty = ParticipantResult(
+        "sub-doctor", Person("sub-doctor"), {}, {}, {}, None, None, BiomarkerTable(), {}, {}, {}, ()
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "sub-doctor.h5"
+        write_participant(empty, path)
+        if read_participant(path).participant != "sub-doctor":
+            raise RuntimeError("a written file did not read back")
+    return "a participant file was written and read back"
+
+
+CHECKS: dict[str, Callable[[], str]] = {
+    "python": _python,
+    "import name": _import_name,
+    "libraries": _libraries,
+    "adapters": _adapters,
+    "kernels": _kernels,
+    "cache": _cache,
+    "store": _store,
+}

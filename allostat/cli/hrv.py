@@ -1,0 +1,72 @@
+"""``allostat hrv``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from allostat.cli.output import message, output_options, print_json, print_table
+
+
+@click.command(name="hrv")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--window", help="Window length such as 5min; the whole recording by default.")
+@click.option("--step", help="Distance between window starts; the window length by default.")
+@click.option("--preset", default="taskforce1996", show_default=True, help="Named set of all settings.")
+@click.option("--stream", help="Stream to use when there are several, such as ecg or rr.")
+@click.option("--unit", type=click.Choice(["ms", "s"]), help="Unit of a plain RR text that does not tell it.")
+@output_options
+def command(path: Path, as_json: bool, quiet: bool, verbose: bool, **options: Any) -> int:
+    """Heart rate variability of one file: beats found, corrected, measured.
+
+    \b
+    Examples
+      allostat hrv rr.txt
+      allostat hrv polar_h10.csv --window 5min --step 1min
+      allostat hrv recording.hea --stream ecg --json
+
+    One row per recording, stream and window; with --json also unit, method and source of every value.
+    """
+    from allostat.beats import correct_beats, find_beats
+    from allostat.errors import InputError
+    from allostat.hrv import hrv
+    from allostat.reading import read_all
+
+    found: list[dict[str, Any]] = []
+    names: set[str] = set()
+    for recording in read_all(path, unit=options["unit"]):
+        for notice in recording.notices:
+            message(f"{notice.severity}: {notice.message}", quiet=quiet)
+        beats = dict(recording.beats)
+        beats |= {n: find_beats(s) for n, s in recording.signals.items() if s.kind in ("ecg", "ppg") and len(s)}
+        names |= set(beats)
+        for name, series in beats.items():
+            if options["stream"] not in (None, name):
+                continue
+            result = hrv(
+                correct_beats(series), window=options["window"], step=options["step"], preset=options["preset"]
+            )
+            found.append({"recording": recording.id, "stream": name, "hrv": result})
+    if not found:
+        raise InputError("no beats to measure", where=path.name, found=options["stream"], valid=names)
+    if as_json:
+        print_json([{**item, "hrv": item["hrv"].to_dict()} for item in found])
+        return 0
+    rows: list[list[Any]] = []
+    columns = [str(name) for name, variable in found[0]["hrv"].data_vars.items() if variable.ndim == 1]
+    for item in found:
+        data = item["hrv"]
+        for i in range(data.sizes["window"]):
+            rows.append([item["recording"], item["stream"], i, *(data[c].values[i].item() for c in columns)])
+    if len(rows) == 1:
+        units = found[0]["hrv"]
+        pairs = zip(["recording", "stream", "window", *columns], rows[0], strict=True)
+        print_table(
+            ("measure", "value", "unit"),
+            [(n, v, units[n].attrs.get("units", "") if n in units else "") for n, v in pairs],
+        )
+    else:
+        print_table(["recording", "stream", "window", *columns], rows)
+    return 0

@@ -1,0 +1,118 @@
+"""``allostat run``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from allostat.cli import EXIT_SOME_FAILED
+from allostat.cli.output import message, output_options, print_json, print_table
+
+
+@click.command(name="run")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder for the results; beside PATH by default.")
+@click.option("-j", "--jobs", type=click.IntRange(min=1), help="Participants at a time; all usable cores by default.")
+@click.option("--only", multiple=True, metavar="ID", help="Process these participants only; may be repeated.")
+@click.option("--force", is_flag=True, help="Process again although nothing changed.")
+@click.option("--dry-run", is_flag=True, help="Show the plan and stop, as allostat check does.")
+@click.option("--preset", help="HRV preset, in place of the one in study.toml.")
+@click.option("--timezone", help="Time zone of participants who state none, such as Europe/Vienna.")
+@click.option("--reference", help="Frozen reference to score against: a name or a JSON file.")
+@output_options
+def command(path: Path, output: Path | None, jobs: int | None, only: tuple[str, ...], **options: Any) -> int:
+    """Run a study: exports and tables in, index and pages out.
+
+    \b
+    Examples
+      allostat run my_study/                        a study folder with study.toml
+      allostat run my_study/ -o results -j 2        where to, and how many at a time
+      allostat run my_study/ --only sub-007         one participant again
+      allostat run export.zip                       one export, no study.toml needed
+      allostat run downloads/ --timezone Europe/Rome
+
+    A run that was killed is resumed by the same command; participants whose inputs and settings did not change are
+    not computed again. Exit code 0: all good; 3: input or settings invalid, nothing run; 4: some participants failed
+    or were excluded; 130: interrupted.
+    """
+    study = opened(path, preset=options["preset"], timezone=options["timezone"], reference=options["reference"])
+    if options["dry_run"]:
+        from allostat.cli.check import show_plan
+
+        return show_plan(study, as_json=options["as_json"], quiet=options["quiet"])
+    if not study.has_settings:
+        message("no study.toml: what was assumed is written to config.effective.toml", quiet=options["quiet"])
+    return run_and_show(study, output, jobs=jobs, only=only, force=options["force"], **_shown(options))
+
+
+def opened(path: Path, *, preset: str | None = None, timezone: str | None = None, reference: str | None = None) -> Any:
+    """The study at a path with the settings that the command line overrides."""
+    from allostat.study import Study
+
+    study = Study(path)
+    config = study.config
+    if preset is not None:
+        config = config.replaced("hrv", preset=preset)
+    if timezone is not None:
+        config = config.replaced("study", timezone=timezone)
+    if reference is not None:
+        config = config.replaced("allostatic_load", reference=reference)
+    return Study(path, config)
+
+
+def _shown(options: dict[str, Any]) -> dict[str, Any]:
+    return {key: options[key] for key in ("as_json", "quiet", "verbose")}
+
+
+def run_and_show(
+    study: Any,
+    output: Path | None,
+    *,
+    jobs: int | None = None,
+    only: tuple[str, ...] = (),
+    force: bool = False,
+    as_json: bool = False,
+    quiet: bool = False,
+    verbose: bool = False,
+) -> int:
+    """Run a study with progress on stderr, print its outcome on stdout, give the exit code."""
+    from allostat.cli.progress import progress_of
+
+    plan = study.plan()
+    total = len(only) or len(plan.participants)
+    with progress_of(total, quiet=quiet) as progress:
+        result = study.run(output, jobs=jobs, only=only, force=force, progress=progress)
+    show_result(result, as_json=as_json, quiet=quiet, verbose=verbose)
+    return 0 if result.all_good else EXIT_SOME_FAILED
+
+
+def show_result(result: Any, *, as_json: bool, quiet: bool, verbose: bool) -> None:
+    """Outcome of a run: a line per participant, then where the pages are."""
+    index = result.layout.root / "index.html"
+    rows = [(o.participant, o.state, round(o.seconds, 2), o.reason or "") for o in result.outcomes]
+    if as_json:
+        print_json(
+            {
+                "output": str(result.layout.root),
+                "page": str(index),
+                "participants": [
+                    dict(zip(("participant", "state", "seconds", "reason"), r, strict=True)) for r in rows
+                ],
+                "unmatched_raw": result.plan.unmatched_raw,
+                "without_raw": result.plan.without_raw,
+                "unmatched_tables": result.plan.unmatched_tables,
+            }
+        )
+        return
+    shown = rows if verbose else [r for r in rows if r[1] in ("failed", "excluded")]
+    if shown:
+        print_table(("participant", "state", "seconds", "reason"), shown)
+    tally = {state: sum(r[1] == state for r in rows) for state in ("done", "unchanged", "failed", "excluded")}
+    message(", ".join(f"{n} {state}" for state, n in tally.items() if n), quiet=quiet)
+    for name in result.plan.unmatched_raw:
+        message(f"belongs to no participant: {name}", quiet=quiet)
+    for table, names in result.plan.unmatched_tables.items():
+        message(f"{table} names participants unknown to participants.tsv: {', '.join(names)}", quiet=quiet)
+    click.echo(f"index page: {index}")

@@ -1,0 +1,145 @@
+"""Collating: the cohort file, the tables and the cohort page, rebuilt from what the participants left behind."""
+
+from __future__ import annotations
+
+import json
+import math
+import shlex
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from allostat import __version__
+from allostat.report import CohortMember, CohortOverview, IndexValue, cohort_page, methods_text, references_bib
+from allostat.store import CohortTable, collate, write_cohort
+from allostat.study.layout import write_atomic
+from allostat.study.output_tables import dictionary_rows, load_rows, long_rows, wide_rows, write_tsv
+from allostat.study.summary import used_by_all
+
+if TYPE_CHECKING:
+    from allostat.study.inputs import StudyTables
+    from allostat.study.layout import OutputLayout
+    from allostat.study.study import Outcome, RunResult, Study
+
+_WORDS = {"done": "ok", "unchanged": "ok", "failed": "failed", "excluded": "excluded"}
+
+
+def write_cohort_files(study: Study, result: RunResult, tables: StudyTables) -> None:
+    """Write everything in the output folder that speaks of all participants."""
+    layout = result.layout
+    everybody = [p.participant for p in result.plan.participants]
+    present = [p for p in everybody if _has_results(layout, p)]
+    summaries = {p: layout.read_status(p) or {} for p in present}
+    cohort = collate(
+        [layout.store(p) for p in present], provenance={"settings": study.config.toml(), "version": __version__}
+    )
+    write_cohort(cohort, layout.root / "cohort.h5")
+    used = used_by_all(summaries.values())
+    methods = methods_text(study.config.toml(), used)
+    bibliography = references_bib(used.dois)
+    write_atomic(layout.root / "methods.md", methods)
+    write_atomic(layout.root / "references.bib", bibliography)
+    write_atomic(layout.root / "dataset_description.json", _description(study))
+    outcomes = {o.participant: o for o in result.outcomes}
+    _write_tables(layout, result, cohort, summaries, outcomes)
+    overview = CohortOverview(
+        title=study.config.study.name,
+        members=[_member(study, layout, p, cohort, summaries.get(p, {}), outcomes.get(p)) for p in everybody],
+        biomarkers=cohort.biomarkers,
+        load=cohort.allostatic_load,
+        found=len(everybody),
+        unmatched_exports=result.plan.unmatched_raw,
+        unmatched_participants=[
+            *(f"{p}: no recordings" for p in result.plan.without_raw),
+            *(f"{table}: {name}" for table, names in result.plan.unmatched_tables.items() for name in names),
+        ],
+        methods=methods,
+        bibliography=bibliography,
+        settings=study.config.toml(),
+        notices=tables.notices,
+        version=__version__,
+    )
+    write_atomic(layout.root / "index.html", cohort_page(overview))
+
+
+def _has_results(layout: OutputLayout, participant: str) -> bool:
+    status = layout.read_status(participant)
+    return status is not None and status.get("status") == "done" and layout.store(participant).is_file()
+
+
+def _write_tables(
+    layout: OutputLayout,
+    result: RunResult,
+    cohort: CohortTable,
+    summaries: Mapping[str, Mapping[str, Any]],
+    outcomes: Mapping[str, Outcome],
+) -> None:
+    root = layout.root
+    write_tsv(root / "biomarkers_long.tsv", *long_rows(cohort.biomarkers))
+    write_tsv(root / "biomarkers_wide.tsv", *wide_rows(cohort.biomarkers))
+    write_tsv(root / "allostatic_load.tsv", *load_rows(cohort.allostatic_load))
+    write_tsv(root / "dictionary.tsv", *dictionary_rows(cohort.biomarkers))
+    people = [
+        [p.participant, p.person.sex, p.person.age_years, p.person.group, p.timezone, ";".join(p.person.medications)]
+        for p in result.plan.participants
+    ]
+    write_tsv(root / "participants.tsv", ["participant_id", "sex", "age", "group", "timezone", "medications"], people)
+    names = sorted({name for s in summaries.values() for name in s.get("qc", {})})
+    rows = []
+    for item in result.plan.participants:
+        state, reason = _state(item.participant, summaries, outcomes)
+        numbers = summaries.get(item.participant, {}).get("qc", {})
+        rows.append([item.participant, state, reason, *(numbers.get(name) for name in names)])
+    write_tsv(root / "qc.tsv", ["participant_id", "status", "reason", *names], rows)
+
+
+def _state(who: str, summaries: Mapping[str, object], outcomes: Mapping[str, Outcome]) -> tuple[str, str]:
+    """Status and reason of a participant, also of one that this run did not touch."""
+    outcome = outcomes.get(who)
+    if outcome is not None:
+        return _WORDS[outcome.state], outcome.reason or ""
+    return ("ok", "") if who in summaries else ("excluded", "not processed yet")
+
+
+def _member(
+    study: Study,
+    layout: OutputLayout,
+    who: str,
+    cohort: CohortTable,
+    summary: Mapping[str, Any],
+    outcome: Outcome | None,
+) -> CohortMember:
+    status, reason = _state(who, {who: summary} if summary else {}, {who: outcome} if outcome else {})
+    page = layout.page(who)
+    rerun = ["allostat", "run", str(study.path), "-o", str(layout.root), "--only", who]
+    return CohortMember(
+        participant=who,
+        status=status,  # type: ignore[arg-type]
+        reason=reason,
+        person=cohort.biomarkers.persons.get(who),
+        qc=summary.get("qc", {}),
+        biomarkers={r.biomarker: r.value for r in cohort.biomarkers.rows if r.participant == who},
+        index={name: _index(load, who) for name, load in cohort.allostatic_load.items()},
+        href=page.relative_to(layout.root).as_posix() if summary and page.is_file() else None,
+        rerun=shlex.join(rerun),
+        adherence=[(str(day), float(hours)) for day, hours in summary.get("adherence", ())],
+        device=str(summary.get("device", "")),
+    )
+
+
+def _index(load: Any, who: str) -> IndexValue:
+    at = [i for i, name in enumerate(load["participant"].values) if str(name) == who]
+    if not at:
+        return IndexValue(math.nan, math.nan, math.nan)
+    value, low, high = (float(load[name].values[at[0]]) for name in ("index", "ci_low", "ci_high"))
+    return IndexValue(value, low, high)
+
+
+def _description(study: Study) -> str:
+    content = {
+        "Name": study.config.study.name,
+        "BIDSVersion": "1.10.0",
+        "DatasetType": "derivative",
+        "GeneratedBy": [{"Name": "allostat", "Version": __version__}],
+        "License": "as the inputs",
+    }
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"

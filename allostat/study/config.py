@@ -1,0 +1,156 @@
+"""study.toml: what a study may set, checked before anything runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from types import UnionType
+from typing import Any, Self, get_args, get_origin, get_type_hints
+
+from allostat.errors import ConfigError
+
+FILE_NAME = "study.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class StudySection:
+    """Name of the study and the zone of participants who state none."""
+
+    name: str = "study"
+    timezone: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InputSection:
+    """Where the inputs lie, relative to the study folder. A table that does not exist is left out."""
+
+    raw: str = "raw"
+    participants: str = "participants.tsv"
+    labs: str = "labs.tsv"
+    blood_pressure: str = "blood_pressure.tsv"
+    diary: str = "diary.tsv"
+
+
+@dataclass(frozen=True, slots=True)
+class HrvSection:
+    """Heart rate variability: preset, windows, and which recordings count as resting ones."""
+
+    preset: str = "taskforce1996"
+    window: str = "5min"
+    step: str = "5min"
+    rest_min_s: float = 120.0
+    rest_max_s: float = 900.0
+    long_min_s: float = 10800.0
+
+
+@dataclass(frozen=True, slots=True)
+class LoadSection:
+    """Definitions of the index to compute, and the frozen reference to score against."""
+
+    definitions: tuple[str, ...] = ("system", "count_sex")
+    reference: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunSection:
+    """How the run behaves: time limit of one participant in s, raw signals kept in the store."""
+
+    time_limit_s: float = 3600.0
+    keep_signals: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class StudyConfig:
+    """All settings of a run."""
+
+    study: StudySection = field(default_factory=StudySection)
+    input: InputSection = field(default_factory=InputSection)
+    hrv: HrvSection = field(default_factory=HrvSection)
+    allostatic_load: LoadSection = field(default_factory=LoadSection)
+    run: RunSection = field(default_factory=RunSection)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read and check a study.toml.
+
+        Raises
+        ------
+        ConfigError
+            Broken TOML, an unknown section or key (with the nearest valid one), or a value of the wrong type.
+        """
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise ConfigError("is not UTF-8 text", where=f"{path.name}, byte {error.start}") from error
+        try:
+            document = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(f"is not valid TOML ({error})", where=path.name) from error
+        return cls.from_mapping(document, where=path.name)
+
+    @classmethod
+    def from_mapping(cls, document: Mapping[str, Any], *, where: str = FILE_NAME) -> Self:
+        """Settings from nested mappings; unnamed ones keep their defaults."""
+        hints = get_type_hints(cls)
+        sections: dict[str, Any] = {}
+        for name, entries in document.items():
+            if name not in hints:
+                raise ConfigError("unknown section", where=where, found=name, valid=hints)
+            if not isinstance(entries, Mapping):
+                raise ConfigError("is a section, not a value", where=f"{where}, {name}", found=entries)
+            sections[name] = _section(hints[name], entries, f"{where}, [{name}]")
+        return cls(**sections)
+
+    def replaced(self, section: str, **changes: Any) -> Self:
+        """The same settings with some keys of one section changed."""
+        changed = dataclasses.replace(getattr(self, section), **changes)
+        return dataclasses.replace(self, **{section: changed})
+
+    def toml(self) -> str:
+        """The effective settings as TOML that reruns as it stands."""
+        lines = []
+        for section in fields(self):
+            lines.append(f"[{section.name}]")
+            part = getattr(self, section.name)
+            for entry in fields(part):
+                value = getattr(part, entry.name)
+                if value is not None:
+                    lines.append(f"{entry.name} = {_toml_value(value)}")
+            lines.append("")
+        return "\n".join(lines)
+
+
+def _section(kind: type, entries: Mapping[str, Any], where: str) -> Any:
+    hints = get_type_hints(kind)
+    values = {}
+    for key, value in entries.items():
+        if key not in hints:
+            raise ConfigError("unknown key", where=where, found=key, valid=hints)
+        values[key] = _checked(hints[key], value, f"{where}, {key}")
+    return kind(**values)
+
+
+def _checked(hint: Any, value: Any, where: str) -> Any:
+    if get_origin(hint) is tuple:
+        if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
+            raise ConfigError("wrong type", where=where, found=value, expected="a list of texts")
+        return tuple(value)
+    allowed = tuple(a for a in get_args(hint) if a is not type(None)) if isinstance(hint, UnionType) else (hint,)
+    if float in allowed and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
+        names = {str: "a text", float: "a number", bool: "true or false"}
+        raise ConfigError("wrong type", where=where, found=value, expected=" or ".join(names[a] for a in allowed))
+    return value
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_toml_value(v) for v in value) + "]"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)

@@ -1,0 +1,294 @@
+"""The plan of a study: which export belongs to whom, before anything is read in full.
+
+An export belongs to the participant whose identifier is the name of its folder below ``raw`` or the beginning of
+its file name. Files that no adapter recognises, and identifiers without a counterpart, are listed in both directions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from allostat.biomarkers import Person
+from allostat.errors import AllostatError
+from allostat.reading import SURE_ENOUGH, adapters, verdicts
+from allostat.recording import Notice
+from allostat.source import Source
+
+if TYPE_CHECKING:
+    from allostat.study.inputs import StudyTables
+
+_ARCHIVES = (".zip",)
+
+OwnerOf = Callable[[Path], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """One export as an adapter will read it: a file, an archive, or some members of a folder."""
+
+    path: Path
+    adapter: str
+    confidence: float
+    members: tuple[str, ...] = ()
+
+    @property
+    def source(self) -> Source:
+        """The source, restricted to the members that the adapter claims."""
+        return Source(self.path, self.members or None)
+
+    def hashes(self) -> dict[str, str]:
+        """sha256 of each file of the export."""
+        source = self.source
+        if source.is_zip:
+            digest = hashlib.sha256()
+            with self.path.open("rb") as file:
+                while block := file.read(1 << 20):
+                    digest.update(block)
+            return {self.path.name: digest.hexdigest()}
+        return {member: source.sha256(member) for member in source.members}
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A file that no adapter recognises, and why."""
+
+    path: Path
+    reason: str
+
+    @property
+    def name(self) -> str:
+        """File name."""
+        return self.path.name
+
+
+@dataclass(frozen=True)
+class ParticipantPlan:
+    """Everything that one participant's results are made from."""
+
+    participant: str
+    person: Person
+    timezone: str | None
+    exports: tuple[Export, ...] = ()
+    unread: tuple[Unread, ...] = ()
+    problems: tuple[str, ...] = ()
+    """Why the participant cannot be processed: rows that cannot be used, files that somebody else holds too."""
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        """The files that are not read, as notices."""
+        return tuple(Notice("UNREAD_FILE", f"{u.name}: {u.reason}", file=u.name) for u in self.unread)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will do."""
+
+    participants: tuple[ParticipantPlan, ...]
+    unmatched_raw: tuple[str, ...] = ()
+    """Files or folders below ``raw`` that belong to nobody in participants.tsv."""
+    without_raw: tuple[str, ...] = ()
+    """Participants without any recording."""
+    unmatched_tables: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """For each table the identifiers that participants.tsv does not know."""
+    assumptions: tuple[str, ...] = ()
+
+
+def find_exports(raw: Path, owner_of: OwnerOf) -> list[tuple[str | None, Export | Unread]]:
+    """Every export below a folder (or the one file that ``raw`` is) with its owner, and the files that are none.
+
+    Files are grouped by owner before a folder is offered to the adapters, so that files of two persons never become one
+    export. Symbolic links are not followed.
+    """
+    if raw.is_file():
+        return [(owner_of(raw), _single(raw))]
+    found: list[tuple[str | None, Export | Unread]] = []
+    for directory in _folders(raw):
+        groups: dict[str | None, list[Path]] = {}
+        for path in sorted(p for p in directory.iterdir() if p.is_file() and not p.is_symlink()):
+            groups.setdefault(owner_of(path), []).append(path)
+        for who, paths in groups.items():
+            found += [(who, item) for item in _exports_among(directory, paths)]
+    return found
+
+
+def _exports_among(directory: Path, paths: list[Path]) -> Iterator[Export | Unread]:
+    """The exports that files of one folder and one owner make up."""
+    yield from (Unread(p, "shadow file of another system") for p in paths if p.name.startswith("._"))
+    left = [p for p in paths if not p.name.startswith(".") and p.name != "Thumbs.db"]
+    loose = tuple(p.name for p in left if not _is_archive(p) and p.stat().st_size)
+    claimed: set[str] = set()
+    while len(loose) > 1:
+        best = verdicts(Source(directory, loose))[0]
+        members = best.sniff.members or loose
+        if best.sniff.confidence < SURE_ENOUGH or not set(members) <= set(loose):
+            break
+        yield Export(directory, best.adapter.name, best.sniff.confidence, members)
+        claimed |= set(members)
+        loose = tuple(name for name in loose if name not in claimed)
+    for path in left:
+        if path.name not in claimed:
+            yield _single(path)
+
+
+def _single(path: Path) -> Export | Unread:
+    if path.stat().st_size == 0:
+        return Unread(path, "the file is empty")
+    try:
+        said = verdicts(Source(path))
+    except AllostatError as error:
+        return Unread(path, str(error))
+    best = said[0]
+    if best.sniff.confidence >= SURE_ENOUGH:
+        return Export(path, best.adapter.name, best.sniff.confidence)
+    return Unread(path, "; ".join(f"{v.adapter.name}: {v.sniff.reason}" for v in said))
+
+
+def _folders(folder: Path) -> Iterator[Path]:
+    yield folder
+    for child in sorted(folder.iterdir()):
+        if child.is_dir() and not child.is_symlink() and child.name != "__MACOSX" and not child.name.startswith("."):
+            yield from _folders(child)
+
+
+def _is_archive(path: Path) -> bool:
+    return path.suffix.lower() in _ARCHIVES
+
+
+def owner(name: str, participants: Mapping[str, Person]) -> str | None:
+    """The participant to whom a file or folder name belongs: the longest identifier that it equals or begins with."""
+    stem = name
+    matches = [p for p in participants if stem == p or (stem.startswith(p) and not stem[len(p)].isalnum())]
+    return max(matches, key=len) if matches else None
+
+
+def make_plan(raw: Path | None, tables: StudyTables, *, timezone: str | None, known: bool) -> Plan:
+    """Match exports, tables and participants.
+
+    Parameters
+    ----------
+    raw
+        Folder of exports; None when there is none.
+    tables
+        The study's tables as read.
+    timezone
+        Zone of participants who state none.
+    known
+        Whether participants.tsv names the participants. When False each folder, or loose file, below ``raw`` is one.
+    """
+    if known:
+        persons = dict(tables.persons)
+        found = find_exports(raw, lambda path: _known_owner(path, raw, persons)) if raw is not None else []
+        assumptions: tuple[str, ...] = ()
+    else:
+        found = find_exports(raw, _assumed_owner(raw)) if raw is not None else []
+        names = sorted({who for who, item in found if who and isinstance(item, Export)} | set(tables.all_participants))
+        persons = {name: Person(name) for name in names}
+        assumptions = ("no participants.tsv: each folder, or loose file, of exports is taken as one participant",)
+    exports: dict[str, list[Export]] = {p: [] for p in persons}
+    unread: dict[str, list[Unread]] = {p: [] for p in persons}
+    unmatched: list[str] = []
+    for who, item in found:
+        if who not in persons:
+            reason = f" ({item.reason})" if isinstance(item, Unread) else ""
+            unmatched.append(_relative(item.path, raw) + reason)
+        elif isinstance(item, Export):
+            exports[who].append(item)
+        else:
+            unread[who].append(item)
+    plans = [
+        ParticipantPlan(
+            name,
+            person,
+            tables.timezones.get(name) or timezone,
+            tuple(exports[name]),
+            tuple(unread[name]),
+            tuple(tables.problems.get(name, ())),
+        )
+        for name, person in sorted(persons.items())
+    ]
+    return Plan(
+        tuple(plans),
+        tuple(unmatched),
+        tuple(p.participant for p in plans if not p.exports),
+        {k: v for k, v in tables.unmatched(persons).items() if v},
+        assumptions,
+    )
+
+
+def _assumed_owner(raw: Path) -> OwnerOf:
+    """Owner of a file when nobody is named: its first folder below ``raw``, or its own name.
+
+    When the files directly in ``raw`` are together one session of one device, all of them belong to ``raw``.
+    """
+    if raw.is_file():
+        return lambda path: _stem(path.name)
+    loose = tuple(p.name for p in raw.iterdir() if p.is_file() and not p.is_symlink() and not p.name.startswith("."))
+    session: tuple[str, ...] = ()
+    if len(loose) > 1:
+        best = verdicts(Source(raw, loose))[0]
+        if best.sniff.confidence >= SURE_ENOUGH and best.adapter.folder_is_session:
+            session = best.sniff.members or loose
+
+    def owner_of(path: Path) -> str:
+        parts = path.relative_to(raw).parts
+        if len(parts) > 1:
+            return parts[0]
+        return raw.name if path.name in session else _stem(path.name)
+
+    return owner_of
+
+
+def _known_owner(path: Path, raw: Path, persons: Mapping[str, Person]) -> str | None:
+    parts = path.relative_to(raw).parts or (path.name,)
+    return next((who for part in parts if (who := owner(part, persons)) is not None), None)
+
+
+def _stem(name: str) -> str:
+    stem = name.removesuffix(".gz")
+    return stem.rsplit(".", 1)[0] if "." in stem[1:] else stem
+
+
+def _relative(path: Path, raw: Path | None) -> str:
+    return path.relative_to(raw).as_posix() if raw is not None and path != raw else path.name
+
+
+def fingerprint(plan: ParticipantPlan, settings: Mapping[str, object], tables: StudyTables, version: str) -> str:
+    """sha256 of everything that decides a participant's results: inputs, table rows, settings and versions."""
+    versions = {a.name: a.version for a in adapters()}
+    content = {
+        "participant": repr(plan.person),
+        "timezone": plan.timezone,
+        "inputs": [[e.adapter, e.path.name, e.hashes()] for e in plan.exports],
+        "unread": [[u.name, u.reason] for u in plan.unread],
+        "rows": tables.rows_text(plan.participant),
+        "problems": list(plan.problems),
+        "settings": settings,
+        "allostat": version,
+        "adapters": {e.adapter: versions[e.adapter] for e in plan.exports},
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def with_shared_files_told(plan: Plan) -> Plan:
+    """The plan in which participants who hold the same file, byte for byte, have that as a problem.
+
+    One of the two holds somebody else's data; which one cannot be known, so neither is processed.
+    """
+    holders: dict[str, list[tuple[str, str]]] = {}
+    for item in plan.participants:
+        for export in item.exports:
+            for member, digest in export.hashes().items():
+                holders.setdefault(digest, []).append((item.participant, member))
+    problems: dict[str, list[str]] = {}
+    for held in holders.values():
+        if len({who for who, _ in held}) > 1:
+            places = ", ".join(f"{who}: {member}" for who, member in held)
+            for who in {who for who, _ in held}:
+                problems.setdefault(who, []).append(f"the same file belongs to several participants ({places})")
+    changed = [replace(p, problems=(*p.problems, *problems.get(p.participant, ()))) for p in plan.participants]
+    return replace(plan, participants=tuple(changed))

@@ -1,0 +1,301 @@
+"""One participant from exports and lab rows to an index: the stages, each one step of the flow.
+
+ingest → beats → hrv → circadian → labs → biomarkers → load. Nothing here is written; the result is a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from allostat import __version__
+from allostat.allostatic_load import allostatic_load
+from allostat.beats import correct_beats, find_beats
+from allostat.biomarkers import BiomarkerTable, biomarkers
+from allostat.circadian import circadian
+from allostat.errors import InputError
+from allostat.hrv import hrv, person_hrv
+from allostat.labs import lab_biomarkers
+from allostat.quality import signal_quality
+from allostat.reading import adapters
+from allostat.recording import NS_PER_S, UNKNOWN_ZONE, Beats, Notice, ReadOptions, Recording, TimeZone
+from allostat.sleep import SleepWindow, sleep_windows
+from allostat.store import ParticipantResult
+from allostat.study.config import StudyConfig
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from allostat.study.inputs import ParticipantRows
+    from allostat.study.plan import ParticipantPlan
+
+PREFERENCE = ("ecg", "device", "simulated", "unknown", "ppg")
+"""Which source of beats is preferred where several cover the same time, the best first."""
+
+OnStage = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Series:
+    """Corrected beats of one stream of one recording."""
+
+    id: str
+    recording: Recording
+    beats: Beats
+
+    @property
+    def duration_s(self) -> float:
+        """From the first beat to the last, in s."""
+        return float(self.beats.times_ns[-1] - self.beats.times_ns[0]) / NS_PER_S if len(self.beats) > 1 else 0.0
+
+    @property
+    def rank(self) -> int:
+        """Place in the order of preference, 0 the best."""
+        return PREFERENCE.index(self.beats.source)
+
+
+@dataclass
+class _Notes:
+    """Notices gathered along the way."""
+
+    items: list[Notice] = field(default_factory=list)
+
+    def add(self, code: str, message: str, **about: Any) -> None:
+        self.items.append(Notice(code, message, **about))
+
+
+def process_participant(
+    plan: ParticipantPlan, rows: ParticipantRows, config: StudyConfig, on_stage: OnStage = lambda stage: None
+) -> ParticipantResult:
+    """All stages for one participant.
+
+    Parameters
+    ----------
+    plan
+        The participant's exports, person and time zone.
+    rows
+        The participant's rows of the study's tables.
+    config
+        Settings of the study.
+    on_stage
+        Called with the name of each stage as it begins.
+
+    Raises
+    ------
+    AllostatError
+        When an input is damaged or contradictory: the participant fails, nothing is written.
+    """
+    notes = _Notes(list(plan.notices))
+    on_stage("ingest")
+    if plan.problems:
+        raise InputError(f"{len(plan.problems)} problem(s): " + " | ".join(plan.problems[:5]))
+    recordings = ingest(plan)
+    for recording in recordings.values():
+        notes.items += recording.notices
+    on_stage("beats")
+    series, quality = detect(recordings.values(), notes)
+    zone = participant_zone(plan, recordings.values())
+    on_stage("hrv")
+    windows = windowed_hrv(series, config)
+    long, rest = by_purpose(series, config)
+    sleep = _sleep(long, zone, rows, notes)
+    person = night_and_rest(long, rest, sleep, config)
+    on_stage("circadian")
+    course = _circadian(windows, series, zone, sleep, notes)
+    on_stage("labs")
+    lab_table, lab_results = laboratory(plan, rows, zone, notes)
+    on_stage("biomarkers")
+    table = biomarkers(plan.participant, hrv=person, labs=lab_table, person=plan.person)
+    on_stage("load")
+    load = score(table, config)
+    return ParticipantResult(
+        participant=plan.participant,
+        person=plan.person,
+        recordings=recordings,
+        beats={s.id: s.beats for s in series},
+        hrv={**windows, "person": person},
+        circadian=course,
+        labs=lab_results,
+        biomarkers=table,
+        allostatic_load=load,
+        quality=quality,
+        provenance=provenance(plan, recordings.values(), rows, config, zone),
+        notices=tuple(notes.items),
+    )
+
+
+def ingest(plan: ParticipantPlan) -> dict[str, Recording]:
+    """All recordings of the participant's exports, by an identifier unique within the participant."""
+    by_name = {a.name: a for a in adapters()}
+    options = ReadOptions(participant=plan.participant, timezone=plan.timezone, timezone_source="profile")
+    found: dict[str, Recording] = {}
+    for export in plan.exports:
+        for recording in by_name[export.adapter].read(export.source, options):
+            key, n = recording.id, 2
+            while key in found:
+                key, n = f"{recording.id}-{n}", n + 1
+            found[key] = recording
+    return found
+
+
+def detect(recordings: Iterable[Recording], notes: _Notes) -> tuple[list[Series], dict[str, xr.Dataset]]:
+    """Beats of each recording: from its first ECG, its first PPG, and as its device gave them; all corrected."""
+    series: list[Series] = []
+    quality: dict[str, xr.Dataset] = {}
+    seen: dict[str, int] = {}
+    for recording in recordings:
+        n = seen[recording.id] = seen.get(recording.id, 0) + 1
+        base = recording.id if n == 1 else f"{recording.id}-{n}"
+        for kind in ("ecg", "ppg"):
+            names = [name for name, signal in recording.signals.items() if signal.kind == kind and len(signal)]
+            if not names:
+                continue
+            signal = recording.signals[names[0]]
+            quality[f"{base}_{names[0]}"] = signal_quality(signal)
+            series.append(Series(f"{base}_{names[0]}", recording, correct_beats(find_beats(signal))))
+        for name, beats in recording.beats.items():
+            if len(beats) < 2:
+                notes.add("NO_BEATS", f"{base}, stream {name}: fewer than two beats")
+            else:
+                series.append(Series(f"{base}_{name}", recording, correct_beats(beats)))
+    return series, quality
+
+
+def participant_zone(plan: ParticipantPlan, recordings: Iterable[Recording]) -> TimeZone:
+    """The participant's zone: as the study states it, else the one on which all recordings that know theirs agree."""
+    if plan.timezone:
+        return TimeZone(plan.timezone, "profile")
+    zones = {r.timezone for r in recordings if r.timezone.known}
+    return zones.pop() if len({z.name for z in zones}) == 1 else UNKNOWN_ZONE
+
+
+def windowed_hrv(series: Sequence[Series], config: StudyConfig) -> dict[str, xr.Dataset]:
+    """HRV in windows for each series; the key is the series' identifier."""
+    return {
+        s.id: hrv(s.beats, window=config.hrv.window, step=config.hrv.step, preset=config.hrv.preset)
+        for s in series
+        if len(s.beats) > 2
+    }
+
+
+def by_purpose(series: Sequence[Series], config: StudyConfig) -> tuple[list[Series], list[Series]]:
+    """Long series for nights, and resting ones: of each recording time the preferred source of beats only."""
+    ranked = sorted(series, key=lambda s: (s.rank, s.id))
+    long = [s for s in ranked if s.duration_s >= config.hrv.long_min_s and s.beats.epoch != "relative"]
+    rest = [s for s in ranked if config.hrv.rest_min_s <= s.duration_s <= config.hrv.rest_max_s]
+    best_rest = [s for s in rest if s.rank == rest[0].rank]
+    return _without_overlap(_one_epoch(long)), _without_overlap(_one_epoch(best_rest))
+
+
+def night_and_rest(
+    long: Sequence[Series], rest: Sequence[Series], sleep: Sequence[SleepWindow], config: StudyConfig
+) -> xr.Dataset:
+    """The person's HRV by night, from long series, and at rest, from resting ones."""
+    by_night = person_hrv([s.beats for s in long], nights=sleep, rest=(), preset=config.hrv.preset)
+    at_rest = person_hrv(
+        [s.beats for s in rest],
+        rest=[(int(s.beats.times_ns[0]), int(s.beats.times_ns[-1]) + 1) for s in rest],
+        preset=config.hrv.preset,
+    )
+    return by_night.assign({name: at_rest[name].variable for name in ("rmssd_rest", "hr_rest")})
+
+
+def _one_epoch(series: Sequence[Series]) -> list[Series]:
+    """The series of one epoch, the best known that occurs: an instant of one means nothing on the clock of another."""
+    known = [e for e in ("utc", "local", "relative") if any(s.beats.epoch == e for s in series)]
+    return [s for s in series if s.beats.epoch == known[0]] if known else []
+
+
+def _without_overlap(ranked: Sequence[Series]) -> list[Series]:
+    kept: list[Series] = []
+    for candidate in ranked:
+        start, end = candidate.beats.times_ns[0], candidate.beats.times_ns[-1]
+        dated = candidate.beats.epoch != "relative"
+        overlaps = dated and any(k.beats.times_ns[0] < end and start < k.beats.times_ns[-1] for k in kept)
+        if not overlaps:
+            kept.append(candidate)
+    return sorted(kept, key=lambda s: (int(s.beats.times_ns[0]), s.id))
+
+
+def _sleep(long: Sequence[Series], zone: TimeZone, rows: ParticipantRows, notes: _Notes) -> list[SleepWindow]:
+    if long and not zone.known:
+        notes.add("TIME_ZONE_UNKNOWN", "nights and circadian measures need a time zone: state it in participants.tsv")
+        return []
+    return sleep_windows([s.beats for s in long], zone, rows.diary) if long else []
+
+
+def _circadian(
+    windows: Mapping[str, xr.Dataset],
+    series: Sequence[Series],
+    zone: TimeZone,
+    sleep: Sequence[SleepWindow],
+    notes: _Notes,
+) -> xr.Dataset | None:
+    candidates = [s for s in series if s.beats.epoch == "utc" and s.duration_s >= 24 * 3600 and s.id in windows]
+    if not candidates or not zone.known:
+        return None
+    longest = max(candidates, key=lambda s: (s.duration_s, -s.rank))
+    result = circadian(windows[longest.id]["hr_of_mean_nn"], zone, sleep)
+    return result.assign_attrs(series=longest.id)
+
+
+def laboratory(
+    plan: ParticipantPlan, rows: ParticipantRows, zone: TimeZone, notes: _Notes
+) -> tuple[BiomarkerTable, xr.Dataset | None]:
+    """Biomarkers of every occasion of the laboratory rows, and the results in detail of the first occasion."""
+    occasions = sorted({r.occasion for r in rows.labs} | {r.occasion for r in rows.blood_pressure})
+    table, details = BiomarkerTable(), None
+    for occasion in occasions:
+        one, dataset, notices = lab_biomarkers(
+            rows.labs,
+            plan.person,
+            wake=rows.diary,
+            readings=rows.blood_pressure,
+            timezone=zone.name,
+            occasion=occasion,
+        )
+        table = table.merged(one)
+        details = dataset if details is None else details
+        notes.items += notices
+    return table, details
+
+
+def score(table: BiomarkerTable, config: StudyConfig) -> dict[str, xr.Dataset]:
+    """The index by each definition of the study."""
+    return {
+        name: allostatic_load(table, definition=name, reference=config.allostatic_load.reference)
+        for name in config.allostatic_load.definitions
+    }
+
+
+def provenance(
+    plan: ParticipantPlan,
+    recordings: Iterable[Recording],
+    rows: ParticipantRows,
+    config: StudyConfig,
+    zone: TimeZone,
+) -> dict[str, Any]:
+    """Where the participant's numbers come from: inputs with hashes, adapters, table rows, settings, versions."""
+    import numba
+    import numpy
+    import xarray
+
+    inputs = {
+        (f.name, f.member, f.sha256, f.bytes, r.provenance.adapter, r.provenance.adapter_version)
+        for r in recordings
+        for f in r.provenance.inputs
+    }
+    keys = ("name", "member", "sha256", "bytes", "adapter", "adapter_version")
+    return {
+        "inputs": [dict(zip(keys, item, strict=True)) for item in sorted(inputs, key=str)],
+        "tables": rows.hashes,
+        "timezone": {"name": zone.name, "source": zone.source},
+        "settings": {"config": config.toml()},
+        "versions": {
+            "allostat": __version__,
+            "numba": numba.__version__,
+            "numpy": numpy.__version__,
+            "xarray": xarray.__version__,
+        },
+    }

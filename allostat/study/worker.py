@@ -1,0 +1,99 @@
+"""What one worker process does: one participant, from inputs to files, every file whole or absent."""
+
+from __future__ import annotations
+
+import json
+import time
+import traceback
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from allostat import __version__
+from allostat.errors import AllostatError
+from allostat.report import participant_page
+from allostat.store import write_participant
+from allostat.study.config import StudyConfig
+from allostat.study.inputs import ParticipantRows
+from allostat.study.layout import OutputLayout, write_atomic
+from allostat.study.plan import ParticipantPlan
+from allostat.study.stages import process_participant
+from allostat.study.summary import summary_of
+
+
+@dataclass(frozen=True)
+class Task:
+    """One participant's work."""
+
+    plan: ParticipantPlan
+    rows: ParticipantRows
+    config: StudyConfig
+    layout: OutputLayout
+    fingerprint: str
+
+
+def run_task(task: Task) -> None:
+    """Process one participant and leave the store file, the page, ``status.json`` and ``log.jsonl`` behind.
+
+    An `AllostatError` fails the participant with its sentence, any other exception with its traceback in the log.
+    The results of an earlier run are removed when this one fails, so that no stale number stays.
+    """
+    who = task.plan.participant
+    task.layout.folder(who).mkdir(parents=True, exist_ok=True)
+    log = _Log()
+    started = time.perf_counter()
+    try:
+        result = process_participant(task.plan, task.rows, task.config, log.stage)
+        log.stage("store")
+        digest = write_participant(result, task.layout.store(who), signals=task.config.run.keep_signals)
+        log.stage("report")
+        write_atomic(task.layout.page(who), participant_page(result))
+        status = _status(task, "done", None, started) | {
+            "store_sha256": digest,
+            "stage": log.current,
+            **summary_of(result),
+        }
+        for notice in result.notices:
+            log.add("notice", **asdict(notice))
+    except AllostatError as error:
+        log.add("failed", error=str(error), kind=type(error).__name__, stage=log.current)
+        status = _status(task, "failed", str(error), started) | {"stage": log.current}
+    except Exception as error:  # noqa: BLE001 - whatever goes wrong inside costs this participant only, and is told
+        log.add("failed", error=repr(error), traceback=traceback.format_exc(), stage=log.current)
+        status = _status(task, "failed", f"internal error in stage {log.current}: {error!r}", started)
+        status |= {"stage": log.current, "internal": True}
+    if status["status"] == "failed":
+        task.layout.store(who).unlink(missing_ok=True)
+        task.layout.page(who).unlink(missing_ok=True)
+    write_atomic(task.layout.log(who), log.text())
+    write_atomic(task.layout.status(who), json.dumps(status, indent=1, sort_keys=True) + "\n")
+
+
+def _status(task: Task, status: str, reason: str | None, started: float) -> dict[str, Any]:
+    return {
+        "participant": task.plan.participant,
+        "status": status,
+        "reason": reason,
+        "fingerprint": task.fingerprint,
+        "version": __version__,
+        "seconds": round(time.perf_counter() - started, 3),
+    }
+
+
+class _Log:
+    """Lines of log.jsonl, each with the seconds since the start."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+        self._lines: list[str] = []
+        self.current = "start"
+
+    def stage(self, name: str) -> None:
+        self.current = name
+        self.add("stage", stage=name)
+
+    def add(self, event: str, **about: Any) -> None:
+        record = {"seconds": round(time.perf_counter() - self._start, 4), "event": event, **about}
+        self._lines.append(json.dumps(record, default=str))
+
+    def text(self) -> str:
+        return "".join(line + "\n" for line in self._lines)

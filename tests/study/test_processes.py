@@ -1,0 +1,66 @@
+"""One participant per process: a crash, a hang or an error in one loses no other."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from allostat.study.processes import run_isolated
+
+
+def _work(task: tuple[str, Path]) -> None:
+    kind, path = task
+    match kind:
+        case "segfault":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        case "out of memory":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "exit":
+            os._exit(7)
+        case "hang":
+            signal.pause()
+    path.write_text("done")
+
+
+def _run(kinds: list[str], folder: Path, *, jobs: int = 2, limit: float = 60.0) -> dict[str, str | None]:
+    tasks = [(kind, folder / f"{i}") for i, kind in enumerate(kinds)]
+    ended = run_isolated(tasks, _work, jobs=jobs, time_limit_s=limit, on_start=lambda task: None)
+    return {end.task[1].name: end.crash for end in ended}
+
+
+def test_a_crash_costs_its_own_task_only(tmp_path: Path) -> None:
+    crashes = _run(["fine", "segfault", "fine", "out of memory", "exit", "fine"], tmp_path)
+    assert [name for name, crash in sorted(crashes.items()) if crash is None] == ["0", "2", "5"]
+    assert "SIGSEGV" in str(crashes["1"])
+    assert "SIGKILL" in str(crashes["3"])
+    assert "code 7" in str(crashes["4"])
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["0", "2", "5"]
+
+
+def test_a_hang_ends_at_the_time_limit(tmp_path: Path) -> None:
+    crashes = _run(["hang", "fine"], tmp_path, limit=1.0)
+    assert "time limit of 1 s" in str(crashes["0"])
+    assert crashes["1"] is None
+
+
+def test_closing_the_run_ends_the_processes_it_started(tmp_path: Path) -> None:
+    started: list[str] = []
+    ended = run_isolated(
+        [("fine", tmp_path / "a"), ("hang", tmp_path / "b"), ("fine", tmp_path / "c")],
+        _work,
+        jobs=1,
+        time_limit_s=60.0,
+        on_start=lambda task: started.append(task[1].name),
+    )
+    next(ended)
+    ended.close()
+    assert started == ["a"]
+    assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 5])
+def test_every_task_ends_once_whatever_the_number_of_jobs(tmp_path: Path, jobs: int) -> None:
+    assert len(_run(["fine"] * 5, tmp_path, jobs=jobs)) == 5

@@ -39,7 +39,9 @@ def adapters() -> tuple[Adapter, ...]:
                 f"adapter cannot be loaded ({error})", where=f"entry point {point.name} = {point.value}"
             ) from error
         if not isinstance(adapter, Adapter):
-            raise InputError("is not an adapter: it lacks sniff, inspect or read", where=f"entry point {point.value}")
+            wanted = {*Adapter.__annotations__, "sniff", "inspect", "read"}
+            lacking = ", ".join(sorted(name for name in wanted if not hasattr(adapter, name)))
+            raise InputError(f"is not an adapter: it lacks {lacking}", where=f"entry point {point.value}")
         found[point.name] = adapter
     return tuple(found[name] for name in sorted(found))
 

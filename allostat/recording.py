@@ -10,7 +10,6 @@ import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -288,7 +287,7 @@ class Beats:
     method: str = "as recorded"
     uncertainty_ms: NDArray[np.float32] | None = None
     """Standard error of each beat's instant in ms, when the detector or the device states one."""
-    extras: Mapping[str, NDArray[Any]] = field(default_factory=lambda: MappingProxyType({}))
+    extras: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     original: Beats | None = None
     """The beats as they were before correction."""
 
@@ -403,7 +402,7 @@ class Provenance:
     adapter_version: str = ""
     verified: bool = False
     """Whether the adapter was verified on a real recording of this kind."""
-    options: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -553,6 +552,8 @@ class Adapter(Protocol):
     """Whether it was verified on a real recording."""
     streams: tuple[str, ...]
     """Kinds of streams it can give: ``ecg``, ``ppg``, ``beats`` …"""
+    folder_is_session: bool
+    """Whether the files that it claims in a folder are streams of one session (not one recording each)."""
 
     def sniff(self, source: Source) -> Sniff:
         """Look at the first 4 KiB and the member names; never trust the extension alone."""

@@ -22,6 +22,7 @@ class TapeReader:
     version = "7"
     verified = False
     streams: tuple[str, ...] = ("beats",)
+    folder_is_session: bool = False
 
     def sniff(self, source: Source) -> Sniff:
         if source.head().startswith(b"TAPE"):

@@ -85,6 +85,7 @@ class EmpaticaE4:
     version = "1"
     verified = True
     streams: tuple[str, ...] = ("ppg", "eda", "temp", "acc", "hr", "beats")
+    folder_is_session: bool = True
 
     def sniff(self, source: Source) -> Sniff:
         """Recognise signal files by their names and by start and rate in their first two rows."""

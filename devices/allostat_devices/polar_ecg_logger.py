@@ -74,6 +74,7 @@ class PolarEcgLogger:
     version = "1"
     verified = True
     streams: tuple[str, ...] = ("ecg", "beats")
+    folder_is_session: bool = False
 
     def sniff(self, source: Source) -> Sniff:
         """Recognise the header ``time,ecg,hr,rr`` above rows whose time is in Unix ns."""
@@ -168,7 +169,7 @@ def _field_names(line: str) -> list[str]:
 
 def _is_unix_ns(cell: str) -> bool:
     try:
-        return 1e17 < float(cell) < 9e18
+        return "_" not in cell and 1e17 < float(cell) < 9e18
     except ValueError:
         return False
 

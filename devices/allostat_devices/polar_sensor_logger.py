@@ -75,6 +75,7 @@ class PolarSensorLogger:
     version = "1"
     verified = True
     streams: tuple[str, ...] = ("ecg", "ppg", "acc", "gyro", "magn", "hr", "beats")
+    folder_is_session: bool = True
 
     def sniff(self, source: Source) -> Sniff:
         """Recognise headers that begin with the phone's time stamp and name a stream."""

@@ -61,6 +61,7 @@ class RrText:
     version = "1"
     verified = True
     streams: tuple[str, ...] = ("beats",)
+    folder_is_session: bool = False
 
     def sniff(self, source: Source) -> Sniff:
         """Recognise a known header, or rows of numbers in the range of beat intervals."""
@@ -270,7 +271,10 @@ def _unit(values: NDArray[np.float64], layout: Layout, options: ReadOptions, whe
 def _start(layout: Layout, head: list[str], name: str) -> int | None:
     """Wall-clock start that the file or its name tells, in ns as if it were UTC."""
     if layout.start_line:
-        return parse_stamp(layout.start_line).ns
+        try:
+            return parse_stamp(layout.start_line).ns
+        except ValueError as error:
+            raise InputError("start cannot be read", where=f"{name}, line 1", found=layout.start_line) from error
     if layout.dialect == "polar_hrm":
         facts = dict(line.strip().split("=", 1) for line in head if "=" in line)
         return start_in_name(f"{facts.get('Date', '')} {facts.get('StartTime', '')}")

@@ -83,6 +83,7 @@ class Wfdb:
     version = "1"
     verified = True
     streams: tuple[str, ...] = ("ecg", "ppg", "other", "beats")
+    folder_is_session: bool = False
 
     def sniff(self, source: Source) -> Sniff:
         """Recognise header files by their record line and signal lines."""

@@ -137,7 +137,7 @@ def _problems(cohort: CohortOverview) -> Section:
 def _people(cohort: CohortOverview) -> Table:
     """The sortable table: one row per participant."""
     members = list(cohort.members)
-    markers, scored, metrics = biomarker_names(members), definitions(members), metric_names(members)
+    markers, scored, metrics = biomarker_names(members), definitions(members), metric_names(cohort.having("ok"))
     kinds = biomarker_kinds()
     names = [f"{short_name(n)} ({readable_unit(kinds[n].unit)})" if n in kinds else short_name(n) for n in markers]
     columns = (

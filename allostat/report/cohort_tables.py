@@ -30,10 +30,13 @@ def biomarker_names(members: Iterable[CohortMember]) -> list[str]:
     return list(dict.fromkeys(name for m in members for name in m.biomarkers))
 
 
-def metric_names(members: Iterable[CohortMember]) -> list[str]:
-    """Quality metrics for which at least one member has a number, in the order of first appearance."""
-    names = dict.fromkeys(name for m in members for name, value in m.qc.items() if math.isfinite(value))
-    return list(names)
+def metric_names(members: Sequence[CohortMember]) -> list[str]:
+    """Quality metrics that at least half of the members have as a number, in the order of first appearance.
+
+    Rarer ones, such as those of a single recording, stay in ``qc.tsv``.
+    """
+    having = Counter(name for m in members for name, value in m.qc.items() if math.isfinite(value))
+    return [name for name, n in having.items() if 2 * n >= len(members)]
 
 
 def definitions(members: Iterable[CohortMember]) -> list[str]:

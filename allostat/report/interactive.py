@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -79,7 +80,7 @@ def quality_strips(cohort: CohortOverview) -> Plot | None:
             "showgrid": False,
             "title": {"text": "", "standoff": 0},
         }
-        layout[f"xaxis{axis}"] = {"anchor": f"y{axis}", "zeroline": False, "nticks": 8}
+        layout[f"xaxis{axis}"] = {"anchor": f"y{axis}", "zeroline": False, "nticks": 8} | _whole_steps(x)
         layout.setdefault("annotations", []).append(
             {
                 "text": _label(name),
@@ -115,7 +116,8 @@ def quality_strips(cohort: CohortOverview) -> Plot | None:
         "quality",
         "Quality metrics",
         "One strip per quality metric, one dot per participant; a dot opens the participant's page. Triangles: more "
-        "than three scaled median absolute deviations from the median.",
+        "than three scaled median absolute deviations from the median. Metrics of fewer than half of the "
+        "participants are in qc.tsv only.",
         f"{len(members)} participants on {len(names)} quality metrics.",
         40 + 84 * len(names),
         tuple(data),
@@ -132,13 +134,19 @@ def _far(x: NDArray[np.float64]) -> list[bool]:
     return [bool(d > 3 * scale) for d in distance] if scale > 0 else [False] * len(x)
 
 
+def _whole_steps(x: NDArray[np.float64]) -> dict[str, Any]:
+    """Ticks on whole numbers for counts that lie close together."""
+    counts = bool(len(x)) and bool((x == np.round(x)).all()) and float(np.ptp(x)) <= 8
+    return {"dtick": 1} if counts else {}
+
+
 def _jitter(n: int) -> list[float]:
     """Vertical places that keep dots apart, the same in every run (golden-ratio sequence)."""
     return [round(1.2 * ((i * 0.6180339887) % 1.0) - 0.6, 3) for i in range(n)]
 
 
 def _label(name: str) -> str:
-    return _escaped(name.replace("_", " "))
+    return "<br>".join(_escaped(line) for line in textwrap.wrap(name.replace("_", " "), 26))
 
 
 def _escaped(text: str) -> str:
@@ -364,7 +372,7 @@ def agreement_plot(cohort: CohortOverview) -> Plot | None:
                 "zmax": 1,
                 "xgap": 2,
                 "ygap": 2,
-                "text": [[number(r, 2) for r in row] for row in rho],
+                "text": [[f"{r:.2f}" if math.isfinite(r) else "" for r in row] for row in rho],
                 "texttemplate": "%{text}",
                 "colorscale": [[0, "--vermillion"], [0.5, "--soft"], [1, "--blue"]],
                 "hoverongaps": False,

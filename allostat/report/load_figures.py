@@ -164,6 +164,9 @@ _SHORT = {
     "hr_night": "night heart rate",
     "hr_rest": "resting heart rate",
     "hs_crp": "hs-CRP",
+    "rmssd": "RMSSD",
+    "cortisol_aucg": "cortisol AUCg",
+    "cortisol_car": "cortisol CAR",
 }
 
 

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from allostat.recording import NS_PER_S
 from allostat.report.blocks import Picture, Table, readable_unit
 from allostat.report.series import Series, mask_words, values
-from allostat.report.svg import BLUE, FULL_WIDTH, INK, ORANGE, VERMILLION, add_axes, frame, inline_svg, new_figure
+from allostat.report.svg import (
+    BLUE,
+    FULL_WIDTH,
+    INK,
+    ORANGE,
+    VERMILLION,
+    add_axes,
+    frame,
+    inline_svg,
+    new_figure,
+    round_ticks,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
 
-_STRIP_HEIGHT = 150
+_STRIP_HEIGHT = 132
+_MOST_POINTS = 1400
 
 
 def ranked_windows(quality: xr.Dataset) -> list[tuple[str, int, float, str]]:
@@ -49,17 +62,18 @@ def strips(item: Series, place: int = 0) -> Picture | None:
     if item.signal is None or item.quality is None or not item.quality.sizes.get("window", 0):
         return None
     chosen = ranked_windows(item.quality)
-    figure = new_figure(FULL_WIDTH, _STRIP_HEIGHT * len(chosen) + 30)
+    figure = new_figure(FULL_WIDTH, _STRIP_HEIGHT * len(chosen) + 44)
+    axes = add_axes(figure, top=4, bottom=40)
+    axes.set(xlim=(0, chosen[0][2]), ylim=(0, len(chosen)))
     rows: list[tuple[str, ...]] = []
+    ticks: list[tuple[float, str]] = []
     for row, (name, start, length_s, words) in enumerate(chosen):
-        axes = add_axes(
-            figure, left=62, bottom=_STRIP_HEIGHT * (len(chosen) - 1 - row) + 62, top=_STRIP_HEIGHT * row + 22
-        )
-        axes.text(0, 1.08, f"{name}: {words}", transform=axes.transAxes, fontsize=12.5, color=INK, parse_math=False)
-        _strip(axes, item, start, length_s)
-        frame(axes, xlabel="seconds" if row == len(chosen) - 1 else "")
+        base = len(chosen) - 1 - row
+        axes.text(0.004 * length_s, base + 0.86, f"{name}: {words}", fontsize=12.5, color=INK, parse_math=False)
+        ticks += _strip(axes, item, (start, start + int(length_s * NS_PER_S)), base + 0.06, 0.74)
         found = item.beats.between(start, start + int(length_s * NS_PER_S))
         rows.append((name, item.clock.text(start, seconds=True), str(len(found)), words))
+    frame(axes, xlabel="seconds", yticks=ticks)
     unit = readable_unit(item.signal.unit) or "no unit"
     return Picture(
         inline_svg(
@@ -74,36 +88,56 @@ def strips(item: Series, place: int = 0) -> Picture | None:
     )
 
 
-def _strip(axes: Axes, item: Series, start: int, length_s: float) -> None:
+def _strip(axes: Axes, item: Series, span: tuple[int, int], base: float, height: float) -> list[tuple[float, str]]:
+    """Draw one window between ``base`` and ``base + height`` of the axes; gives its ticks in the signal's unit."""
     signal = item.signal
     assert signal is not None
-    stop = start + int(length_s * NS_PER_S)
-    first, last = sample_range(item, start, stop)
+    first, last = sample_range(item, *span)
     y = signal.physical(first, last)
-    x = (signal.clock.times_ns(np.arange(first, last)) - start) / NS_PER_S
-    step = max(1, len(y) // 1300)
-    axes.plot(x[::step], y[::step], color=BLUE, linewidth=1.0)
-    inside = (item.beats.times_ns >= start) & (item.beats.times_ns < stop)
-    at = (item.beats.times_ns[inside] - start) / NS_PER_S
-    flags = item.beats.flags[inside]
     finite = np.isfinite(y)
-    if finite.sum() > 1:
-        level = np.interp(at, x[finite], y[finite])
-        for mask, marker, colour in ((flags == 0, "o", ORANGE), (flags != 0, "^", VERMILLION)):
-            axes.plot(
-                at[mask],
-                level[mask],
-                linestyle="none",
-                marker=marker,
-                markersize=6,
-                markerfacecolor="none",
-                markeredgecolor=colour,
-                markeredgewidth=1.6,
-            )
-        low, high = float(np.nanmin(y)), float(np.nanmax(y))
-        pad = 0.14 * (high - low) or 1.0
-        axes.set(ylim=(low - pad, high + pad))
-    axes.set(xlim=(0, length_s))
+    if finite.sum() < 2:
+        return []
+    x = (signal.clock.times_ns(np.arange(first, last)) - span[0]) / NS_PER_S
+    low, high = float(np.nanmin(y)), float(np.nanmax(y))
+    scale = height / (high - low) if high > low else 0.0
+    axes.plot(*broken_at_gaps(*thinned(x, base + (y - low) * scale)), color=BLUE, linewidth=1.0)
+    inside = (item.beats.times_ns >= span[0]) & (item.beats.times_ns < span[1])
+    at = (item.beats.times_ns[inside] - span[0]) / NS_PER_S
+    level = base + (np.interp(at, x[finite], y[finite]) - low) * scale
+    flags = item.beats.flags[inside]
+    for mask, marker, colour in ((flags == 0, "o", ORANGE), (flags != 0, "^", VERMILLION)):
+        style: dict[str, Any] = {
+            "marker": marker,
+            "markersize": 6,
+            "markerfacecolor": "none",
+            "markeredgecolor": colour,
+        }
+        axes.plot(at[mask], level[mask], linestyle="none", markeredgewidth=1.6, **style)
+    return [(base + (value - low) * scale, label) for value, label in round_ticks(low, high, 4)]
+
+
+def thinned(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """At most some 1,400 points that keep every peak: of each stretch its lowest and its highest sample."""
+    if len(y) <= _MOST_POINTS:
+        return x, y
+    size = -(-len(y) // (_MOST_POINTS // 2))
+    edges = np.arange(0, len(y), size)
+    kept: set[int] = {0, len(y) - 1}
+    for a, b in zip(edges, [*edges[1:], len(y)], strict=True):
+        part = y[a:b]
+        if np.isfinite(part).any():
+            kept |= {int(a + np.nanargmin(part)), int(a + np.nanargmax(part))}
+        if not np.isfinite(part).all():
+            kept.add(int(a + np.flatnonzero(np.isnan(part))[0]))
+    at = np.array(sorted(kept))
+    return x[at], y[at]
+
+
+def broken_at_gaps(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The line with a NaN wherever two points lie much farther apart than usual, so that no gap is bridged."""
+    steps = np.diff(x)
+    at = np.flatnonzero(steps > 4 * np.median(steps)) + 1 if len(steps) else np.empty(0, np.intp)
+    return np.insert(x, at, np.nan), np.insert(y, at, np.nan)
 
 
 def sample_range(item: Series, start_ns: int, stop_ns: int) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from allostat.report.local_time import DAY_NS, LocalClock
 from allostat.report.rhythm_figures import hourly_cover, poincare_plot, tachogram
 from allostat.report.series import Series, all_series
 from allostat.report.spectrum_figure import _density, spectrum_plot
-from allostat.report.strip_figures import ranked_windows, sample_range
+from allostat.report.strip_figures import broken_at_gaps, ranked_windows, sample_range, thinned
 from allostat.store.result import ParticipantResult
 
 
@@ -92,3 +92,20 @@ def test_main_series_is_that_of_the_circadian_fit(whole_result: Callable[..., Pa
     longer = replace(result, beats={**result.beats, "other": breathing(9000.0)})
     assert [s.id for s in all_series(longer)] == ["polar_ecg", "other"]
     assert [s.id for s in all_series(replace(longer, circadian=None))] == ["other", "polar_ecg"]
+
+
+def test_thinning_a_fast_signal_keeps_every_peak() -> None:
+    x = np.arange(10_000) / 1000
+    y = np.zeros(10_000)
+    y[500::1000] = 1.0
+    thin_x, thin_y = thinned(x, y)
+    assert len(thin_x) <= 1500
+    assert (thin_y == 1.0).sum() == 10
+    assert (np.diff(thin_x) > 0).all()
+
+
+def test_a_line_is_broken_at_gaps_and_nowhere_else() -> None:
+    x = np.array([0.0, 0.1, 0.2, 1.2, 1.3])
+    broken_x, broken_y = broken_at_gaps(x, np.ones(5))
+    assert np.flatnonzero(np.isnan(broken_x)).tolist() == [3] == np.flatnonzero(np.isnan(broken_y)).tolist()
+    assert len(broken_at_gaps(np.arange(5.0), np.ones(5))[0]) == 5

@@ -49,8 +49,12 @@ COUNTERS = 4
     RELEARN,
     TYPICAL_INTERVAL,
     POLARITY_WEIGHT,
-) = range(15)
-SETTINGS = 15
+    PATIENCE,
+) = range(16)
+SETTINGS = 16
+
+SMALL = 0.1
+"""Candidates below this share of the level cannot be beats while beats keep coming."""
 
 
 def fresh(settings: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
@@ -85,6 +89,30 @@ def offer(
             return n_out
         return learn(candidates, levels, counters, settings, out, n_out)
     return _queue(serial, candidates, levels, counters, settings, out, n_out)
+
+
+@njit(cache=True, nogil=True)
+def is_small(size: float, time: float, levels: NDArray[np.float64], counters: NDArray[np.int64], rest: float) -> bool:
+    """Whether a candidate need not be looked at closely: far too small, and a beat lies less than ``rest`` back."""
+    return bool(counters[LEARNED] == 1 and size < SMALL * levels[LEVEL] and time - levels[LAST_TIME] < rest)
+
+
+@njit(cache=True, nogil=True)
+def pass_over(candidates: NDArray[np.float64], counters: NDArray[np.int64]) -> None:
+    """Remember the candidate that the front end wrote as noise only."""
+    row = counters[SERIAL] % DEPTH
+    candidates[row, STATUS] = REJECTED
+    candidates[row, UP_SIZE] = 0.0
+    candidates[row, DOWN_SIZE] = 0.0
+    counters[SERIAL] += 1
+
+
+@njit(cache=True, nogil=True)
+def deadline(candidates: NDArray[np.float64], counters: NDArray[np.int64], settings: NDArray[np.float64]) -> float:
+    """Sample at which the pending candidate is decided on at the latest; infinite when there is none."""
+    if counters[PENDING] < 0:
+        return np.inf
+    return float(candidates[counters[PENDING] % DEPTH, TIME] + settings[REFRACTORY] + settings[PATIENCE])
 
 
 @njit(cache=True, nogil=True)
@@ -196,6 +224,7 @@ def _decide(
             if (
                 candidates[r, STATUS] == REJECTED
                 and candidates[r, SIZE] > size
+                and candidates[r, UP_SIZE] + candidates[r, DOWN_SIZE] > 0.0
                 and candidates[r, TIME] - levels[LAST_TIME] > settings[OVERDUE_DISTANCE]
                 and time - candidates[r, TIME] > reserve
             ):

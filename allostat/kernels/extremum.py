@@ -75,9 +75,14 @@ def refine(
     determinant = n * fourths - squares * squares
     slope = first / squares
     bend = (n * second - squares * plain) / determinant
-    shift = 0.0
-    jitter = 0.0
-    if bend < 0.0:
+    after = 0
+    while at + after + 1 < index and after < len(ring) // 8 and ring[(at + after + 1) & mask] == middle:
+        after += 1
+    ahead = 0
+    while at - ahead > 0 and ahead < len(ring) // 8 and ring[(at - ahead - 1) & mask] == middle:
+        ahead += 1
+    width = ahead + after + 1.0
+    if bend < 0.0 and width < max(4, span):
         shift = min(max(-slope / (2.0 * bend), -float(span)), float(span))
         # Noise moves the slope at the middle and the bend; a narrow peak is no parabola.
         by_slope = noise / (-2.0 * bend * math.sqrt(squares))
@@ -86,14 +91,8 @@ def refine(
         jitter = min(math.sqrt(by_slope * by_slope + by_bend * by_bend + misfit * misfit), float(span))
     else:
         # A clipped top: its middle.
-        after = 0
-        while at + after + 1 < index and after < len(ring) // 8 and ring[(at + after + 1) & mask] == middle:
-            after += 1
-        ahead = 0
-        while at - ahead > 0 and ahead < len(ring) // 8 and ring[(at - ahead - 1) & mask] == middle:
-            ahead += 1
         shift = 0.5 * (after - ahead)
-        jitter = (ahead + after + 1.0) / math.sqrt(12.0)
+        jitter = width / math.sqrt(12.0)
     candidates[row, column] = at + shift
     candidates[row, column + 1] = size
     candidates[row, column + 2] = max(jitter, 0.01)

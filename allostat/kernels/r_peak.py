@@ -29,9 +29,9 @@ LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 50.0, 2000.0
 WORKING_RATE_HZ = 180.0
 BAND_HZ = (6.0, 18.0)
 ENVELOPE_HZ = 8.0
-DELAY_S = 0.060
-"""From a QRS complex to the hump of its envelope: the delay of the filters above, measured."""
-REACH_S = 0.13
+DELAY_S = 0.065
+"""From a QRS complex to the hump of its envelope, measured over narrow and wide complexes."""
+REACH_S = 0.15
 """The extremum is looked for this far to either side of the complex."""
 PROMINENCE = 1.5
 
@@ -43,7 +43,7 @@ PROMINENCE = 1.5
 def _settings(rate: float) -> NDArray[np.float64]:
     s = np.zeros(beat_rule.SETTINGS)
     s[beat_rule.REFRACTORY] = 0.25 * rate
-    s[beat_rule.TWAVE_WINDOW] = 0.40 * rate
+    s[beat_rule.TWAVE_WINDOW] = 0.36 * rate
     s[beat_rule.TWAVE_SLOPE] = 0.5
     s[beat_rule.THRESHOLD] = 0.35
     s[beat_rule.NOISE_FACTOR] = 1.5
@@ -56,7 +56,8 @@ def _settings(rate: float) -> NDArray[np.float64]:
     s[beat_rule.LEARNING] = 2.5 * rate
     s[beat_rule.RELEARN] = 3.0 * rate
     s[beat_rule.TYPICAL_INTERVAL] = 0.8 * rate
-    s[beat_rule.POLARITY_WEIGHT] = 0.15
+    s[beat_rule.PATIENCE] = 0.30 * rate
+    s[beat_rule.POLARITY_WEIGHT] = 0.10
     return s
 
 
@@ -76,8 +77,8 @@ class RPeakDetector:
     Notes
     -----
     Any unit and any offset will do: thresholds follow the signal. NaN and infinite samples are missing; the signal is
-    continued flat over them and no peak is placed there. A peak is given out about 0.5 s after it happened, later when
-    it was only found by looking back for an overdue beat.
+    continued flat over them and no peak is placed there. A peak is given out at most 0.6 s after it happened, later
+    when it was only found by looking back for an overdue beat, and after 2.5 s for the first ones.
     """
 
     def __init__(self, sampling_rate: float) -> None:
@@ -207,6 +208,8 @@ def _advance(
     extreme_at, missing = integers[EXTREME_AT], integers[MISSING]
     mask = len(ring) - 1
     n_found = 0
+    rest = 0.7 * settings[beat_rule.RELEARN]
+    deadline = beat_rule.deadline(candidates, counters, settings)
 
     for i in range(len(block)):
         value = block[i]
@@ -245,6 +248,9 @@ def _advance(
             # Nothing left of the signal (denormal numbers are slow), or too much of it (infinity never fades).
             h1 = h2 = l1 = l2 = e1 = e2 = before = v = 0.0
 
+        if index >= deadline:
+            n_found = beat_rule.settle(candidates, levels, counters, settings, found, n_found)
+            deadline = np.inf
         if rising == 0:
             if v < extreme:
                 extreme = v
@@ -259,8 +265,12 @@ def _advance(
             row = counters[SERIAL] % DEPTH
             candidates[row, TIME] = extreme_at - group - delay
             candidates[row, SIZE] = math.sqrt(extreme)
-            _place(row, index, geometry, ring, candidates)
-            n_found = beat_rule.offer(candidates, levels, counters, settings, found, n_found)
+            if beat_rule.is_small(candidates[row, SIZE], candidates[row, TIME], levels, counters, rest):
+                beat_rule.pass_over(candidates, counters)
+            else:
+                _place(row, index, geometry, ring, candidates)
+                n_found = beat_rule.offer(candidates, levels, counters, settings, found, n_found)
+                deadline = beat_rule.deadline(candidates, counters, settings)
             rising = 0
             extreme = v
 

@@ -56,6 +56,7 @@ def _settings(rate: float) -> NDArray[np.float64]:
     s[beat_rule.LEARNING] = 3.0 * rate
     s[beat_rule.RELEARN] = 3.0 * rate
     s[beat_rule.TYPICAL_INTERVAL] = 0.8 * rate
+    s[beat_rule.PATIENCE] = 0.40 * rate
     s[beat_rule.POLARITY_WEIGHT] = 1.0
     return s
 
@@ -250,6 +251,8 @@ def _advance(
     extreme_at, missing = integers[EXTREME_AT], integers[MISSING]
     mask = len(ring) - 1
     n_found = 0
+    rest = 0.7 * settings[beat_rule.RELEARN]
+    deadline = beat_rule.deadline(candidates, counters, settings)
 
     for i in range(len(block)):
         value = block[i]
@@ -287,6 +290,9 @@ def _advance(
             if not abs(z) < 1e200:
                 l1 = l2 = before = 0.0
 
+        if index >= deadline:
+            n_found = beat_rule.settle(candidates, levels, counters, settings, found, n_found)
+            deadline = np.inf
         if rising == 0:
             if v < extreme:
                 extreme = v
@@ -301,8 +307,12 @@ def _advance(
             row = counters[SERIAL] % DEPTH
             candidates[row, TIME] = extreme_at - group - delay
             candidates[row, SIZE] = math.sqrt(extreme)
-            _place(row, index, geometry, ring, candidates)
-            n_found = beat_rule.offer(candidates, levels, counters, settings, found, n_found)
+            if beat_rule.is_small(candidates[row, SIZE], candidates[row, TIME], levels, counters, rest):
+                beat_rule.pass_over(candidates, counters)
+            else:
+                _place(row, index, geometry, ring, candidates)
+                n_found = beat_rule.offer(candidates, levels, counters, settings, found, n_found)
+                deadline = beat_rule.deadline(candidates, counters, settings)
             rising = 0
             extreme = v
 

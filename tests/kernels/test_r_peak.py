@@ -173,6 +173,20 @@ def test_beats_are_found_again_after_the_gain_falls_tenfold() -> None:
     assert found(late, peaks, RATE) >= len(late) - 1
 
 
+@pytest.mark.parametrize("rate", [130.0, 1000.0])
+def test_a_live_peak_is_given_out_within_600_ms(rate: float) -> None:
+    times = waves.beat_times(20, 0.9, 0.05, np.random.default_rng(9))
+    signal = waves.ecg(times, rate)
+    detector = RPeakDetector(rate)
+    packet = round(0.01 * rate)
+    latest = 0.0
+    for at in range(0, len(signal), packet):
+        for sample in detector.push(signal[at : at + packet]).sample:
+            if sample > 3.5 * rate:
+                latest = max(latest, (at + packet - sample) / rate)
+    assert 0.0 < latest <= 0.6
+
+
 def test_clipped_peaks_are_placed_in_the_middle_of_the_plateau() -> None:
     times = 0.6 + 0.8 * np.arange(30)
     signal = np.minimum(waves.ecg(times, 1000.0), 0.8)
@@ -239,10 +253,10 @@ def test_mit_bih_floors(recordings: Callable[[str], Path]) -> None:
         close += len(waves.matched(truth, at, 0.050 * record.rate))
         errors.append((at[pairs[:, 1]] - truth[pairs[:, 0]]) / record.rate * 1000)
     error_ms = np.concatenate(errors)
-    jitter_ms = 1.4826 * np.median(np.abs(error_ms - np.median(error_ms)))
+    spreads = [1.4826 * np.median(np.abs(e - np.median(e))) for e in errors]
     assert beats > 50_000
-    assert hits / beats >= 0.9984
-    assert hits / given >= 0.9985
-    assert 2 * close / (beats + given) >= 0.994
-    assert abs(error_ms.mean()) <= 2.5
-    assert jitter_ms <= 4.2
+    assert hits / beats >= 0.9986
+    assert hits / given >= 0.9987
+    assert 2 * close / (beats + given) >= 0.995
+    assert abs(error_ms.mean()) <= 2.0
+    assert np.median(spreads) <= 1.5

@@ -22,6 +22,10 @@ class Candidate:
     slope: float
     up: Extremum
     down: Extremum
+    hump: float = 0.0
+    """Size of the hump; ``size`` is 0 instead when no extremum could be placed."""
+    sure_at: int = 0
+    """Number of samples known when the hump was over."""
     status: str = "waiting"
 
 
@@ -36,6 +40,7 @@ class Settings:
     overdue_distance: float
     learning: float
     polarity_weight: float
+    patience: float
     twave_slope: float = 0.5
     threshold: float = 0.35
     noise_factor: float = 1.5
@@ -71,7 +76,14 @@ class Rule:
         pending: Candidate | None = None
         for i, new in enumerate(candidates):
             # What the rule remembers when it looks at this candidate; all of the head while it learns.
+            if pending is not None and i >= len(head) and new.sure_at >= self.deadline(pending):
+                self.seen = candidates[max(0, i - REMEMBERED) : i]
+                self.decide(pending)
+                pending = None
             self.seen = candidates[max(0, max(i + 1, len(head)) - REMEMBERED) : i + 1]
+            if i >= len(head) and new.hump < 0.1 * self.level and self.since_last(new.time) < 0.7 * s.relearn * fs:
+                new.size, new.up.size, new.down.size, new.status = new.hump, 0.0, 0.0, "rejected"
+                continue
             if pending is not None and new.time - pending.time < s.refractory * fs:
                 loser = pending if new.size > pending.size else new
                 pending = new if new.size > pending.size else pending
@@ -83,6 +95,9 @@ class Rule:
         if pending is not None:
             self.decide(pending)
         return self.found
+
+    def deadline(self, pending: Candidate) -> float:
+        return pending.time + (self.settings.refractory + self.settings.patience) * self.rate
 
     def since_last(self, time: float) -> float:
         return time - self.last.time if self.last else float("inf")
@@ -106,6 +121,7 @@ class Rule:
                 for o in rejected
                 if o.status == "rejected"
                 and o.size > floor
+                and o.up.size + o.down.size > 0
                 and self.since_last(o.time) > s.overdue_distance * fs
                 and o.time - self.last.time > s.overdue_distance * fs
                 and c.time - o.time > (s.refractory * fs if fits else 0.0)

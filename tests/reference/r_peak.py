@@ -13,12 +13,13 @@ from tests.reference.beat_rule import Candidate, Extremum, Rule, Settings
 Floats = NDArray[np.float64]
 SETTINGS = Settings(
     refractory=0.25,
-    twave_window=0.40,
+    twave_window=0.36,
     noise_window=2.0,
     adaptation=0.12,
     overdue_distance=0.36,
     learning=2.5,
-    polarity_weight=0.15,
+    polarity_weight=0.10,
+    patience=0.30,
 )
 
 
@@ -35,12 +36,12 @@ def r_peaks(ecg: NDArray[Any], rate: float) -> Floats:
     slope = np.diff(banded, prepend=0.0) * working / (2 * np.pi * np.sqrt(6.0 * 18.0))
     envelope = smoothed(banded**2 + slope**2, working, 8.0)
 
-    reach, span, step = round(0.13 * rate), max(1, round(0.0065 * rate)), round(0.09 * rate)
+    reach, span, step = round(0.15 * rate), max(1, round(0.0065 * rate)), round(0.09 * rate)
     memory = 1 << int(np.ceil(np.log2(2.0 * rate)))
     candidates = []
     for top, height, sure in humps(envelope, 1.5):
         known = (sure + 1) * group
-        time = top * group - 0.060 * rate
+        time = top * group - 0.065 * rate
         candidates.append(placed(kept[:known], time, float(np.sqrt(height)), reach, span, step, memory))
     beats = Rule(SETTINGS, rate).beats(candidates)
     return np.array([[b.at, b.size, b.jitter] for b in beats]).reshape(-1, 3)
@@ -109,8 +110,9 @@ def placed(known: Floats, time: float, size: float, reach: int, span: int, step:
         best = int(np.argmax(sign * deflection)) if len(j) else 0
         height = max(0.0, sign * deflection[best]) if len(j) else 0.0
         extrema.append(refined(known, int(j[best]) if height > 0 else middle, height, sign, noise, span, memory))
-    size = size if extrema[0].size + extrema[1].size > 0 else 0.0
-    return Candidate(time, size, float(np.nan_to_num(steep, nan=0.0).max(initial=0.0)), *extrema)
+    usable = extrema[0].size + extrema[1].size > 0
+    steepest = float(np.nan_to_num(steep, nan=0.0).max(initial=0.0))
+    return Candidate(time, size if usable else 0.0, steepest, *extrema, hump=size, sure_at=n)
 
 
 def sample_noise(known: Floats, first: int, step: int, memory: int) -> float:
@@ -134,7 +136,13 @@ def refined(known: Floats, at: int, size: float, sign: int, noise: float, span: 
     if not np.isfinite(around).all():
         return Extremum(at, 0.0, 1 / np.sqrt(12))
     _, slope, bend = np.linalg.lstsq(design, around, rcond=None)[0]
-    if bend < -1e-12 * max(np.abs(around).max(), 1e-300):
+    after = ahead = 0
+    while at + after + 1 < len(known) and after < memory // 8 and known[at + after + 1] == known[at]:
+        after += 1
+    while at - ahead > 0 and ahead < memory // 8 and known[at - ahead - 1] == known[at]:
+        ahead += 1
+    width = ahead + after + 1
+    if bend < -1e-12 * max(np.abs(around).max(), 1e-300) and width < max(4, span):
         covariance = np.linalg.inv(design.T @ design)
         shift = float(np.clip(-slope / (2 * bend), -span, span))
         by_slope = noise * np.sqrt(covariance[1, 1]) / (2 * abs(bend))
@@ -142,9 +150,4 @@ def refined(known: Floats, at: int, size: float, sign: int, noise: float, span: 
         misfit = 0.06 * span**3 * abs(bend) / size if size > 0 else 0.0
         jitter = min(float(np.sqrt(by_slope**2 + by_bend**2 + misfit**2)), float(span))
         return Extremum(at + shift, size, max(jitter, 0.01))
-    after = ahead = 0
-    while at + after + 1 < len(known) and after < memory // 8 and known[at + after + 1] == known[at]:
-        after += 1
-    while at - ahead > 0 and ahead < memory // 8 and known[at - ahead - 1] == known[at]:
-        ahead += 1
-    return Extremum(at + 0.5 * (after - ahead), size, max((ahead + after + 1) / np.sqrt(12), 0.01))
+    return Extremum(at + 0.5 * (after - ahead), size, max(width / np.sqrt(12), 0.01))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ SETTINGS = Settings(
     overdue_distance=0.40,
     learning=3.0,
     polarity_weight=1.0,
+    patience=0.40,
 )
 
 
@@ -65,4 +67,5 @@ def placed(known: Floats, time: float, size: float, rate: float, span: int, memo
     above = height - before.mean() if len(before) else 0.0
     noise = r_peak.sample_noise(known, first, round(0.12 * rate), memory)
     peak = r_peak.refined(known, top, steepest, 1, noise, span, memory)
-    return Candidate(time, size if peak.size > 0 else 0.0, float(above), peak, peak)
+    usable = size if peak.size > 0 else 0.0
+    return Candidate(time, usable, float(above), peak, replace(peak), hump=size, sure_at=n)

@@ -33,7 +33,7 @@ from allostat.recording import (
 from allostat.source import Source
 from allostat_devices.beat_stamps import RecordedIntervals, joined_by_stamps, place, plausible
 from allostat_devices.file_names import has_device_id, input_file, recording_id, without_device_id
-from allostat_devices.members import is_single, participant_of
+from allostat_devices.members import is_single, participant_of, with_distinct_id
 from allostat_devices.number_columns import Column, floats, lossless_integers, read_block, seconds_as_ns
 from allostat_devices.skipped_rows import SkippedRows
 from allostat_devices.text_lines import count_lines, head_lines, line_blocks, open_text, why_not_text
@@ -141,6 +141,7 @@ class EmpaticaE4:
         if not sessions:
             raise InputError("holds no E4 session", where=source.name, expected=", ".join((*_FILES, "IBI.csv")))
         zone = zone_of_options(options)
+        taken: set[str] = set()
         for folder, files in sessions.items():
             session = _Session(source)
             for name, member in files.items():
@@ -148,7 +149,7 @@ class EmpaticaE4:
             if not session.signals and not session.beats:
                 found = "; ".join(n.message for n in session.notices)
                 raise InputError("holds no usable stream", where=folder or source.name, found=found or None)
-            yield Recording(
+            recording = Recording(
                 id=recording_id(PurePosixPath(folder).name if len(sessions) > 1 else source.name, "session"),
                 signals=session.signals,
                 beats=session.beats,
@@ -159,6 +160,7 @@ class EmpaticaE4:
                 notices=tuple(session.notices),
                 markers=tuple(session.markers),
             )
+            yield with_distinct_id(recording, taken)
 
 
 class _Session:

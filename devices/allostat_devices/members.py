@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import PurePosixPath
 
-from allostat.recording import Sniff
+from allostat.recording import Recording, Sniff
 from allostat.source import Source
 from allostat_devices.file_names import participant_hint
 
@@ -54,3 +55,14 @@ def participant_of(source: Source, member: str) -> str | None:
     """Participant told by the member's name, its folders (innermost first) or the source's name."""
     parts = [] if is_single(source) else list(reversed(PurePosixPath(member).parts))
     return next((hint for part in [*parts, source.name] if (hint := participant_hint(part))), None)
+
+
+def with_distinct_id(recording: Recording, taken: set[str]) -> Recording:
+    """The recording under an id that is not ``taken`` yet (files of one name in two folders), which is added."""
+    name = recording.id
+    count = 1
+    while name in taken:
+        count += 1
+        name = f"{recording.id}_{count}"
+    taken.add(name)
+    return recording if name == recording.id else replace(recording, id=name)

@@ -59,14 +59,18 @@ def integers(cells: Sequence[str]) -> NDArray[np.int64]:
 def exact_integers(cells: Sequence[str]) -> NDArray[np.int64]:
     """Cells such as ``1.71492060000602e+18`` as int64, by decimal arithmetic: no bit is lost to a float."""
     _refuse_underscores(cells)
-    return np.array([int(d) for d in map(Decimal, cells)], dtype=np.int64)
+    decimals = list(map(Decimal, cells))
+    # an exponent in the billions would be written out in full
+    if any(d.adjusted() > 18 for d in decimals):
+        raise ValueError("too large for 64 bits")
+    return np.array([int(d) for d in decimals], dtype=np.int64)
 
 
 def seconds_as_ns(cell: str) -> int:
     """Decimal seconds as integer ns; ValueError when the text is no finite number."""
     try:
         value = Decimal(cell.strip())
-        if "_" in cell or not value.is_finite() or abs(value) > Decimal(10) ** 10:
+        if "_" in cell or not value.is_finite() or not -40 < value.adjusted() < 10:
             raise ValueError(f"not a time in seconds: {cell[:40]!r}")
         return int((value * 1_000_000_000).to_integral_value())
     except InvalidOperation as error:

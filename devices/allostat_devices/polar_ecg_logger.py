@@ -31,7 +31,7 @@ from allostat.source import Source
 from allostat_devices.beat_stamps import Placed, by_arrival, place
 from allostat_devices.clock_blocks import clock_of, usable_stamps
 from allostat_devices.file_names import has_device_id, input_file, recording_id, without_device_id
-from allostat_devices.members import claimed_members, participant_of, shown_name, sniff_members
+from allostat_devices.members import claimed_members, participant_of, shown_name, sniff_members, with_distinct_id
 from allostat_devices.number_columns import (
     Column,
     exact_integers,
@@ -108,6 +108,7 @@ class PolarEcgLogger:
             When a column is missing or no row can be used.
         """
         zone = zone_of_options(options)
+        taken: set[str] = set()
         for member in claimed_members(source, _look):
             name = shown_name(source, member)
             skipped = SkippedRows(without_device_id(name))
@@ -118,7 +119,7 @@ class PolarEcgLogger:
             notices: list[Notice] = []
             ecg = _ecg(rows, name)
             beats = _beats(rows, skipped, notices)
-            yield Recording(
+            recording = Recording(
                 id=recording_id(name, "ecg"),
                 signals={"ecg": ecg},
                 beats=beats,
@@ -128,6 +129,7 @@ class PolarEcgLogger:
                 provenance=Provenance((input_file(source, member),), self.name, self.version, self.verified),
                 notices=(*skipped.notices(), *notices),
             )
+            yield with_distinct_id(recording, taken)
 
 
 def _look(source: Source, member: str) -> Sniff:

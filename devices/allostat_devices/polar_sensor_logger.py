@@ -36,7 +36,7 @@ from allostat.source import Source
 from allostat_devices.beat_stamps import LONGEST_MS, RecordedIntervals, by_arrival, joined_by_stamps, place, plausible
 from allostat_devices.clock_blocks import clock_of
 from allostat_devices.file_names import has_device_id, input_file, recording_id, without_device_id
-from allostat_devices.members import claimed_members, participant_of, shown_name, sniff_members
+from allostat_devices.members import claimed_members, participant_of, shown_name, sniff_members, with_distinct_id
 from allostat_devices.number_columns import lossless_integers
 from allostat_devices.polar_clock import Placement, place_in_time
 from allostat_devices.polar_files import (
@@ -117,8 +117,9 @@ class PolarSensorLogger:
         members = claimed_members(source, _look)
         if not members:
             raise InputError("holds no file of the Polar Sensor Logger", where=source.name)
+        taken: set[str] = set()
         for group in _groups(source, members):
-            yield _recording(source, group, options, self)
+            yield with_distinct_id(_recording(source, group, options, self), taken)
 
 
 def _look(source: Source, member: str) -> Sniff:

@@ -28,7 +28,7 @@ from allostat.recording import (
 )
 from allostat.source import Source
 from allostat_devices.file_names import has_device_id, input_file, recording_id, start_in_name, without_device_id
-from allostat_devices.members import claimed_members, participant_of, shown_name, sniff_members
+from allostat_devices.members import claimed_members, participant_of, shown_name, sniff_members, with_distinct_id
 from allostat_devices.rr_beats import IntervalRows, Start, beats_of_rows, collect, time_column
 from allostat_devices.rr_layout import Layout, NoLayout, layout_of, parse_stamp
 from allostat_devices.skipped_rows import SkippedRows
@@ -106,8 +106,9 @@ class RrText:
             When the file holds no intervals.
         """
         zone = zone_of_options(options)
+        taken: set[str] = set()
         for member in claimed_members(source, _look):
-            yield _recording(source, member, options, zone, self)
+            yield with_distinct_id(_recording(source, member, options, zone, self), taken)
 
 
 def _look(source: Source, member: str) -> Sniff:

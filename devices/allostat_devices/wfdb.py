@@ -34,7 +34,7 @@ from allostat.recording import (
 )
 from allostat.source import Source
 from allostat_devices.file_names import input_file, participant_hint, recording_id
-from allostat_devices.members import is_single
+from allostat_devices.members import is_single, with_distinct_id
 from allostat_devices.text_lines import head_lines, open_text, why_not_text
 from allostat_devices.wfdb_annotations import AnnotatedBeats, beats_of, parse_annotations
 from allostat_devices.wfdb_header import Header, SignalLine, looks_like_header, parse_header
@@ -142,13 +142,14 @@ class Wfdb:
         if not places:
             raise InputError("holds no WFDB header", where=source.name, expected="a .hea file")
         failures: list[AllostatError] = []
+        taken: set[str] = set()
         for place in places:
             try:
                 recording = _record(place, options, zone, self)
             except AllostatError as error:
                 failures.append(error)
                 continue
-            yield recording
+            yield with_distinct_id(recording, taken)
         if len(failures) == 1:
             raise failures[0]
         if failures:

@@ -109,6 +109,7 @@ def test_zero_and_implausible_intervals_are_counted(path: Path) -> None:
         ("noon,0.1,,", "bad_time"),
         ("nan,0.1,,", "bad_time"),
         ("1e400,0.1,,", "bad_time"),
+        ("1e4294967296,0.1,,", "bad_time"),
         ("1_714e15,0.1,,", "bad_time"),
         ("1.7149206e+18,zero,,", "bad_number"),
         ("1.7149206e+18,nan,,", "bad_number"),

@@ -293,6 +293,13 @@ def test_a_folder_claims_its_interval_files_and_gives_one_recording_each(tmp_pat
     assert [s.n for s in ADAPTER.inspect(source).streams] == [8, 8]
 
 
+def test_files_of_one_name_in_two_folders_get_distinct_ids(tmp_path: Path) -> None:
+    for folder in ("mon", "tue"):
+        (tmp_path / folder).mkdir()
+        written(tmp_path / folder, LINES)
+    assert [r.id for r in ADAPTER.read(Source(tmp_path), ReadOptions())] == ["rr", "rr_2"]
+
+
 def test_inspect_is_cheap_and_names_no_values(tmp_path: Path) -> None:
     path = written(tmp_path, "Subject Id: P37\nrr\n" + LINES, "P37.txt")
     manifest = ADAPTER.inspect(Source(path))

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from allostat.biomarkers import Biomarker, BiomarkerTable, biomarker_kind
-from allostat.errors import InputError, StoreError
+from allostat.errors import StoreError
 from allostat.store.content import check_written, read_groups, root_attributes
 from allostat.store.datasets import decode_dataset, decode_datasets, encode_dataset, encode_datasets
 from allostat.store.durable import replace_file
 from allostat.store.hdf5_read import damage_as_store_error
 from allostat.store.hdf5_write import write_tree
 from allostat.store.participant import read_summary
-from allostat.store.safety import open_store
+from allostat.store.safety import open_groups
 from allostat.store.tables import decode_table, encode_table, join_codes
 from allostat.store.tree import Group, Variable
 from allostat.store.values import decode_json, encode_attributes, encode_json, encode_variable
@@ -62,18 +62,15 @@ def write_cohort(cohort: CohortTable, path: str | PathLike[str]) -> str:
 def read_cohort(path: str | PathLike[str]) -> CohortTable:
     """Read a cohort file; errors as `read_participant`."""
     where = Path(path).name
-    with open_store(path, "cohort") as file:
+    with open_groups(path, "cohort", GROUPS) as file:
         tree = read_groups(file, GROUPS, where)
     with damage_as_store_error(where):
-        try:
-            return CohortTable(
-                decode_table(tree.groups.get("biomarkers"), f"{where}, /biomarkers"),
-                decode_datasets(tree.groups.get("allostatic_load")),
-                decode_dataset(tree.groups["qc"]) if "qc" in tree.groups else None,
-                decode_json(tree.attrs["provenance"], f"{where}, provenance"),
-            )
-        except InputError as error:
-            raise StoreError(f"content is not valid ({error})", where=where) from error
+        return CohortTable(
+            decode_table(tree.groups.get("biomarkers"), f"{where}, /biomarkers"),
+            decode_datasets(tree.groups.get("allostatic_load")),
+            decode_dataset(tree.groups["qc"]) if "qc" in tree.groups else None,
+            decode_json(tree.attrs["provenance"], f"{where}, provenance"),
+        )
 
 
 def encode_cohort(cohort: CohortTable) -> Group:

@@ -6,11 +6,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from allostat.errors import InputError, StoreError
+from allostat.errors import StoreError
 from allostat.recording import NS_PER_S, BeatFlag, Beats, Recording
 from allostat.store.content import check_written, read_groups, root_attributes
 from allostat.store.datasets import decode_dataset, decode_datasets, encode_dataset, encode_datasets, nest, unnest
@@ -18,7 +17,7 @@ from allostat.store.durable import replace_file
 from allostat.store.hdf5_read import damage_as_store_error
 from allostat.store.hdf5_write import write_tree
 from allostat.store.result import ParticipantResult
-from allostat.store.safety import open_store
+from allostat.store.safety import open_groups
 from allostat.store.streams import (
     decode_beats,
     decode_notices,
@@ -82,18 +81,12 @@ def read_participant(path: str | PathLike[str], *, groups: Collection[str] = GRO
     if unknown:
         raise StoreError("no such group in a participant file", found=unknown[0], valid=GROUPS)
     where = Path(path).name
-    with open_store(path, "participant") as file:
-        tree = read_groups(file, _with_sources(file, groups), where)
+    # Uncorrected beats may stand only under the recording that they came with.
+    wanted = [g for g in GROUPS if g in groups or (g == "recordings" and "beats" in groups)]
+    with open_groups(path, "participant", wanted) as file:
+        tree = read_groups(file, wanted, where)
     with damage_as_store_error(where):
-        try:
-            return _decode_participant(tree, groups, where)
-        except InputError as error:
-            raise StoreError(f"content is not valid ({error})", where=where) from error
-
-
-def _with_sources(file: Any, groups: Collection[str]) -> list[str]:
-    """Uncorrected beats may stand only under the recording that they came with."""
-    return [g for g in GROUPS if g in groups or (g == "recordings" and "beats" in groups)]
+        return _decode_participant(tree, groups, where)
 
 
 def encode_participant(result: ParticipantResult, *, signals: bool = True) -> Group:
@@ -211,9 +204,9 @@ def qc_numbers(result: ParticipantResult) -> dict[str, float]:
 
 def read_summary(path: str | PathLike[str]) -> tuple[ParticipantResult, dict[str, float]]:
     """What the cohort file needs of a participant: biomarkers, index and the ``qc_…`` numbers."""
-    with open_store(path, "participant") as file:
-        tree = read_groups(file, ["biomarkers", "allostatic_load"], Path(path).name)
-    where = Path(path).name
+    where, wanted = Path(path).name, ("biomarkers", "allostatic_load")
+    with open_groups(path, "participant", wanted) as file:
+        tree = read_groups(file, wanted, where)
     with damage_as_store_error(where):
         qc = {k.removeprefix(_QC): float(np.asarray(v)) for k, v in tree.attrs.items() if k.startswith(_QC)}
-        return _decode_participant(tree, ("biomarkers", "allostatic_load"), where), qc
+        return _decode_participant(tree, wanted, where), qc

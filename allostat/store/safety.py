@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
@@ -61,14 +61,36 @@ def open_hdf5(path: str | PathLike[str]) -> Iterator[h5py.File]:
         absurd size; or the file is damaged or no HDF5.
     """
     where = Path(path).name
+    with _opened(path) as file:
+        with damage_as_store_error(where):
+            _Inspection(where, attributes=True).inspect(file.id)
+        yield file
+
+
+@contextmanager
+def _opened(path: str | PathLike[str]) -> Iterator[h5py.File]:
+    where = Path(path).name
     if not Path(path).is_file():
         raise StoreError("no such file", where=where)
     with damage_as_store_error(where):
         # Locking would need write permission on some shared file systems; a finished file never changes.
         file = h5py.File(path, "r", locking=False)
     with file:
+        yield file
+
+
+@contextmanager
+def open_groups(path: str | PathLike[str], content: Content, groups: Collection[str]) -> Iterator[h5py.File]:
+    """Like `open_store`, but only the named top-level groups are looked at, so only they may be read.
+
+    For `hdf5_read` alone, which itself refuses attributes of other kinds than allostat writes: looking at every
+    attribute of a file takes longer than reading what the cohort table needs of it.
+    """
+    where = Path(path).name
+    with _opened(path) as file:
         with damage_as_store_error(where):
-            _Inspection(where).inspect(file.id)
+            _Inspection(where, attributes=False).inspect(file.id, groups)
+        _check_schema(file.id, where, content)
         yield file
 
 
@@ -111,16 +133,20 @@ def _check_schema(root: Any, where: str, content: Content | None) -> None:
 
 
 class _Inspection:
-    """One pass over all objects of a file, through links in the file only."""
+    """One pass over all objects of a file, or of some of its top-level groups, through links in the file only."""
 
-    def __init__(self, where: str) -> None:
+    def __init__(self, where: str, *, attributes: bool) -> None:
         self._file = where
+        self._with_attributes = attributes
+        self._partial = False
         self._seen: set[int] = set()
         self._soft: list[tuple[Any, str, str]] = []
 
-    def inspect(self, root: Any) -> None:
+    def inspect(self, root: Any, groups: Collection[str] | None = None) -> None:
+        # Seen in part, a file may still hide an external link to which a soft one leads.
+        self._partial = groups is not None
         self._seen.add(h5o.get_info(root).addr)
-        self._group(root, "/", 0)
+        self._group(root, "/", 0, groups)
         for gid, name, path in self._soft:
             # No external link is left at this point, so a soft link that resolves stays in the file.
             try:
@@ -133,7 +159,7 @@ class _Inspection:
     def _refuse(self, what: str, path: str, found: object = None, expected: str | None = None) -> None:
         raise StoreError(f"refused: {what}", where=f"{self._file}, {path}", found=found, expected=expected)
 
-    def _group(self, gid: Any, path: str, depth: int) -> None:
+    def _group(self, gid: Any, path: str, depth: int, only: Collection[str] | None = None) -> None:
         if depth > MAX_DEPTH:
             self._refuse("groups nested too deeply", path, expected=f"at most {MAX_DEPTH}")
         self._attributes(gid, path)
@@ -149,10 +175,12 @@ class _Inspection:
             if kind == h5l.TYPE_EXTERNAL:
                 self._refuse("external link", here)
             elif kind == h5l.TYPE_SOFT:
+                if self._partial:
+                    self._refuse("soft link", here)
                 self._soft.append((gid, name, here))
             elif kind != h5l.TYPE_HARD:
                 self._refuse("link of an unknown kind", here, found=kind)
-            else:
+            elif only is None or name in only:
                 self._object(gid, name, here, depth)
 
     def _object(self, gid: Any, name: str, path: str, depth: int) -> None:
@@ -210,6 +238,8 @@ class _Inspection:
             self._refuse("dtype", path, found=f"float of {kind.get_size()} bytes", expected="float32 or float64")
 
     def _attributes(self, oid: Any, path: str) -> None:
+        if not self._with_attributes:
+            return
         for index in range(h5a.get_num_attrs(oid)):
             attribute = h5a.open(oid, index=index)
             name = attribute.name.decode()

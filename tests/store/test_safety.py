@@ -146,6 +146,22 @@ def test_unsafe_file_is_refused_by_name(
     assert len(verify(path)) == 1
 
 
+def test_link_hidden_in_a_part_that_is_not_read_is_not_followed(tmp_path: Path) -> None:
+    path = tmp_path / "sub-001.h5"
+    for parent, link, words in (
+        ("hrv", h5py.ExternalLink("/etc/x.h5", "/"), "external link"),
+        ("hrv", h5py.SoftLink("/quality"), "soft link"),
+        ("/", h5py.SoftLink("/quality"), "soft link"),
+    ):
+        write_participant(full_result(), path)
+        with h5py.File(path, "r+") as file:
+            file[parent]["odd"] = link
+        with pytest.raises(StoreError, match=words):
+            read_participant(path)
+        if parent != "/":
+            assert read_participant(path, groups=["biomarkers"]).biomarkers.rows
+
+
 def test_harmless_foreign_file_opens(tmp_path: Path) -> None:
     path = tmp_path / "foreign.h5"
     with h5py.File(path, "w") as file:

@@ -10,8 +10,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from allostat.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _NUMBER = re.compile(r"^[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?$")
 _COMMA_NUMBER = re.compile(r"^[-+]?\d+,\d+$")
@@ -230,6 +236,11 @@ _FORMATS = (
 )  # fmt: skip
 
 
+# in years that int64 ns surely hold; others are left to the slow path and its message
+_FIRST_YEAR = ord("0") * 1111 + 1900
+_LAST_YEAR = ord("0") * 1111 + 2200
+
+
 @dataclass(frozen=True, slots=True)
 class Stamp:
     """One date and time as written: ns since 1970, in UTC when an offset is stated and as wall clock otherwise."""
@@ -268,3 +279,38 @@ def parse_stamp(text: str) -> Stamp:
     if not -(2**62) < ns < 2**63 - 2**60:
         raise ValueError(f"date outside the years that int64 ns hold: {text[:40]!r}")
     return Stamp(ns, None if offset is None else int(offset.total_seconds()))
+
+
+_ISO = np.array([c == "0" for c in "0000-00-00 00:00:00"])
+_ISO_LENGTH = len(_ISO)
+
+
+def iso_stamps(cells: Sequence[str]) -> tuple[NDArray[np.int64], int | None] | None:
+    """What `parse_stamp` gives for every cell, when all are ``YYYY-MM-DD hh:mm:ss`` with the same offset or none.
+
+    Returns
+    -------
+    tuple or None
+        Instants in ns and the offset in s; None when any cell is written otherwise and has to be parsed by itself.
+    """
+    if not cells or len({cell[_ISO_LENGTH:] for cell in cells}) != 1 or cells[0][_ISO_LENGTH:][:1] in (".", ","):
+        return None
+    text = np.array([cell[:_ISO_LENGTH] for cell in cells], dtype=f"U{_ISO_LENGTH}")
+    letters = text.view(np.uint32).reshape(len(text), _ISO_LENGTH)
+    digits = letters[:, _ISO]
+    marks = letters[:, ~_ISO]
+    if digits.min() < ord("0") or digits.max() > ord("9") or not bool(np.all(marks == marks[0])):
+        return None
+    try:
+        first = parse_stamp(cells[0])
+        seconds = text.astype("datetime64[s]").astype(np.int64)
+    except (ValueError, OverflowError):
+        return None
+    years = digits[:, 0] * 1000 + digits[:, 1] * 100 + digits[:, 2] * 10 + digits[:, 3]
+    if (
+        (first.offset_s is None and len(cells[0]) > _ISO_LENGTH)
+        or years.min() < _FIRST_YEAR
+        or years.max() > _LAST_YEAR
+    ):
+        return None
+    return (seconds - (first.offset_s or 0)) * 1_000_000_000, first.offset_s

@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +46,10 @@ def main(arguments: list[str] | None = None) -> int:
         results["speed"] = speed(chosen.repeats, chosen.only_own)
         print(benchmarking.table(results["speed"]))
     if chosen.what in ("all", "accuracy"):
-        results["accuracy"] = measured_accuracy(chosen.only_own)
-        for line in accuracy_lines(results["accuracy"]):
-            print(line)
+        results["accuracy"] = []
+        for measured in measured_accuracy(chosen.only_own):
+            results["accuracy"].append(measured)
+            print(accuracy_line(measured), flush=True)
     if chosen.json:
         chosen.json.write_text(json.dumps(results, indent=1) + "\n")
     return 0
@@ -73,37 +75,31 @@ def announced(detectors: dict[str, peers.Detector], samples: NDArray[Any], rate_
     return kept
 
 
-def measured_accuracy(only_own: bool) -> list[dict[str, Any]]:
+def measured_accuracy(only_own: bool) -> Iterator[dict[str, Any]]:
     """Accuracy on the recordings that are there; a notice for those that are not."""
-    results: list[dict[str, Any]] = []
     if not os.environ.get("ALLOSTAT_RECORDINGS"):
         print("skipped: accuracy, because ALLOSTAT_RECORDINGS names no folder", file=sys.stderr)
-        return results
+        return
     root = Path(os.environ["ALLOSTAT_RECORDINGS"])
     ecg, ppg = benchmarking.synthetic_ecg(1, 250.0), benchmarking.synthetic_ppg(1, 64.0)
     if (root / "mitdb").is_dir():
-        results.append(accuracy.r_peak_accuracy(root / "mitdb", benchmarking.OWN))
+        yield accuracy.r_peak_accuracy(root / "mitdb", benchmarking.OWN)
         for name, detector in ({} if only_own else announced(peers.r_peak_detectors(), ecg, 250.0)).items():
-            results.append(accuracy.r_peak_accuracy(root / "mitdb", name, detector))
+            yield accuracy.r_peak_accuracy(root / "mitdb", name, detector)
     if (root / "bidmc").is_dir():
-        results.append(accuracy.systolic_peak_accuracy(root / "bidmc", benchmarking.OWN))
+        yield accuracy.systolic_peak_accuracy(root / "bidmc", benchmarking.OWN)
         for name, detector in ({} if only_own else announced(peers.systolic_peak_detectors(), ppg, 64.0)).items():
-            results.append(accuracy.systolic_peak_accuracy(root / "bidmc", name, detector))
-    return results
+            yield accuracy.systolic_peak_accuracy(root / "bidmc", name, detector)
 
 
-def accuracy_lines(results: list[dict[str, Any]]) -> list[str]:
-    lines = []
-    for r in results:
-        numbers = "  ".join(
-            f"{key} {100 * value:.2f} %"
-            if key in ("sensitivity", "precision", "f1", "f1_50ms")
-            else f"{key} {value:.4g}"
-            for key, value in r.items()
-            if isinstance(value, int | float)
-        )
-        lines.append(f"{r['task']:<15} {r['contender']:<26} {numbers}")
-    return lines
+def accuracy_line(measured: dict[str, Any]) -> str:
+    shares = ("sensitivity", "precision", "f1", "f1_50ms")
+    numbers = "  ".join(
+        f"{key} {100 * value:.2f} %" if key in shares else f"{key} {value:.4g}"
+        for key, value in measured.items()
+        if isinstance(value, int | float)
+    )
+    return f"{measured['task']:<15} {measured['contender']:<26} {numbers}"
 
 
 if __name__ == "__main__":

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 Detector = Callable[[NDArray[Any], float], NDArray[np.int64]]
 
 NEUROKIT_ECG = ("neurokit", "pantompkins1985", "hamilton2002", "elgendi2010", "rodrigues2021")
-NEUROKIT_PPG = ("elgendi", "bishop", "charlton")
+NEUROKIT_PPG = ("elgendi", "charlton")
+# Not bishop: its matrix of all scales by all samples takes 25 GiB for an hour at 64 Hz.
 
 
 def r_peak_detectors() -> dict[str, Detector]:

@@ -27,6 +27,7 @@ MAX_RATIO = 200
 RATIO_FLOOR_BYTES = 64 << 20
 HEAD_BYTES = 4096
 _BLOCK = 1 << 20
+_BUFFER = 1 << 16
 
 
 class _Bounded(io.RawIOBase):
@@ -70,6 +71,7 @@ class Source:
     path: Path
     only: tuple[str, ...] | None = None
     _hashes: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
+    _heads: dict[str, tuple[int, bytes]] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", Path(self.path))
@@ -152,7 +154,7 @@ class Source:
                 except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError) as error:
                     raise InputError(f"cannot be opened ({error})", where=where) from error
                 limit = info.file_size + _BLOCK
-                with io.BufferedReader(_Bounded(inner, limit, where), _BLOCK) as stream:
+                with io.BufferedReader(_Bounded(inner, limit, where), _BUFFER) as stream:
                     yield cast(IO[bytes], stream)
             return
         path = self.path / PurePosixPath(name) if self.path.is_dir() else self.path
@@ -163,13 +165,18 @@ class Source:
         limit = max(RATIO_FLOOR_BYTES, path.stat().st_size * MAX_RATIO)
         with gzip.open(path, "rb") as packed:
             unpacked = cast(IO[bytes], packed)
-            with io.BufferedReader(_Bounded(unpacked, limit, where), _BLOCK) as stream:
+            with io.BufferedReader(_Bounded(unpacked, limit, where), _BUFFER) as stream:
                 yield cast(IO[bytes], stream)
 
     def head(self, member: str | None = None, size: int = HEAD_BYTES) -> bytes:
-        """The first ``size`` bytes of a member."""
-        with self.open(member) as stream:
-            return stream.read(size)
+        """The first ``size`` bytes of a member. Kept, because every adapter looks at them."""
+        name = self._resolve(member)
+        asked, known = self._heads.get(name, (0, b""))
+        if size > asked:
+            with self.open(name) as stream:
+                known = stream.read(size)
+            self._heads[name] = (size, known)
+        return known[:size]
 
     def read_bytes(self, member: str | None = None) -> bytes:
         """All bytes of a member."""

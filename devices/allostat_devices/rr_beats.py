@@ -116,11 +116,11 @@ def _collect_regular(
     try:
         cells = [f[column] for f in fields]
         times = [""] * len(fields) if time_at is None else [f[time_at].strip() for f in fields]
-        values = np.array(cells, dtype=np.str_).astype(np.float64)
+        values = np.fromiter(map(float, cells), np.float64, len(cells))
     except (IndexError, ValueError):
         return False
-    regular = bool(np.all(np.abs(values) <= LARGEST)) and not any("_" in cell for cell in cells)
-    if not regular or any(line.startswith(("#", " ", "\t")) for line in lines):
+    marks = {line[:1] for line in lines}
+    if "_" in "".join(cells) or not marks.isdisjoint({"#", " ", "\t"}) or not bool(np.all(np.abs(values) <= LARGEST)):
         return False
     skipped.rows += len(lines)
     rows.values += values.tolist()

@@ -237,8 +237,7 @@ _FORMATS = (
 
 
 # in years that int64 ns surely hold; others are left to the slow path and its message
-_FIRST_YEAR = ord("0") * 1111 + 1900
-_LAST_YEAR = ord("0") * 1111 + 2200
+_FIRST_YEAR, _LAST_YEAR = 1900, 2200
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,24 +292,22 @@ def iso_stamps(cells: Sequence[str]) -> tuple[NDArray[np.int64], int | None] | N
     tuple or None
         Instants in ns and the offset in s; None when any cell is written otherwise and has to be parsed by itself.
     """
-    if not cells or len({cell[_ISO_LENGTH:] for cell in cells}) != 1 or cells[0][_ISO_LENGTH:][:1] in (".", ","):
+    width = len(cells[0]) if cells else 0
+    together = "".join(cells)
+    if width < _ISO_LENGTH or set(map(len, cells)) != {width} or not together.isascii():
         return None
-    text = np.array([cell[:_ISO_LENGTH] for cell in cells], dtype=f"U{_ISO_LENGTH}")
-    letters = text.view(np.uint32).reshape(len(text), _ISO_LENGTH)
-    digits = letters[:, _ISO]
-    marks = letters[:, ~_ISO]
-    if digits.min() < ord("0") or digits.max() > ord("9") or not bool(np.all(marks == marks[0])):
+    letters = np.frombuffer(together.encode("ascii"), np.uint8).reshape(len(cells), width)
+    digits = letters[:, :_ISO_LENGTH][:, _ISO] - np.uint8(ord("0"))
+    marks = np.delete(letters, np.flatnonzero(_ISO), axis=1)
+    if digits.max() > 9 or not bool(np.all(marks == marks[0])) or cells[0][_ISO_LENGTH:][:1] in (".", ","):
         return None
     try:
         first = parse_stamp(cells[0])
-        seconds = text.astype("datetime64[s]").astype(np.int64)
+        seconds = np.array(letters[:, :_ISO_LENGTH]).view(f"S{_ISO_LENGTH}").ravel().astype("datetime64[s]")
     except (ValueError, OverflowError):
         return None
-    years = digits[:, 0] * 1000 + digits[:, 1] * 100 + digits[:, 2] * 10 + digits[:, 3]
-    if (
-        (first.offset_s is None and len(cells[0]) > _ISO_LENGTH)
-        or years.min() < _FIRST_YEAR
-        or years.max() > _LAST_YEAR
-    ):
+    years = seconds.astype("datetime64[Y]").astype(np.int64) + 1970
+    unread_end = first.offset_s is None and width > _ISO_LENGTH
+    if unread_end or years.min() < _FIRST_YEAR or years.max() > _LAST_YEAR:
         return None
-    return (seconds - (first.offset_s or 0)) * 1_000_000_000, first.offset_s
+    return (seconds.astype(np.int64) - (first.offset_s or 0)) * 1_000_000_000, first.offset_s

@@ -32,7 +32,7 @@ from allostat_devices.members import claimed_members, participant_of, shown_name
 from allostat_devices.rr_beats import IntervalRows, Start, beats_of_rows, collect, time_column
 from allostat_devices.rr_layout import Layout, NoLayout, layout_of, parse_stamp
 from allostat_devices.skipped_rows import SkippedRows
-from allostat_devices.text_lines import count_lines, head_lines, line_blocks, open_text, readable, why_not_text
+from allostat_devices.text_lines import count_lines, head_lines, line_blocks, open_text, readable_lines, why_not_text
 from allostat_devices.zone_inference import fixed_offset_name, zone_of_options
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ def _recording(source: Source, member: str, options: ReadOptions, zone: TimeZone
     with open_text(source, member) as text:
         for first, lines in line_blocks(text):
             begin = max(layout.first_row + 1 - first, 0)
-            collect(rows, [readable(line) for line in lines[begin:]], first + begin, layout, skipped)
+            collect(rows, readable_lines(lines[begin:]), first + begin, layout, skipped)
     if not rows.values:
         found = "; ".join(n.message for n in skipped.notices())
         raise InputError("holds no intervals", where=name, found=found or None)

@@ -85,6 +85,13 @@ def readable(line: str) -> str:
     return line.encode("utf-8", "surrogateescape").decode("latin-1")
 
 
+def readable_lines(lines: list[str]) -> list[str]:
+    """All lines of a block as `readable` gives them; nothing to do for plain ASCII, which nearly all blocks are."""
+    if all(map(str.isascii, lines)):
+        return lines
+    return [readable(line) for line in lines]
+
+
 def head_lines(source: Source, member: str | None = None, size: int = 4096) -> list[str]:
     """Complete lines at the start of a member, without line ends; the last one only when the file ends there.
 
@@ -102,7 +109,7 @@ def head_lines(source: Source, member: str | None = None, size: int = 4096) -> l
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     if len(head) == size and len(lines) > 1:
         lines.pop()
-    return [readable(line) for line in lines]
+    return readable_lines(lines)
 
 
 def line_blocks(text: io.TextIOBase, characters: int = BLOCK_CHARACTERS) -> Iterator[tuple[int, list[str]]]:

@@ -83,7 +83,7 @@ def run_and_show(
     plan = study.plan()
     total = len(only) or len(plan.participants)
     with progress_of(total, quiet=quiet) as progress:
-        result = study.run(output, jobs=jobs, only=only, force=force, progress=progress)
+        result = study.run(output, jobs=jobs, only=only, force=force, plan=plan, progress=progress)
     show_result(result, as_json=as_json, quiet=quiet, verbose=verbose)
     return 0 if result.all_good else EXIT_SOME_FAILED
 

@@ -133,6 +133,7 @@ class Study:
         jobs: int | None = None,
         only: Sequence[str] = (),
         force: bool = False,
+        plan: Plan | None = None,
         progress: Progress = lambda participant, outcome: None,
     ) -> RunResult:
         """Run the study and collate its results.
@@ -147,6 +148,8 @@ class Study:
             Identifiers to process; the cohort is still made of everybody who has results.
         force
             Process participants again although nothing changed.
+        plan
+            What `plan` gave, when it was asked for before.
         progress
             Told of each participant's start and end.
 
@@ -160,7 +163,7 @@ class Study:
         from allostat.study.worker import Task, run_task
 
         tables = self.tables()
-        plan = self.plan(tables)
+        plan = plan or self.plan(tables)
         _check_settings(self.config)
         chosen = _chosen(plan, only)
         layout = OutputLayout(Path(output) if output is not None else self.default_output)

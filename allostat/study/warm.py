@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import numpy as np
 
 from allostat.report.warm import warm_pages
@@ -27,3 +29,6 @@ def warm_kernels() -> None:
 
 warm_kernels()
 warm_pages()
+# What is loaded stays loaded: the collector of a forked worker need not look at it, nor touch its pages.
+gc.collect()
+gc.freeze()

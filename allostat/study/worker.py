@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import time
 import traceback
@@ -38,6 +39,8 @@ def run_task(task: Task) -> None:
     The results of an earlier run are removed when this one fails, so that no stale number stays.
     """
     who = task.plan.participant
+    # Measured: the collector took a quarter of the time while tables of a hundred thousand rows were read.
+    gc.set_threshold(200_000, 20, 20)
     task.layout.folder(who).mkdir(parents=True, exist_ok=True)
     log = _Log()
     started = time.perf_counter()

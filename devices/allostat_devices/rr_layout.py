@@ -10,14 +10,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
-
-import numpy as np
 
 from allostat.errors import InputError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 _NUMBER = re.compile(r"^[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?$")
 _COMMA_NUMBER = re.compile(r"^[-+]?\d+,\d+$")
@@ -236,10 +230,6 @@ _FORMATS = (
 )  # fmt: skip
 
 
-# in years that int64 ns surely hold; others are left to the slow path and its message
-_FIRST_YEAR, _LAST_YEAR = 1900, 2200
-
-
 @dataclass(frozen=True, slots=True)
 class Stamp:
     """One date and time as written: ns since 1970, in UTC when an offset is stated and as wall clock otherwise."""
@@ -278,36 +268,3 @@ def parse_stamp(text: str) -> Stamp:
     if not -(2**62) < ns < 2**63 - 2**60:
         raise ValueError(f"date outside the years that int64 ns hold: {text[:40]!r}")
     return Stamp(ns, None if offset is None else int(offset.total_seconds()))
-
-
-_ISO = np.array([c == "0" for c in "0000-00-00 00:00:00"])
-_ISO_LENGTH = len(_ISO)
-
-
-def iso_stamps(cells: Sequence[str]) -> tuple[NDArray[np.int64], int | None] | None:
-    """What `parse_stamp` gives for every cell, when all are ``YYYY-MM-DD hh:mm:ss`` with the same offset or none.
-
-    Returns
-    -------
-    tuple or None
-        Instants in ns and the offset in s; None when any cell is written otherwise and has to be parsed by itself.
-    """
-    width = len(cells[0]) if cells else 0
-    together = "".join(cells)
-    if width < _ISO_LENGTH or set(map(len, cells)) != {width} or not together.isascii():
-        return None
-    letters = np.frombuffer(together.encode("ascii"), np.uint8).reshape(len(cells), width)
-    digits = letters[:, :_ISO_LENGTH][:, _ISO] - np.uint8(ord("0"))
-    marks = np.delete(letters, np.flatnonzero(_ISO), axis=1)
-    if digits.max() > 9 or not bool(np.all(marks == marks[0])) or cells[0][_ISO_LENGTH:][:1] in (".", ","):
-        return None
-    try:
-        first = parse_stamp(cells[0])
-        seconds = np.array(letters[:, :_ISO_LENGTH]).view(f"S{_ISO_LENGTH}").ravel().astype("datetime64[s]")
-    except (ValueError, OverflowError):
-        return None
-    years = seconds.astype("datetime64[Y]").astype(np.int64) + 1970
-    unread_end = first.offset_s is None and width > _ISO_LENGTH
-    if unread_end or years.min() < _FIRST_YEAR or years.max() > _LAST_YEAR:
-        return None
-    return (seconds.astype(np.int64) - (first.offset_s or 0)) * 1_000_000_000, first.offset_s

@@ -31,6 +31,7 @@ from allostat_devices.file_names import has_device_id, input_file, recording_id,
 from allostat_devices.members import claimed_members, participant_of, shown_name, sniff_members, with_distinct_id
 from allostat_devices.rr_beats import IntervalRows, Start, beats_of_rows, collect, time_column
 from allostat_devices.rr_layout import Layout, NoLayout, layout_of, parse_stamp
+from allostat_devices.rr_rows import regular_rows
 from allostat_devices.skipped_rows import SkippedRows
 from allostat_devices.text_lines import count_lines, head_lines, line_blocks, open_text, readable_lines, why_not_text
 from allostat_devices.zone_inference import fixed_offset_name, zone_of_options
@@ -178,18 +179,23 @@ def _recording(source: Source, member: str, options: ReadOptions, zone: TimeZone
     skipped = SkippedRows(without_device_id(name))
     head = head_lines(source, member, _HEAD)
     layout = _layout(head, name)
-    rows = IntervalRows()
-    with open_text(source, member) as text:
-        for first, lines in line_blocks(text):
-            begin = max(layout.first_row + 1 - first, 0)
-            collect(rows, readable_lines(lines[begin:]), first + begin, layout, skipped)
+    at_once = regular_rows(source, member, layout)
+    rows = IntervalRows() if at_once is None else at_once[0]
+    skipped.rows += len(rows.values)
+    if at_once is None:
+        with open_text(source, member) as text:
+            for first, lines in line_blocks(text):
+                begin = max(layout.first_row + 1 - first, 0)
+                collect(rows, readable_lines(lines[begin:]), first + begin, layout, skipped)
     if not rows.values:
         found = "; ".join(n.message for n in skipped.notices())
         raise InputError("holds no intervals", where=name, found=found or None)
     notices: list[Notice] = []
     unit = _unit(np.array(rows.values), layout, options, name, notices)
     to_ms = 1000.0 if unit == "s" else 1.0
-    times = time_column(rows, layout, to_ms, skipped) if layout.time_column is not None else None
+    times = at_once[1] if at_once is not None else None
+    if layout.time_column is not None and times is None:
+        times = time_column(rows, layout, to_ms, skipped)
     start = Start(_start(layout, head, name), zone, name)
     if (
         start.local_ns is not None

@@ -1,70 +1,97 @@
-"""Rows read all at once are the rows read one by one."""
+"""Rows read at once are the rows read one by one."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from allostat_devices import rr_beats
-from allostat_devices.rr_beats import IntervalRows, collect
-from allostat_devices.rr_layout import Layout, NoLayout, iso_stamps, layout_of, parse_stamp
-from allostat_devices.skipped_rows import SkippedRows
+from allostat.errors import AllostatError
+from allostat.recording import ReadOptions
+from allostat.source import Source
+from allostat_devices import rr_rows, rr_text
+from allostat_devices.rr_layout import NoLayout, layout_of
+from allostat_devices.rr_rows import regular_rows
+from tests.reference.text_rows import read_rows as read_rows_plainly
 
-_HEADER = ["date,rr,since start"]
-_NUMBERS = st.sampled_from(["812", "790.5", "1e3", " 805", "8_00", "nan", "inf", "", "x", "-3", '"800"', "1e400"])
-_STAMPS = st.sampled_from(["2025-03-20 09:00:08 +0000", "2025-03-20 09:00:09 +0000", "# note", " 2025"])
-_ROWS = st.tuples(_STAMPS, _NUMBERS, st.integers(0, 9999)).map(lambda r: f"{r[0]},{r[1]},{r[2]}")
-
-
-def _layout() -> Layout:
-    found = layout_of([*_HEADER, *(f"2025-03-20 09:00:{i:02d} +0000,{800 + i},{800 * i}" for i in range(8, 30))])
-    assert not isinstance(found, NoLayout)
-    return found
-
-
-@settings(deadline=None, max_examples=150)
-@given(st.lists(_ROWS | st.sampled_from(["", "800"]), max_size=8))
-def test_a_block_at_once_equals_its_rows_one_by_one(lines: list[str]) -> None:
-    layout = _layout()
-    found = []
-    for at_once in (True, False):
-        rows, skipped = IntervalRows(), SkippedRows("f")
-        with pytest.MonkeyPatch.context() as patch:
-            if not at_once:
-                patch.setattr(rr_beats, "_collect_regular", lambda *_: False)
-            collect(rows, lines, 2, layout, skipped)
-        found.append((rows, skipped.rows, skipped.notices()))
-    assert repr(found[0]) == repr(found[1])
-
-
-@settings(deadline=None, max_examples=150)
-@given(
-    st.lists(st.datetimes(), min_size=1, max_size=5),
-    st.sampled_from(["", " +0000", " +0530", "-04:00", "Z", ".250", "junk"]),
-    st.sampled_from(" T"),
+_WRITTEN = ["812", "790.5", "0805", "1e3", " 805", "8_00", "nan", "", "x", "-3", '"800"', "12345678901234567"]
+_NUMBERS = st.sampled_from(_WRITTEN)
+    ["812", "790.5", "0805", "1e3", " 805", "8_00", "nan", "", "x", "-3", '"800"', "12345678901234567"]
 )
-def test_stamps_at_once_equal_stamps_one_by_one(moments: list[object], end: str, mark: str) -> None:
-    cells = [f"{moment:%Y-%m-%d}{mark}{moment:%H:%M:%S}{end}".rjust(19 + len(end), "0") for moment in moments]
-    at_once = iso_stamps(cells)
-    if at_once is not None:
-        one_by_one = [parse_stamp(cell) for cell in cells]
-        assert at_once[0].tolist() == [stamp.ns for stamp in one_by_one]
-        assert {at_once[1]} == {stamp.offset_s for stamp in one_by_one}
+_STAMPS = st.sampled_from([f"2025-{day} 09:00:08 +0000" for day in ("03-20", "03-21", "02-30")] + ["# x"])
+    ["2025-03-20 09:00:08 +0000", "2025-03-20 09:00:09 +0000", "2025-02-30 09:00:08 +0000", "# x"]
+)
+_ROWS = st.tuples(_STAMPS, _NUMBERS, st.integers(0, 9999)).map(lambda r: f"{r[0]},{r[1]},{r[2]}")
+_REGULAR = [f"2025-03-20 09:00:{8 + i:02d} +0000,{800 + i},{800 * i}" for i in range(30)]
 
 
-@pytest.mark.parametrize("cell", ["2025-02-30 09:00:08", "2025-03-20 25:00:08", "٢٠٢٥-03-20 09:00:08", "2025-03-20"])
-def test_what_is_no_date_is_left_to_the_slow_path(cell: str) -> None:
-    assert iso_stamps([cell]) is None
+def _read(path: Path, at_once: bool) -> str:
+    with pytest.MonkeyPatch.context() as patch:
+        if not at_once:
+            patch.setattr(rr_text, "regular_rows", lambda *_: None)
+        try:
+            (found,) = rr_text.ADAPTER.read(Source(path), ReadOptions(unit="ms"))
+        except AllostatError as error:
+            return str(error)
+    beats = found.beats["rr"]
+    return repr(
+        (beats.times_ns.tolist(), beats.intervals_ms.tolist(), beats.flags.tolist(), beats.epoch, found.notices)
+    )
 
 
-def test_ordinary_files_take_the_fast_path() -> None:
-    stamps = iso_stamps(["2025-03-20 09:00:08 +0100"] * 3)
-    assert stamps is not None
-    assert stamps[0].tolist() == [1742457608 * 10**9] * 3
-    assert stamps[1] == 3600
-    rows = IntervalRows()
-    lines = ["2025-03-20 09:00:08 +0000,812,0", "2025-03-20 09:00:09 +0000,790,790"]
-    assert rr_beats._collect_regular(rows, lines, 2, _layout(), SkippedRows("f"))
-    assert np.array_equal(rows.values, [812.0, 790.0])
+@settings(deadline=None, max_examples=60)
+@given(st.lists(_ROWS | st.sampled_from(["", "800", "a,b,c,d"]), max_size=6), st.sampled_from(["\n", "\r\n"]))
+def test_a_file_at_once_equals_its_rows_one_by_one(
+    tmp_path_factory: pytest.TempPathFactory, odd: list[str], line_end: str
+) -> None:
+    path = tmp_path_factory.mktemp("rr") / "rr.csv"
+    path.write_bytes(line_end.join(["date,rr,since start", *_REGULAR, *odd, *_REGULAR]).encode())
+    assert _read(path, True) == _read(path, False)
+
+
+@pytest.mark.parametrize("text", ["\n".join(str(800 + i % 9) for i in range(99)), "0.812\n0.799\n0.8055\n" * 40])
+def test_plain_lists_too(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "rr.txt"
+    path.write_text(text)
+    assert _read(path, True) == _read(path, False)
+
+
+def test_ordinary_files_are_read_at_once_in_blocks_of_any_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "rr.csv"
+    path.write_bytes("\r\n".join(["date,rr,since start", *_REGULAR, ""]).encode())
+    layout = layout_of(path.read_text().splitlines())
+    assert not isinstance(layout, NoLayout)
+    found = regular_rows(Source(path), "rr.csv", layout)
+    assert found is not None and found[1] is not None
+    assert found[0].values == [800.0 + i for i in range(30)]
+    assert found[0].lines == list(range(2, 32))
+    assert found[1].ns.tolist() == [(1742461208 + i) * 10**9 for i in range(30)]
+    for size in (1, 7, 64):
+        monkeypatch.setattr(rr_rows, "_BLOCK", size)
+        again = regular_rows(Source(path), "rr.csv", layout)
+        assert again is not None and again[0] == found[0]
+
+
+_BYTES = st.text("0123456789.-:, T+x\n", max_size=60) | st.lists(
+    st.sampled_from([*_REGULAR[:3], "1999-12-31T23:59:59 +0000,1.25,0", "2100-02-29 00:00:00 +0000,1,1"]), max_size=4
+).map("\n".join)
+
+
+@settings(deadline=None, max_examples=150)
+@given(_BYTES, st.sampled_from([(3, 1, 0), (1, 0, -1), (2, 1, -1)]))
+def test_the_kernel_is_its_twin(text: str, columns: tuple[int, int, int]) -> None:
+    from allostat.kernels.text_rows import read_rows
+
+    data = np.frombuffer(text.encode() + b"\n", np.uint8)
+    rows = int(np.count_nonzero(data == 10))
+    suffix = np.frombuffer(b" +0000", np.uint8)
+    separator = 0 if columns[0] == 1 else ord(",")
+    found = []
+    for reader in (read_rows, read_rows_plainly):
+        values, stamps = np.zeros(rows), np.zeros(rows, np.int64)
+        count = reader(data, separator, *columns, suffix, values, stamps)
+        found.append((count, values[: max(count, 0)].tolist(), stamps[: max(count, 0)].tolist()))
+    assert found[0] == found[1]

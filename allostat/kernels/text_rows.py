@@ -16,14 +16,14 @@ _EXACT_DIGITS = 15  # a decimal of so many digits is its integer divided by a po
 
 @numba.njit(cache=True, nogil=True)
 def _two(data: NDArray[np.uint8], at: int) -> int:
-    tens, ones = np.int64(data[at]) - 48, np.int64(data[at + 1]) - 48
+    tens, ones = int(data[at]) - 48, int(data[at + 1]) - 48
     return tens * 10 + ones if 0 <= tens <= 9 and 0 <= ones <= 9 else -1
 
 
 @numba.njit(cache=True, nogil=True)
 def _stamp_s(data: NDArray[np.uint8], at: int) -> int:
     """Seconds since 1970 of ``YYYY-MM-DD hh:mm:ss`` (or with T); a number below all years when it is none."""
-    none = np.int64(-(1 << 62))
+    none = -(1 << 62)
     century, short = _two(data, at), _two(data, at + 2)
     month, day = _two(data, at + 5), _two(data, at + 8)
     hour, minute, second = _two(data, at + 11), _two(data, at + 14), _two(data, at + 17)
@@ -60,9 +60,9 @@ def _decimal(data: NDArray[np.uint8], at: int, stop: int) -> float:
     if at < stop and data[at] == 45:
         sign = -1.0
         at += 1
-    mantissa, digits, after = np.int64(0), 0, -1
+    mantissa, digits, after = 0, 0, -1
     for i in range(at, stop):
-        c = np.int64(data[i])
+        c = int(data[i])
         if 48 <= c <= 57:
             mantissa = mantissa * 10 + (c - 48)
             digits += 1

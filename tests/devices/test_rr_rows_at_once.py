@@ -19,11 +19,7 @@ from tests.reference.text_rows import read_rows as read_rows_plainly
 
 _WRITTEN = ["812", "790.5", "0805", "1e3", " 805", "8_00", "nan", "", "x", "-3", '"800"', "12345678901234567"]
 _NUMBERS = st.sampled_from(_WRITTEN)
-    ["812", "790.5", "0805", "1e3", " 805", "8_00", "nan", "", "x", "-3", '"800"', "12345678901234567"]
-)
 _STAMPS = st.sampled_from([f"2025-{day} 09:00:08 +0000" for day in ("03-20", "03-21", "02-30")] + ["# x"])
-    ["2025-03-20 09:00:08 +0000", "2025-03-20 09:00:09 +0000", "2025-02-30 09:00:08 +0000", "# x"]
-)
 _ROWS = st.tuples(_STAMPS, _NUMBERS, st.integers(0, 9999)).map(lambda r: f"{r[0]},{r[1]},{r[2]}")
 _REGULAR = [f"2025-03-20 09:00:{8 + i:02d} +0000,{800 + i},{800 * i}" for i in range(30)]
 

@@ -85,13 +85,15 @@ def _kernels() -> str:
 
 
 def _cache() -> str:
-    import allostat
+    from allostat.kernels.compiled import cache_folder, cache_place
 
-    folder = os.environ.get("NUMBA_CACHE_DIR")
-    place = Path(folder) if folder else Path(allostat.__file__).parent
-    if not os.access(place, os.W_OK):
-        return "package folder is read-only: compiled kernels go to the user's cache folder"
-    return "compiled kernels are kept"
+    return {
+        "user": f"compiled kernels are kept in the user's cache folder: {cache_folder()}",
+        "NUMBA_CACHE_DIR": f"compiled kernels are kept below NUMBA_CACHE_DIR: {cache_folder()}",
+        "numba": "the user's cache folder cannot be written: compiled kernels are kept where numba can, "
+        "or compiled in every process (set NUMBA_CACHE_DIR to a folder that can be written)",
+        "off": "kernels are not compiled: NUMBA_DISABLE_JIT is set",
+    }[cache_place()]
 
 
 def _store() -> str:

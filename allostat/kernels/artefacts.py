@@ -13,8 +13,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from allostat.kernels.compiled import kernel
 
 NORMAL = 0
 ECTOPIC = 1
@@ -88,7 +89,7 @@ def _as_float(times_ms: NDArray[Any]) -> NDArray[np.float64]:
     return times
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _position(ordered: NDArray[np.float64], n: int, value: float) -> int:
     """First place in ``ordered[:n]`` whose value is not below ``value``."""
     low, high = 0, n
@@ -101,7 +102,7 @@ def _position(ordered: NDArray[np.float64], n: int, value: float) -> int:
     return low
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _replace(ordered: NDArray[np.float64], n: int, old: float, new: float) -> None:
     """Swap one value of a sorted window for another; the values between their places move by one."""
     at = _position(ordered, n, old)
@@ -116,7 +117,7 @@ def _replace(ordered: NDArray[np.float64], n: int, old: float, new: float) -> No
     ordered[at] = new
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _insert(ordered: NDArray[np.float64], n: int, value: float) -> None:
     at = n
     while at > 0 and ordered[at - 1] > value:
@@ -125,13 +126,13 @@ def _insert(ordered: NDArray[np.float64], n: int, value: float) -> None:
     ordered[at] = value
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _delete(ordered: NDArray[np.float64], n: int, value: float) -> None:
     for at in range(_position(ordered, n, value), n - 1):
         ordered[at] = ordered[at + 1]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _quantile(ordered: NDArray[np.float64], n: int, share: float) -> float:
     place = share * (n - 1)
     below = int(place)
@@ -141,7 +142,7 @@ def _quantile(ordered: NDArray[np.float64], n: int, share: float) -> float:
     return value
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _running(values: NDArray[np.float64], window: int, spread: bool) -> NDArray[np.float64]:
     """Quarter range (``spread``) or median of the centred window around each value, shrinking at the ends."""
     n = len(values)
@@ -169,7 +170,7 @@ def _running(values: NDArray[np.float64], window: int, spread: bool) -> NDArray[
     return out
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _threshold(values: NDArray[np.float64]) -> NDArray[np.float64]:
     spread = ALPHA * _running(np.abs(values), WINDOW_BEATS, True)
     for i in range(len(spread)):
@@ -178,7 +179,7 @@ def _threshold(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return spread
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _mean_of_others(values: NDArray[np.float64]) -> float:
     total = 0.0
     for i in range(1, len(values)):
@@ -186,7 +187,7 @@ def _mean_of_others(values: NDArray[np.float64]) -> float:
     return total / (len(values) - 1)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _classify(times: NDArray[np.float64]) -> NDArray[np.int8]:
     n = len(times)
     classes = np.zeros(n, np.int8)
@@ -225,7 +226,7 @@ def _classify(times: NDArray[np.float64]) -> NDArray[np.int8]:
     return classes
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _ectopic(change: NDArray[np.float64], i: int) -> bool:
     """A change that its neighbours answer in the other direction; the series is mirrored at its ends."""
     before = change[i - 1] if i > 0 else change[1]
@@ -240,7 +241,7 @@ def _ectopic(change: NDArray[np.float64], i: int) -> bool:
     return answered
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _misplaced(
     rr: NDArray[np.float64],
     change: NDArray[np.float64],
@@ -264,7 +265,7 @@ def _misplaced(
     return LONG_SHORT
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _count(classes: NDArray[np.int8]) -> int:
     found = 0
     for i in range(len(classes)):
@@ -273,13 +274,13 @@ def _count(classes: NDArray[np.int8]) -> int:
     return found
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _half_way(earlier: float, later: float, whole: bool) -> float:
     middle = earlier + (later - earlier) / 2.0
     return np.floor(middle) if whole else middle
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _apply(
     times: NDArray[np.float64],
     found: NDArray[np.int8],
@@ -329,7 +330,7 @@ def _apply(
     return new_times, new_classes[:m].copy(), new_source[:m].copy()
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _correct(
     times: NDArray[np.float64], whole: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.int8], NDArray[np.int64]]:

@@ -12,8 +12,9 @@ learned anew when nothing was found for long.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from allostat.kernels.compiled import kernel
 
 DEPTH = 64
 """Candidates remembered. At most about ten a second arise, so this covers the longest look back."""
@@ -68,7 +69,7 @@ def fresh(settings: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[n
     return np.zeros((DEPTH, COLUMNS)), levels, counters
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def offer(
     candidates: NDArray[np.float64],
     levels: NDArray[np.float64],
@@ -91,13 +92,13 @@ def offer(
     return _queue(serial, candidates, levels, counters, settings, out, n_out)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def is_small(size: float, time: float, levels: NDArray[np.float64], counters: NDArray[np.int64], rest: float) -> bool:
     """Whether a candidate need not be looked at closely: far too small, and a beat lies less than ``rest`` back."""
     return bool(counters[LEARNED] == 1 and size < SMALL * levels[LEVEL] and time - levels[LAST_TIME] < rest)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def pass_over(candidates: NDArray[np.float64], counters: NDArray[np.int64]) -> None:
     """Remember the candidate that the front end wrote as noise only."""
     row = counters[SERIAL] % DEPTH
@@ -107,7 +108,7 @@ def pass_over(candidates: NDArray[np.float64], counters: NDArray[np.int64]) -> N
     counters[SERIAL] += 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def deadline(candidates: NDArray[np.float64], counters: NDArray[np.int64], settings: NDArray[np.float64]) -> float:
     """Sample at which the pending candidate is decided on at the latest; infinite when there is none."""
     if counters[PENDING] < 0:
@@ -115,7 +116,7 @@ def deadline(candidates: NDArray[np.float64], counters: NDArray[np.int64], setti
     return float(candidates[counters[PENDING] % DEPTH, TIME] + settings[REFRACTORY] + settings[PATIENCE])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def learn(
     candidates: NDArray[np.float64],
     levels: NDArray[np.float64],
@@ -133,7 +134,7 @@ def learn(
     return n_out
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def settle(
     candidates: NDArray[np.float64],
     levels: NDArray[np.float64],
@@ -150,7 +151,7 @@ def settle(
     return _decide(serial, candidates, levels, counters, settings, out, n_out)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _typical_size(candidates: NDArray[np.float64], first: int, stop: int) -> float:
     """Median size of the candidates at least 0.4 times as large as the largest."""
     largest = 0.0
@@ -169,7 +170,7 @@ def _typical_size(candidates: NDArray[np.float64], first: int, stop: int) -> flo
     return float(0.5 * (ordered[(n - 1) // 2] + ordered[n // 2]))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _queue(
     serial: int,
     candidates: NDArray[np.float64],
@@ -196,7 +197,7 @@ def _queue(
     return n_out
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _decide(
     serial: int,
     candidates: NDArray[np.float64],
@@ -244,7 +245,7 @@ def _decide(
     return n_out
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _is_beat(
     row: int,
     noise: float,
@@ -262,7 +263,7 @@ def _is_beat(
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _noise(serial: int, oldest: int, candidates: NDArray[np.float64], settings: NDArray[np.float64]) -> float:
     """Mean size of the candidates of the last two seconds that were no beats; 0 when there were fewer than two."""
     time = candidates[serial % DEPTH, TIME]
@@ -276,7 +277,7 @@ def _noise(serial: int, oldest: int, candidates: NDArray[np.float64], settings: 
     return total / n if n >= 2 else 0.0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _relearn(
     serial: int,
     oldest: int,
@@ -301,7 +302,7 @@ def _relearn(
         levels[LEVEL] = typical
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _accept(
     row: int,
     weight: float,

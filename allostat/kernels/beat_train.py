@@ -11,8 +11,9 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from allostat.kernels.compiled import kernel
 
 Floats = NDArray[np.float64]
 
@@ -28,7 +29,7 @@ SHORTEST_MS = 280.0
 LONGEST_MS = 2200.0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def ornstein_uhlenbeck(normals: Floats, step_s: float, tau_s: float) -> Floats:
     """Stationary Ornstein-Uhlenbeck process of unit variance on an even grid, one value per normal number."""
     keep = math.exp(-step_s / tau_s)
@@ -42,7 +43,7 @@ def ornstein_uhlenbeck(normals: Floats, step_s: float, tau_s: float) -> Floats:
     return out
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def beat_train(
     duration_s: float,
     step_s: float,

@@ -8,11 +8,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from allostat.kernels.compiled import kernel
 
-@njit(cache=True, nogil=True)
+
+@kernel
 def sample_noise(first: int, step: int, index: int, ring: NDArray[np.float64]) -> float:
     """Standard deviation of the noise of one sample, from second differences: the middle of three stretches."""
     mask = len(ring) - 1
@@ -40,7 +41,7 @@ def sample_noise(first: int, step: int, index: int, ring: NDArray[np.float64]) -
     return math.sqrt(max(middle, 0.0))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def refine(
     row: int,
     column: int,

@@ -10,8 +10,9 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from allostat.kernels.compiled import kernel
 
 
 class Poincare(NamedTuple):
@@ -36,7 +37,7 @@ def windowed(nn_ms: NDArray[Any], first: NDArray[Any], stop: NDArray[Any]) -> ND
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _axes(nn: NDArray[np.float64]) -> tuple[float, float]:
     n = 0
     across, along = 0.0, 0.0
@@ -57,7 +58,7 @@ def _axes(nn: NDArray[np.float64]) -> tuple[float, float]:
     return math.sqrt(squares1 / (2.0 * (n - 1))), math.sqrt(squares2 / (2.0 * (n - 1)))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _windowed(nn: NDArray[np.float64], first: NDArray[np.int64], stop: NDArray[np.int64]) -> NDArray[np.float64]:
     out = np.empty((len(first), 2))
     for k in range(len(first)):

@@ -18,11 +18,11 @@ import math
 from typing import Self
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from allostat.kernels import beat_rule, biquad, extremum
 from allostat.kernels.beat_rule import DEPTH, DOWN_AT, DOWN_SIZE, SERIAL, SIZE, SLOPE, TIME, UP_AT, UP_SIZE
+from allostat.kernels.compiled import kernel
 from allostat.kernels.peaks import BLOCK_SAMPLES, PeakBatch, batch, blocks, checked_rate, joined
 
 LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 50.0, 2000.0
@@ -180,7 +180,7 @@ def r_peaks(ecg: ArrayLike, sampling_rate: float) -> NDArray[np.int64]:
     return RPeakDetector.over(ecg, sampling_rate)[1].sample
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _advance(
     block: NDArray[np.float64],
     sections: NDArray[np.float64],
@@ -282,7 +282,7 @@ def _advance(
     return n_found
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _place(
     row: int,
     index: int,

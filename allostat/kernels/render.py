@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from allostat.kernels.compiled import kernel
 
 Floats = NDArray[np.float64]
 
@@ -14,7 +15,7 @@ _REACH = 4.5
 """A bump is drawn out to this many standard deviations; beyond, it is below 5e-5 of its height."""
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def add_bumps(samples: Floats, sampling_rate: float, centre_s: Floats, width_s: Floats, height: Floats) -> None:
     """Add a Gaussian bump per entry to ``samples`` in place; the grid begins at 0 s.
 
@@ -38,7 +39,7 @@ def add_bumps(samples: Floats, sampling_rate: float, centre_s: Floats, width_s: 
             samples[i] += height[j] * math.exp(-0.5 * z * z)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def bump_maxima(nominal_s: Floats, window_s: float, centre_s: Floats, width_s: Floats, height: Floats) -> Floats:
     """Instants near ``nominal_s`` at which the sum of bumps is greatest, found on the continuous curve.
 

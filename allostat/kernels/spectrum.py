@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from allostat.kernels.compiled import kernel
 
 Floats = NDArray[np.float64]
 
@@ -37,7 +38,7 @@ def cubic_spline(x: NDArray[Any], y: NDArray[Any], at: NDArray[Any]) -> Floats:
     return _evaluate(knots, values, _slopes(knots, values), np.ascontiguousarray(at, dtype=np.float64))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _slopes(x: Floats, y: Floats) -> Floats:
     """First derivative at each knot: a tridiagonal system, solved by elimination."""
     n = len(x)
@@ -70,7 +71,7 @@ def _slopes(x: Floats, y: Floats) -> Floats:
     return slope
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _evaluate(x: Floats, y: Floats, slope: Floats, at: Floats) -> Floats:
     out = np.empty(len(at))
     k = 0
@@ -108,7 +109,7 @@ def hann(n: int) -> Floats:
     return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / n)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _tapered_segments(series: Floats, taper: Floats, hop: int, linear: bool) -> Floats:
     """Overlapping segments of a series, each without its mean or its straight line, times the taper."""
     n = len(taper)
@@ -232,7 +233,7 @@ def smoothness_priors_trend(series: NDArray[Any], smoothing: float) -> Floats:
     return _smooth(values, float(smoothing))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _smooth(z: Floats, smoothing: float) -> Floats:
     """Solve the symmetric five-diagonal system by an LDL' decomposition."""
     n = len(z)

@@ -16,11 +16,11 @@ import math
 from typing import Self
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from allostat.kernels import beat_rule, biquad, extremum
 from allostat.kernels.beat_rule import DEPTH, DOWN_AT, SERIAL, SIZE, SLOPE, TIME, UP_AT, UP_SIZE
+from allostat.kernels.compiled import kernel
 from allostat.kernels.peaks import BLOCK_SAMPLES, PeakBatch, batch, blocks, checked_rate, joined
 
 LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 20.0, 1000.0
@@ -225,7 +225,7 @@ def _skewness(values: NDArray[np.float64]) -> float:
     return float(np.mean(centred**3)) / variance**1.5 if variance > 0.0 else 0.0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _advance(
     block: NDArray[np.float64],
     sections: NDArray[np.float64],
@@ -323,7 +323,7 @@ def _advance(
     return n_found
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _place(
     row: int,
     index: int,

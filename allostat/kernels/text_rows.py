@@ -6,21 +6,22 @@ line by line instead. What is read is what Python's ``float`` and ``datetime`` g
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from allostat.kernels.compiled import kernel
 
 _STAMP = 19  # YYYY-MM-DD hh:mm:ss
 _EXACT_DIGITS = 15  # a decimal of so many digits is its integer divided by a power of ten that float64 holds exactly
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _two(data: NDArray[np.uint8], at: int) -> int:
     tens, ones = int(data[at]) - 48, int(data[at + 1]) - 48
     return tens * 10 + ones if 0 <= tens <= 9 and 0 <= ones <= 9 else -1
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _stamp_s(data: NDArray[np.uint8], at: int) -> int:
     """Seconds since 1970 of ``YYYY-MM-DD hh:mm:ss`` (or with T); a number below all years when it is none."""
     none = -(1 << 62)
@@ -53,7 +54,7 @@ def _stamp_s(data: NDArray[np.uint8], at: int) -> int:
     return days * 86400 + hour * 3600 + minute * 60 + second
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _decimal(data: NDArray[np.uint8], at: int, stop: int) -> float:
     """A plain decimal number such as ``812`` or ``-0.8125``; NaN when it is written otherwise."""
     sign = 1.0
@@ -80,7 +81,7 @@ def _decimal(data: NDArray[np.uint8], at: int, stop: int) -> float:
     return sign * (mantissa / power)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def read_rows(
     data: NDArray[np.uint8],
     separator: int,

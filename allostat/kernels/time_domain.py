@@ -14,8 +14,9 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from allostat.kernels.compiled import kernel
 
 MEASURES = (
     "n_intervals", "n_differences", "mean_nn", "median_nn", "min_nn", "max_nn", "sdnn", "rmssd", "ln_rmssd", "sdsd",
@@ -79,7 +80,7 @@ def pnn(nn_ms: NDArray[Any], threshold_ms: float) -> float:
     return float(_pnn(np.ascontiguousarray(nn_ms, dtype=np.float64), float(threshold_ms)))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _pnn(nn: NDArray[np.float64], threshold: float) -> float:
     n, above = 0, 0
     for i in range(1, len(nn)):
@@ -91,7 +92,7 @@ def _pnn(nn: NDArray[np.float64], threshold: float) -> float:
     return 100.0 * above / n if n else np.nan
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _mean_and_sd(values: NDArray[np.float64]) -> tuple[float, float]:
     """Mean and standard deviation (n - 1) of finite values, in two passes: no cancellation."""
     n = len(values)
@@ -109,7 +110,7 @@ def _mean_and_sd(values: NDArray[np.float64]) -> tuple[float, float]:
     return mean, math.sqrt(squares / (n - 1))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _differences(nn: NDArray[np.float64]) -> NDArray[np.float64]:
     out = np.empty(max(len(nn) - 1, 0))
     n = 0
@@ -121,7 +122,7 @@ def _differences(nn: NDArray[np.float64]) -> NDArray[np.float64]:
     return out[:n]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _measure(nn: NDArray[np.float64], row: NDArray[np.float64]) -> None:
     row[:] = np.nan
     finite = nn[np.isfinite(nn)]
@@ -161,7 +162,7 @@ def _measure(nn: NDArray[np.float64], row: NDArray[np.float64]) -> None:
     row[13] = 100.0 * rms / mean
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _windowed(nn: NDArray[np.float64], first: NDArray[np.int64], stop: NDArray[np.int64]) -> NDArray[np.float64]:
     out = np.empty((len(first), 18))
     for k in range(len(first)):

@@ -137,8 +137,8 @@ def write_demo_study(folder: str | Path, n: int = 12, seed: int = 2026, days: in
 
     ``study.toml``, ``participants.tsv``, ``labs.tsv``, ``diary.tsv``; ``raw/sub-…/`` with, per participant, five
     minutes of ECG and PPG at rest (in turn: ECG logger CSV and E4 archive, or Polar Sensor Logger folder) and RR
-    intervals of ``days`` nights from an HRV Logger; ``truth.tsv`` beside them. Some participants have ectopic beats,
-    one moves during the rest, one loses the strap for a while at night.
+    intervals of ``days`` nights from an HRV Logger, for every fourth person through a day as well; ``truth.tsv`` beside
+    them. Some participants have ectopic beats, one moves during the rest, one loses the strap for a while at night.
 
     Parameters
     ----------
@@ -219,11 +219,11 @@ def _write_rest(own: Path, person: SimulatedParticipant, number: int, seed: int)
 
 
 def _write_nights(own: Path, person: SimulatedParticipant, number: int, nights: Sequence[Sleep], seed: int) -> None:
-    """RR of all nights: from the first evening through the second night without a break, then night by night."""
-    hour = 3600 * NS_PER_S
-    evening = datetime(FIRST_DAY.year, FIRST_DAY.month, FIRST_DAY.day, 21, 0, tzinfo=zone_of(TIMEZONE))
-    worn = [(instant_ns(evening), nights[min(1, len(nights) - 1)].wake_ns + hour)]
-    worn += [(s.bed_ns - 3 * hour // 2, s.wake_ns + hour) for s in nights[2:]]
+    """RR of all nights, one file each; every fourth person also wears the strap through the day after the first."""
+    half_hour = 1800 * NS_PER_S
+    worn = [(s.bed_ns - half_hour, s.wake_ns + half_hour) for s in nights]
+    if _wears_by_day(number) and len(worn) > 1:
+        worn[:2] = [(worn[0][0], worn[1][1])]
     rng = random_stream(seed, person.id, "strap")
     for part, (start_ns, end_ns) in enumerate(worn):
         inside = [s for s in nights if start_ns < s.bed_ns and s.wake_ns < end_ns]
@@ -231,11 +231,15 @@ def _write_nights(own: Path, person: SimulatedParticipant, number: int, nights: 
         times_s, _ = add_ectopic_beats(train.times_s, 0.003 if _has_ectopy(number) else 0.0002, rng)
         times_ns = start_ns + np.rint(times_s * NS_PER_S).astype(np.int64)
         gaps = []
-        if part == 0 and number % 12 == 5:
+        if part == 1 and number % 12 == 5:
             middle = (inside[-1].bed_ns + inside[-1].wake_ns) // 2
             gaps = [(middle, middle + 35 * 60 * NS_PER_S)]
         day = datetime.fromtimestamp(start_ns / NS_PER_S, zone_of(TIMEZONE)).date()
         write_hrv_logger_rr(own / f"{day}_RR_{person.id}.csv.gz", times_ns, TIMEZONE, gaps=gaps)
+
+
+def _wears_by_day(number: int) -> bool:
+    return number % 4 == 0
 
 
 def _has_ectopy(number: int) -> bool:

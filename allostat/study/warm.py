@@ -1,34 +1,63 @@
-"""Loads and compiles every kernel once. Imported by the fork server, so that workers start warm."""
+"""Loads and compiles everything that a worker needs, once. Imported by the fork server, so that workers start warm."""
 
 from __future__ import annotations
 
 import gc
+import tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 
-from allostat.report.warm import warm_pages
-from allostat.study import worker as worker  # a forked worker finds the whole main path imported
+from allostat.biomarkers import Person
+from allostat.report import participant_page
+from allostat.store import write_participant
+from allostat.study.config import StudyConfig
+from allostat.study.inputs import ParticipantRows
+from allostat.study.plan import Export, ParticipantPlan, find_exports
+from allostat.study.stages import process_participant
+from allostat.study.summary import summary_of
 
 
-def warm_kernels() -> None:
-    """Run the main path's kernels on a few seconds of made-up signal: compiled code lands in the user's cache."""
-    from allostat.beats import correct_beats, find_beats
-    from allostat.hrv import hrv
-    from allostat.recording import Clock, Signal
+def warm() -> None:
+    """Take one made-up participant all the way: compiled kernels land in the user's cache, lazy imports are done."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        raw = folder / "raw"
+        raw.mkdir()
+        (raw / "warm_rr.csv").write_text(_intervals(hours=25))
+        (raw / "warm_ecg.csv").write_text(_ecg(seconds=310))
+        exports = tuple(e for _, e in find_exports(raw, lambda path: "warm") if isinstance(e, Export))
+        plan = ParticipantPlan("warm", Person("warm", "F", 40.0), "UTC", exports)
+        result = process_participant(plan, ParticipantRows(), StudyConfig())
+        write_participant(result, folder / "warm.h5")
+        participant_page(result)
+        summary_of(result)
 
+
+def _intervals(hours: int) -> str:
+    """An HRV Logger file, slower by night; long intervals keep it short."""
+    rows = ["date,rr,since start"]
+    begin, elapsed = datetime(2026, 3, 2, 12, tzinfo=UTC), 0
+    while elapsed < hours * 3_600_000:
+        asleep = 11 < elapsed / 3_600_000 < 18
+        length = (2300 if asleep else 2000) + 37 * (len(rows) % 5)
+        elapsed += length
+        rows.append(f"{begin + timedelta(seconds=elapsed // 1000):%Y-%m-%d %H:%M:%S} +0000,{length},{elapsed}")
+    return "\n".join(rows) + "\n"
+
+
+def _ecg(seconds: int) -> str:
+    """A Polar ECG logger file: narrow pulses at 75 a minute."""
     rate = 130.0
-    phase = np.arange(int(360 * rate)) / rate
+    phase = np.arange(int(seconds * rate)) / rate
     pulse = np.exp(-((((phase + 0.4) % 0.8) - 0.4) ** 2) / 2e-4)
-    samples = (1000 * pulse).astype(np.int32)
-    clock = Clock.regular(len(samples), rate, epoch="relative")
-    for kind in ("ecg", "ppg"):
-        signal = Signal(kind, kind, samples, clock, "uV")
-        beats = correct_beats(find_beats(signal))
-        hrv(beats, window="5min")
+    start = 1_772_450_000_000_000_000
+    rows = [f"{start + int(t * 1e9)},{value:.3f},," for t, value in zip(phase, pulse, strict=True)]
+    return "\n".join(["time,ecg,hr,rr", *rows]) + "\n"
 
 
-warm_kernels()
-warm_pages()
+warm()
 # What is loaded stays loaded: the collector of a forked worker need not look at it, nor touch its pages.
 gc.collect()
 gc.freeze()

@@ -55,6 +55,7 @@ def run_task(task: Task) -> None:
             "stage": log.current,
             **summary_of(result),
         }
+        log.stage("end")
         for notice in result.notices:
             log.add("notice", **asdict(notice))
     except AllostatError as error:
@@ -83,7 +84,7 @@ def _status(task: Task, status: str, reason: str | None, started: float) -> dict
 
 
 class _Log:
-    """Lines of log.jsonl, each with the seconds since the start."""
+    """Lines of log.jsonl, each with the seconds since the start and those of computing."""
 
     def __init__(self) -> None:
         self._start = time.perf_counter()
@@ -95,7 +96,8 @@ class _Log:
         self.add("stage", stage=name)
 
     def add(self, event: str, **about: Any) -> None:
-        record = {"seconds": round(time.perf_counter() - self._start, 4), "event": event, **about}
+        seconds = {"seconds": time.perf_counter() - self._start, "cpu_seconds": time.process_time()}
+        record = {**{k: round(v, 4) for k, v in seconds.items()}, "event": event, **about}
         self._lines.append(json.dumps(record, default=str))
 
     def text(self) -> str:

@@ -13,27 +13,36 @@ from numpy.typing import NDArray
 from allostat.errors import TimeZoneError
 from allostat.recording import NS_PER_S, Epoch, TimeZone
 
-_FIXED = re.compile(r"UTC(?:([+-])(\d{1,2}):?([0-5]\d)?)?")
+_FIXED = re.compile(r"UTC|GMT|Z|(?:UTC|GMT)?([+-])(\d{1,2})(?::?([0-5]\d))?", re.IGNORECASE)
+_LARGEST_OFFSET = timedelta(hours=14)
 _QUARTER_NS = 900 * NS_PER_S
 """Offsets change on quarters of an hour UTC."""
 
 
 def zone_info(name: str, *, where: str | None = None) -> tzinfo:
-    """The zone of an IANA name (``Europe/Vienna``) or a fixed offset (``UTC+02:00``).
+    """The zone of an IANA name (``Europe/Vienna``) or a fixed offset (``UTC+02:00``, ``+0200``, ``UTC``, ``Z``).
 
     Raises
     ------
     TimeZoneError
         When there is no such zone; the message offers the nearest name.
     """
-    fixed = _FIXED.fullmatch(name.strip())
-    if fixed and int(fixed[2] or 0) <= 14:
+    text = name.strip()
+    fixed = _FIXED.fullmatch(text)
+    if fixed:
         offset = timedelta(hours=int(fixed[2] or 0), minutes=int(fixed[3] or 0))
-        return timezone(-offset if fixed[1] == "-" else offset)
+        if offset <= _LARGEST_OFFSET:
+            return timezone(-offset if fixed[1] == "-" else offset)
     try:
-        return ZoneInfo(name.strip())
+        return ZoneInfo(text)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise TimeZoneError("no such time zone", where=where, found=name, valid=available_timezones()) from error
+        raise TimeZoneError(
+            "unknown time zone",
+            where=where,
+            found=name,
+            expected="an IANA name or UTC+hh:mm",
+            valid=available_timezones(),
+        ) from error
 
 
 def local_times(times_ns: NDArray[np.integer[Any]], zone: TimeZone | str, epoch: Epoch = "utc") -> NDArray[np.int64]:

@@ -175,7 +175,7 @@ class TestParticipants:
             ("1\tx\t30\t", "unknown sex"),
             ("1\tF\t300\t", "implausible age"),
             ("1\tF\tyoung\t", "not a number"),
-            ("1\tF\t30\tVienna", "no such time zone"),
+            ("1\tF\t30\tVienna", "unknown time zone"),
             ("\tF\t30\t", "participant_id is missing"),
             ("../1\tF\t30\t", "cannot name a folder"),
             ("1\tF", "2 cells under a header of 4"),

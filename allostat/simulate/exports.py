@@ -28,7 +28,7 @@ from allostat.kernels.text_table import (
 )
 from allostat.recording import NS_PER_S
 from allostat.simulate.artefacts import SimulatedSignal
-from allostat.simulate.rr import zone_of
+from allostat.zones import zone_info
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -42,7 +42,7 @@ ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 
 def local_offset_s(instant_ns: int, timezone: str) -> int:
     """Local time minus UTC at an instant, in s."""
-    offset = datetime.fromtimestamp(instant_ns / NS_PER_S, zone_of(timezone)).utcoffset()
+    offset = datetime.fromtimestamp(instant_ns / NS_PER_S, zone_info(timezone)).utcoffset()
     return int(offset.total_seconds()) if offset is not None else 0
 
 
@@ -120,7 +120,7 @@ def write_elite_hrv(folder: Path, times_ns: Ints, timezone: str) -> Path:
     """Elite HRV text: one interval in whole ms per line. The local start is the name of the file, which is returned."""
     _, lengths = whole_ms_intervals(times_ns)
     start_ns = int(times_ns[0])
-    local = datetime.fromtimestamp(start_ns // NS_PER_S, zone_of(timezone))
+    local = datetime.fromtimestamp(start_ns // NS_PER_S, zone_info(timezone))
     path = folder / local.strftime("%Y-%m-%d %H-%M-%S.txt")
     write_text(path, format_rows([(lengths, DECIMAL, 0, b"\n")]))
     return path
@@ -130,7 +130,7 @@ def write_selfloops(path: Path, times_ns: Ints, timezone: str) -> None:
     """Selfloops text: start in local time, then ``Time (ms),HR (bpm),R-R (ms)``."""
     ends, lengths = whole_ms_intervals(times_ns)
     start_ms = int(times_ns[0]) // NS_PER_S * 1000
-    local = datetime.fromtimestamp(start_ms / 1000, zone_of(timezone))
+    local = datetime.fromtimestamp(start_ms / 1000, zone_info(timezone))
     rows = format_rows(
         [
             (ends - start_ms, DECIMAL, 0, b","),

@@ -12,8 +12,8 @@ import numpy as np
 from allostat.recording import NS_PER_S
 from allostat.simulate.measurement import CORTISOL_HOURS, LOD_HS_CRP_MG_L, SPREAD, Spread
 from allostat.simulate.physiology import SimulatedParticipant
-from allostat.simulate.rr import zone_of
 from allostat.simulate.seeds import random_stream
+from allostat.zones import zone_info
 
 CAR_LN = 0.45
 """Rise of ln cortisol 30 min after waking."""
@@ -67,7 +67,7 @@ def simulate_cortisol(
     wake_times_ns
         Waking on each day, UTC.
     """
-    zone = zone_of(timezone)
+    zone = zone_info(timezone)
     found = []
     for day, wake_ns in enumerate(wake_times_ns):
         rng = random_stream(seed, participant.id, "cortisol", wake_ns)
@@ -106,7 +106,7 @@ def simulate_hs_crp(
     spread: Spread = SPREAD,
 ) -> list[LabRow]:
     """Serum hs-CRP in mg/L, one value per morning draw; below 0.15 mg/L the laboratory writes ``<0.15``."""
-    zone = zone_of(timezone)
+    zone = zone_info(timezone)
     found = []
     for draw, day in enumerate(draw_dates):
         rng = random_stream(seed, participant.id, "hs_crp", draw)
@@ -132,7 +132,7 @@ def simulate_blood_pressure(
 
     The first reading of a visit lies a little higher, as it does in people.
     """
-    zone = zone_of(timezone)
+    zone = zone_info(timezone)
     found = []
     for visit, day in enumerate(visit_dates):
         rng = random_stream(seed, participant.id, "pressure", visit)

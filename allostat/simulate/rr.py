@@ -13,17 +13,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 from numpy.typing import NDArray
 
-from allostat.errors import InputError, TimeZoneError
+from allostat.errors import InputError
 from allostat.kernels.beat_train import N_NORMALS, beat_train, ornstein_uhlenbeck
 from allostat.recording import NS_PER_S, Beats
 from allostat.simulate.measurement import SPREAD, Spread
 from allostat.simulate.physiology import SimulatedParticipant
 from allostat.simulate.seeds import random_stream
+from allostat.zones import zone_info
 
 Floats = NDArray[np.float64]
 
@@ -83,16 +83,6 @@ class SimulatedRR:
         return Beats.from_times(self.times_ns, source="simulated", method="simulated")
 
 
-def zone_of(timezone: str) -> ZoneInfo:
-    """The zone of an IANA name; `TimeZoneError` when there is no such zone."""
-    try:
-        return ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        raise TimeZoneError(
-            "unknown time zone", found=timezone, expected="an IANA name such as Europe/Vienna"
-        ) from error
-
-
 def instant_ns(moment: datetime) -> int:
     """UTC nanoseconds of an aware datetime."""
     return round(moment.timestamp()) * NS_PER_S
@@ -112,7 +102,7 @@ def sleep_schedule(
     timezone
         IANA zone; a night across a clock change keeps its length.
     """
-    zone = zone_of(timezone)
+    zone = zone_info(timezone)
     own = random_stream(seed, participant.id, "chronotype").standard_normal(2)
     found = []
     for night in range(nights):
@@ -277,7 +267,7 @@ def _activity(n: int, awake: Floats, rng: np.random.Generator) -> Floats:
 
 def _local_hour(start_ns: int, clock_s: Floats, timezone: str) -> Floats:
     """Local clock hour along the grid; the offset is looked up every quarter of an hour."""
-    zone = zone_of(timezone)
+    zone = zone_info(timezone)
     every = round(900 / STEP_S)
     coarse = [
         datetime.fromtimestamp(start_ns / NS_PER_S + float(s), zone).utcoffset() or timedelta()

@@ -28,8 +28,9 @@ from allostat.simulate.labs import LabRow, simulate_blood_pressure, simulate_cor
 from allostat.simulate.measurement import LOD_HS_CRP_MG_L, Repeats
 from allostat.simulate.physiology import SYSTEMS, SimulatedParticipant, simulate_population
 from allostat.simulate.ppg import render_ppg
-from allostat.simulate.rr import Sleep, instant_ns, simulate_rest, simulate_rr, sleep_schedule, zone_of
+from allostat.simulate.rr import Sleep, instant_ns, simulate_rest, simulate_rr, sleep_schedule
 from allostat.simulate.seeds import random_stream
+from allostat.zones import zone_info
 
 TIMEZONE = "Europe/Vienna"
 FIRST_DAY = date(2026, 3, 2)
@@ -189,7 +190,9 @@ def _dates(days: Sequence[int]) -> list[date]:
 
 def _write_rest(own: Path, person: SimulatedParticipant, number: int, seed: int) -> None:
     """Five minutes of ECG and PPG of the same beats, in the afternoon of the first day."""
-    afternoon = datetime(FIRST_DAY.year, FIRST_DAY.month, FIRST_DAY.day, 16, 5 + number % 50, tzinfo=zone_of(TIMEZONE))
+    afternoon = datetime(
+        FIRST_DAY.year, FIRST_DAY.month, FIRST_DAY.day, 16, 5 + number % 50, tzinfo=zone_info(TIMEZONE)
+    )
     start_ns = instant_ns(afternoon)
     train = simulate_rest(person, REST_S + 2 * LEAD_IN_S, seed=seed)
     rng = random_stream(seed, person.id, "rest signals")
@@ -234,7 +237,7 @@ def _write_nights(own: Path, person: SimulatedParticipant, number: int, nights: 
         if part == 1 and number % 12 == 5:
             middle = (inside[-1].bed_ns + inside[-1].wake_ns) // 2
             gaps = [(middle, middle + 35 * 60 * NS_PER_S)]
-        day = datetime.fromtimestamp(start_ns / NS_PER_S, zone_of(TIMEZONE)).date()
+        day = datetime.fromtimestamp(start_ns / NS_PER_S, zone_info(TIMEZONE)).date()
         write_hrv_logger_rr(own / f"{day}_RR_{person.id}.csv.gz", times_ns, TIMEZONE, gaps=gaps)
 
 
@@ -272,7 +275,7 @@ def _lab_table(labs: Iterable[LabRow]) -> Rows:
 def _diary_table(sleep: dict[str, tuple[Sleep, ...]]) -> Rows:
     """One row a day: waking on that date and going to bed at its end."""
     rows = []
-    zone = zone_of(TIMEZONE)
+    zone = zone_info(TIMEZONE)
     for participant, nights in sleep.items():
         for before, after in zip(nights, [*nights[1:], None], strict=True):
             wake = datetime.fromtimestamp(before.wake_ns / NS_PER_S, UTC).astimezone(zone)

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from allostat.recording import Epoch, Notice, ReadOptions, TimeZone
+from allostat.zones import zone_info
 from allostat_devices.polar_files import FileRows
 from allostat_devices.zone_inference import (
     fixed_offset_name,
     infer_offset,
     local_to_utc,
     utc_offset_ns,
-    zone_named,
     zone_of_options,
 )
 
@@ -53,7 +53,7 @@ def place_in_time(files: Sequence[FileRows], marker_ns: Sequence[int], options: 
     beside the zone offset is taken off phone times, so that what the phone stamped stands on the sensor clock.
     """
     zone = zone_of_options(options)
-    named = None if zone.name is None else zone_named(zone.name)
+    named = None if zone.name is None else zone_info(zone.name)
     differences = [int(np.median(f.phone_ns - f.sensor_ns)) for f in files if f.sensor_ns is not None]
     phone_starts = [int(f.phone_ns[0]) for f in files] + list(marker_ns)
     if not differences:

@@ -2,56 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
-from datetime import timezone as fixed_zone
+from datetime import datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import numpy as np
 
-from allostat.errors import TimeZoneError
 from allostat.recording import UNKNOWN_ZONE, ReadOptions, TimeZone, ZoneSource
+from allostat.zones import zone_info
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 QUARTER_NS = 15 * 60 * 1_000_000_000
 LARGEST_OFFSET_NS = 14 * 3600 * 1_000_000_000
-_FIXED = re.compile(r"^(?:UTC|GMT)?([+-])(\d{1,2}):?(\d{2})$", re.IGNORECASE)
-
-
-def zone_named(name: str) -> tzinfo:
-    """The zone of an IANA name or a fixed offset such as ``UTC+02:00``.
-
-    Raises
-    ------
-    TimeZoneError
-        When there is no such zone; the nearest name is offered.
-    """
-    text = name.strip()
-    if text.upper() in ("UTC", "Z", "GMT"):
-        return UTC
-    fixed = _FIXED.match(text)
-    if fixed:
-        sign, hours, minutes = fixed.groups()
-        total = int(hours) * 60 + int(minutes)
-        if total <= 14 * 60 and int(minutes) < 60:
-            return fixed_zone(timedelta(minutes=-total if sign == "-" else total))
-    try:
-        return ZoneInfo(text)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise TimeZoneError(
-            "unknown time zone", found=name, expected="an IANA name or UTC+hh:mm", valid=available_timezones()
-        ) from error
+zone_named = zone_info
+"""The zone of a name, as all of allostat reads names."""
 
 
 def zone_of_options(options: ReadOptions) -> TimeZone:
     """The zone that the caller named, checked; unknown when none was named."""
     if options.timezone is None:
         return UNKNOWN_ZONE
-    zone_named(options.timezone)
+    zone_info(options.timezone)
     source: ZoneSource = "user" if options.timezone_source == "unknown" else options.timezone_source
     return TimeZone(options.timezone, source)
 

@@ -276,24 +276,6 @@ def _load(indices: Mapping[str, Index]) -> Section:
         against += [f"{name}, sha256 {digest}", *(f"{name}: {note}" for note in notes)]
     lists = (("Missing-data rule", rules), ("References scored against", tuple(against)))
     return Section("load", title, "", tuple(pictures), tuple(tables), missing, lists=tuple(x for x in lists if x[1]))
-    pictures = [p for i in indices.values() if i.scale == "z" and (p := component_bars(i)) is not None][:1]
-    tables = [definitions_table(indices)]
-    tables += [t for i in indices.values() if (t := leave_one_out_table(i)) is not None]
-    missing = tuple(
-        f"{i.long_name}: not computed ({i.reason or 'no reason recorded'})."
-        for i in indices.values()
-        if not math.isfinite(i.value)
-    )
-    rules = tuple(f"{i.definition}: {i.rule}" for i in indices.values() if i.rule)
-    hashes = tuple(
-        f"{i.definition}: {i.reference}, sha256 {i.reference_hash}" for i in indices.values() if i.reference_hash
-    )
-    lists = tuple(
-        (heading, lines)
-        for heading, lines in (("Missing-data rule", rules), ("References scored against", hashes))
-        if lines
-    )
-    return Section("load", title, "", tuple(pictures), tuple(tables), missing, lists=lists)
 
 
 def _methods(result: ParticipantResult, used: Used) -> Section:

@@ -139,6 +139,9 @@ def _look(source: Source, member: str) -> Sniff:
         return Sniff(0.0, reason)
     lines = head_lines(source, member)
     names = _field_names(lines[0])
+    for separator in ";\t":
+        if {"time", "ecg"} <= set(_field_names(lines[0].replace(separator, ","))) - set(names):
+            return Sniff(0.2, f"columns time and ecg, but separated by {separator!r} instead of ','")
     if "time" not in names or "ecg" not in names:
         return Sniff(0.0, f"the header has no columns time and ecg: {lines[0][:60]!r}")
     if not {"hr", "rr"} & set(names):

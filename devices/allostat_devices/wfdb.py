@@ -38,7 +38,7 @@ from allostat_devices.members import is_single, with_distinct_id
 from allostat_devices.text_lines import head_lines, open_text, why_not_text
 from allostat_devices.wfdb_annotations import AnnotatedBeats, beats_of, parse_annotations
 from allostat_devices.wfdb_header import Header, SignalLine, looks_like_header, parse_header
-from allostat_devices.wfdb_samples import MISSING, checksum, decode
+from allostat_devices.wfdb_samples import BITS, MISSING, checksum, decode
 from allostat_devices.zone_inference import utc_offset_ns, zone_named, zone_of_options
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class Wfdb:
         return Sniff(0.95, f"{len(places)} WFDB headers", tuple(sorted(claimed)))
 
     def inspect(self, source: Source) -> Manifest:
-        """Streams of all records, by their headers alone."""
+        """Streams of all records as their headers state them, and the signal files that are missing or too short."""
         streams: list[StreamSummary] = []
         notices: list[Notice] = []
         comments = False
@@ -114,6 +114,7 @@ class Wfdb:
             epochs.add("relative" if header.start_local_ns is None else "local")
             prefix = f"{header.name}/" if len(places) > 1 else ""
             streams += [_summary(header, line, prefix) for line in header.signals]
+            notices += _file_notices(place, header)
             streams += [_annotation_summary(place, header, prefix, e) for e in _annotators(place, header.name)]
         return Manifest(
             source=source.name,
@@ -198,8 +199,28 @@ def _summary(header: Header, line: SignalLine, prefix: str) -> StreamSummary:
     rate = header.rate_hz * line.samples_per_frame
     n = (header.n_frames or 0) * line.samples_per_frame
     kind = _kind(line)
-    name = prefix + (line.description or kind)
+    name = prefix + _name(line, kind)
     return StreamSummary(name, kind, n, rate, _ucum(line.unit), start, start + round(n / rate * 1e9))
+
+
+def _file_notices(place: _Place, header: Header) -> list[Notice]:
+    """The signal files that are not there, or are too short for what the header states."""
+    notices: list[Notice] = []
+    for name in dict.fromkeys(line.file for line in header.signals):
+        lines = [line for line in header.signals if line.file == name]
+        found = place.file(name)
+        if found is None:
+            notices.append(Notice("missing_file", f"signal file {name} is not there", "error", len(lines), name))
+            continue
+        bits = BITS.get(lines[0].format)
+        if bits is None or header.n_frames is None:
+            continue
+        wanted = header.n_frames * sum(line.samples_per_frame for line in lines) * bits // 8
+        there = found[0].size(found[1]) - lines[0].byte_offset
+        if there < wanted:
+            message = f"signal file {name} holds {max(there, 0)} of the {wanted} bytes that the header states"
+            notices.append(Notice("truncated", message, "error" if there < 0.95 * wanted else "warning", 1, name))
+    return notices
 
 
 def _annotation_summary(place: _Place, header: Header, prefix: str, ending: str) -> StreamSummary:

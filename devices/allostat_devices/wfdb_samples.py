@@ -14,6 +14,9 @@ MISSING: dict[int, int] = {
 }  # fmt: skip
 """Raw value that means "no sample", for each format that is read."""
 
+BITS: dict[int, int] = {16: 16, 24: 24, 32: 32, 61: 16, 80: 8, 160: 16, 212: 12}
+"""Bits that one sample takes in a file, for each format that is read."""
+
 
 def decode(data: bytes, storage: int) -> NDArray[Any]:
     """All complete samples of a file, in the order of the file.

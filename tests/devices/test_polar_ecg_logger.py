@@ -171,6 +171,7 @@ def test_a_missing_column_is_named(path: Path) -> None:
         (b"", "empty"),
         (b"\x00\x01\x02\x00", "binary"),
         (b"a,b\n1,2\n", "no columns time and ecg"),
+        (b"time;ecg;hr;rr\n1.7149206e+18;0.1;;\n", "separated by ';' instead of ','"),
         (b"time,ecg,hr,rr\n0.01,0.1,,\n", "no row begins with a time in Unix ns"),
     ],
 )

@@ -314,6 +314,19 @@ def test_comments_are_told_as_identifying_and_not_kept(tmp_path: Path) -> None:
     assert [s.n for s in manifest.streams] == [1001, 1001]
 
 
+@pytest.mark.parametrize("storage", sorted(MISSING))
+def test_inspecting_tells_a_signal_file_that_is_cut_or_missing(tmp_path: Path, storage: int) -> None:
+    path, _ = record(tmp_path, storage)
+    whole = ADAPTER.inspect(Source(path))
+    assert whole.notices == ()
+    assert {s.name for s in whole.streams} == set(read(path).signals)
+    signal = tmp_path / "r1.dat"
+    signal.write_bytes(signal.read_bytes()[:1000])
+    assert [n.code for n in ADAPTER.inspect(Source(path)).notices] == ["truncated"]
+    signal.unlink()
+    assert [n.message for n in ADAPTER.inspect(Source(path)).notices] == ["signal file r1.dat is not there"]
+
+
 # ---- real recordings
 
 

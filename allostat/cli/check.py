@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from allostat.cli import EXIT_INPUT
 from allostat.cli.output import message, output_options, print_json, print_table
+
+if TYPE_CHECKING:
+    from allostat.recording import Manifest, Notice
 
 
 @click.command(name="check")
@@ -34,8 +37,10 @@ def show_plan(study: Any, *, as_json: bool, quiet: bool) -> int:
     """Print the plan of a study; the exit code says whether anything is wrong with it."""
     from allostat.errors import AllostatError
     from allostat.reading import adapters
-    from allostat.study.study import exclusion
+    from allostat.study.stages import laboratory_problem
+    from allostat.study.study import check_settings, exclusion
 
+    check_settings(study.config)
     tables = study.tables()
     plan = study.plan(tables)
     by_name = {a.name: a for a in adapters()}
@@ -45,7 +50,7 @@ def show_plan(study: Any, *, as_json: bool, quiet: bool) -> int:
         for export in person.exports:
             row: dict[str, Any] = {
                 "participant": person.participant,
-                "file": export.path.name,
+                "file": export.name,
                 "format": export.adapter,
             }
             try:
@@ -54,16 +59,19 @@ def show_plan(study: Any, *, as_json: bool, quiet: bool) -> int:
                 problems.append(f"{person.participant}: {error}")
                 rows.append(row | {"streams": "", "hours": None, "timezone": "", "problem": str(error)})
                 continue
-            starts = [s.start_ns for s in manifest.streams]
-            hours = (max(s.end_ns for s in manifest.streams) - min(starts)) / 3.6e12 if starts else 0.0
             zone = person.timezone or manifest.timezone.name or "unknown"
             source = "profile" if person.timezone else manifest.timezone.source
             notes = "; ".join(n.message for n in manifest.notices if n.severity != "info")
             streams = " ".join(s.name for s in manifest.streams)
-            rows.append(row | {"streams": streams, "hours": hours, "timezone": f"{zone} ({source})", "problem": notes})
+            told = {"streams": streams, "hours": hours_of(manifest), "timezone": f"{zone} ({source})", "problem": notes}
+            rows.append(row | told)
+            wrong = [n.message for n in manifest.notices if n.severity == "error"]
+            problems += [f"{person.participant}: {export.name}: {text}" for text in wrong]
         for unread in person.unread:
             problems.append(f"{person.participant}: {unread.name} is not read ({unread.reason})")
-        problems += [f"{person.participant}: {problem}" for problem in person.problems]
+        contradiction = None if person.problems else laboratory_problem(person, tables.rows_of(person.participant))
+        found = (*person.problems, contradiction) if contradiction else person.problems
+        problems += [f"{person.participant}: {problem}" for problem in found]
         reason = exclusion(person, tables)
         if reason is not None:
             problems.append(f"{person.participant} would be excluded: {reason}")
@@ -80,7 +88,7 @@ def show_plan(study: Any, *, as_json: bool, quiet: bool) -> int:
                 "without_recordings": plan.without_raw,
                 "problems": problems,
                 "assumptions": plan.assumptions,
-                "notices": [n.message for n in tables.notices],
+                "notices": [noted(n) for n in tables.notices],
             }
         )
     else:
@@ -89,10 +97,26 @@ def show_plan(study: Any, *, as_json: bool, quiet: bool) -> int:
         for text in plan.assumptions:
             message(f"assumed: {text}", quiet=quiet)
         for notice in tables.notices:
-            message(f"note: {notice.message}", quiet=quiet)
+            message(f"note: {noted(notice)}", quiet=quiet)
         for text in problems:
             message(f"problem: {text}")
         without = ", ".join(plan.without_raw)
         if without:
             message(f"without recordings: {without}", quiet=quiet)
     return EXIT_INPUT if problems else 0
+
+
+def hours_of(manifest: Manifest) -> float | None:
+    """Length of the longest stream in h; None when only reading tells it.
+
+    Streams may count from different epochs, so that the span from the first start to the last end means nothing.
+    """
+    longest = max((s.end_ns - s.start_ns for s in manifest.streams), default=0)
+    return longest / 3.6e12 if longest > 0 else None
+
+
+def noted(notice: Notice) -> str:
+    """A notice with its place and the number of rows."""
+    place = ", ".join(t for t in (notice.file, notice.first_line and f"line {notice.first_line}") if t)
+    rows = f" ({notice.count} rows)" if notice.count > 1 else ""
+    return f"{place}: {notice.message}{rows}" if place else f"{notice.message}{rows}"

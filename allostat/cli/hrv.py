@@ -15,7 +15,7 @@ from allostat.cli.output import message, output_options, print_json, print_table
 @click.option("--window", help="Window length such as 5min; the whole recording by default.")
 @click.option("--step", help="Distance between window starts; the window length by default.")
 @click.option("--preset", default="taskforce1996", show_default=True, help="Named set of all settings.")
-@click.option("--stream", help="Stream to use when there are several, such as ecg or rr.")
+@click.option("--stream", help="Stream to use when there are several, such as ecg, ecg_mlii or rr.")
 @click.option("--unit", type=click.Choice(["ms", "s"]), help="Unit of a plain RR text that does not tell it.")
 @output_options
 def command(path: Path, as_json: bool, quiet: bool, verbose: bool, **options: Any) -> int:
@@ -25,7 +25,7 @@ def command(path: Path, as_json: bool, quiet: bool, verbose: bool, **options: An
     Examples
       allostat hrv rr.txt
       allostat hrv polar_h10.csv --window 5min --step 1min
-      allostat hrv recording.hea --stream ecg --json
+      allostat hrv 101.hea --stream ecg_mlii --json
 
     One row per recording, stream and window; with --json also unit, method and source of every value.
     """
@@ -50,7 +50,8 @@ def command(path: Path, as_json: bool, quiet: bool, verbose: bool, **options: An
             )
             found.append({"recording": recording.id, "stream": name, "hrv": result})
     if not found:
-        raise InputError("no beats to measure", where=path.name, found=options["stream"], valid=names)
+        wrong = "no such stream" if names else "no stream with beats, ECG or PPG"
+        raise InputError(wrong, where=path.name, found=options["stream"], valid=names)
     if as_json:
         print_json([{**item, "hrv": item["hrv"].to_dict()} for item in found])
         return 0
@@ -59,7 +60,7 @@ def command(path: Path, as_json: bool, quiet: bool, verbose: bool, **options: An
     for item in found:
         data = item["hrv"]
         for i in range(data.sizes["window"]):
-            rows.append([item["recording"], item["stream"], i, *(data[c].values[i].item() for c in columns)])
+            rows.append([item["recording"], item["stream"], i, *(_cell(data[c], i) for c in columns)])
     if len(rows) == 1:
         units = found[0]["hrv"]
         pairs = zip(["recording", "stream", "window", *columns], rows[0], strict=True)
@@ -70,3 +71,12 @@ def command(path: Path, as_json: bool, quiet: bool, verbose: bool, **options: An
     else:
         print_table(["recording", "stream", "window", *columns], rows)
     return 0
+
+
+def _cell(variable: Any, window: int) -> Any:
+    """A value of one window; a bit mask as the names of its bits."""
+    value = variable.values[window].item()
+    if "flag_masks" not in variable.attrs:
+        return value
+    bits = zip(variable.attrs["flag_masks"], variable.attrs["flag_meanings"].split(), strict=True)
+    return " ".join(name for bit, name in bits if value & int(bit))

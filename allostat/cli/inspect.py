@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from allostat.cli.output import message, output_options, print_json, print_table
+
+if TYPE_CHECKING:
+    from allostat.recording import StreamSummary
 
 
 @click.command(name="inspect")
@@ -53,8 +56,7 @@ def command(path: Path, as_json: bool, quiet: bool, verbose: bool) -> int:
             s.n,
             s.rate_hz,
             s.unit,
-            _when(s.start_ns, manifest.epoch),
-            _when(s.end_ns, manifest.epoch),
+            *_span(s, manifest.epoch),
             s.gaps,
         ]
         for s in manifest.streams
@@ -63,6 +65,13 @@ def command(path: Path, as_json: bool, quiet: bool, verbose: bool) -> int:
     for notice in manifest.notices:
         message(f"{notice.severity}: {notice.message}", quiet=quiet)
     return 0
+
+
+def _span(stream: StreamSummary, epoch: str) -> tuple[str, str]:
+    """Start and end of a stream; dashes when only reading tells them."""
+    if stream.end_ns <= stream.start_ns == 0:
+        return "–", "–"
+    return _when(stream.start_ns, epoch), _when(stream.end_ns, epoch)
 
 
 def _when(ns: int, epoch: str) -> str:

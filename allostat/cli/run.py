@@ -81,6 +81,8 @@ def run_and_show(
     from allostat.cli.progress import progress_of
 
     plan = study.plan()
+    for text in plan.assumptions:
+        message(f"assumed: {text}", quiet=quiet)
     total = len(only) or len(plan.participants)
     with progress_of(total, quiet=quiet) as progress:
         result = study.run(output, jobs=jobs, only=only, force=force, plan=plan, progress=progress)

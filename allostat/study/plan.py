@@ -41,6 +41,14 @@ class Export:
         """The source, restricted to the members that the adapter claims."""
         return Source(self.path, self.members or None)
 
+    @property
+    def name(self) -> str:
+        """Name for people: of the file, or of the folder with the files that belong to the export."""
+        if not self.members:
+            return self.path.name
+        files = self.members[0] if len(self.members) == 1 else f"{len(self.members)} files"
+        return f"{self.path.name}/{files}"
+
     def hashes(self) -> dict[str, str]:
         """sha256 of each file of the export."""
         source = self.source

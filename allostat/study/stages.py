@@ -14,8 +14,8 @@ from allostat.allostatic_load import allostatic_load
 from allostat.beats import correct_beats, find_beats
 from allostat.biomarkers import BiomarkerTable, biomarkers
 from allostat.circadian import circadian
-from allostat.errors import InputError
-from allostat.hrv import hrv, person_hrv
+from allostat.errors import AllostatError, InputError
+from allostat.hrv import hrv, person_hrv, seconds_of
 from allostat.labs import lab_biomarkers
 from allostat.quality import signal_quality
 from allostat.reading import adapters
@@ -171,12 +171,14 @@ def participant_zone(plan: ParticipantPlan, recordings: Iterable[Recording]) -> 
 
 
 def windowed_hrv(series: Sequence[Series], config: StudyConfig) -> dict[str, xr.Dataset]:
-    """HRV in windows for each series; the key is the series' identifier."""
-    return {
-        s.id: hrv(s.beats, window=config.hrv.window, step=config.hrv.step, preset=config.hrv.preset)
-        for s in series
-        if len(s.beats) > 2
-    }
+    """HRV of each series, by its identifier: in windows, or as a whole when it is shorter than one window."""
+    window_s = seconds_of(config.hrv.window, "window")
+    found = {}
+    for item in series:
+        if len(item.beats) > 2:
+            steps = (config.hrv.window, config.hrv.step) if item.duration_s >= window_s else (None, None)
+            found[item.id] = hrv(item.beats, window=steps[0], step=steps[1], preset=config.hrv.preset)
+    return found
 
 
 def by_purpose(series: Sequence[Series], config: StudyConfig) -> tuple[list[Series], list[Series]]:
@@ -259,6 +261,16 @@ def laboratory(
         details = dataset if details is None else details
         notes.items += notices
     return table, details
+
+
+def laboratory_problem(plan: ParticipantPlan, rows: ParticipantRows) -> str | None:
+    """What is wrong with a participant's laboratory rows taken together; None when nothing is."""
+    zone = TimeZone(plan.timezone, "profile") if plan.timezone else UNKNOWN_ZONE
+    try:
+        laboratory(plan, rows, zone, _Notes())
+    except AllostatError as error:
+        return str(error)
+    return None
 
 
 def score(table: BiomarkerTable, config: StudyConfig) -> dict[str, xr.Dataset]:

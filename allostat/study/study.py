@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
@@ -117,6 +117,8 @@ class Study:
         """
         tables = tables or self.tables()
         plan = make_plan(self.raw, tables, timezone=self.config.study.timezone, known=tables.has_participants)
+        if self.raw is None:
+            plan = replace(plan, assumptions=(*plan.assumptions, self._without_raw()))
         check_distinct_folders(p.participant for p in plan.participants)
         if not plan.participants:
             raise InputError(
@@ -125,6 +127,12 @@ class Study:
                 found="; ".join(plan.unmatched_raw[:3]) or "an empty folder",
             )
         return with_shared_files_told(plan)
+
+    def _without_raw(self) -> str:
+        """What a study without a folder of exports is taken for, with the folder that may have been meant."""
+        folders = sorted(p.name for p in self.path.iterdir() if p.is_dir())
+        there = f" (folders there: {', '.join(folders[:5])})" if folders else ""
+        return f"{self.path.resolve().name} has no folder {self.config.input.raw!r}{there}: tables only, no recordings"
 
     def run(
         self,
@@ -164,7 +172,7 @@ class Study:
 
         tables = self.tables()
         plan = plan or self.plan(tables)
-        _check_settings(self.config)
+        check_settings(self.config)
         chosen = _chosen(plan, only)
         layout = OutputLayout(Path(output) if output is not None else self.default_output)
         self._check_output(layout.root)
@@ -227,11 +235,20 @@ def exclusion(item: ParticipantPlan, tables: StudyTables) -> str | None:
     return "no recordings and no laboratory rows"
 
 
-def _check_settings(config: StudyConfig) -> None:
-    """Load what the settings name, so that a wrong name stops the run before anything is written."""
+def check_settings(config: StudyConfig) -> None:
+    """Load what the settings name, so that a wrong name stops the run before anything is written.
+
+    Raises
+    ------
+    AllostatError
+        An unknown preset, time zone, definition or reference; the nearest valid one is named.
+    """
     from allostat.hrv_windows import preset_of
+    from allostat.zones import zone_info
 
     preset_of(config.hrv.preset)
+    if config.study.timezone is not None:
+        zone_info(config.study.timezone, where="setting timezone")
     _hashes(config)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from allostat.errors import ConfigError, InputError
+from allostat.errors import AllostatError, ConfigError, InputError
 from allostat.store import read_participant, verify
 from allostat.study import Outcome, Study
 from tests.study.conftest import lab_row, rr_text
@@ -300,3 +300,16 @@ def test_exit_codes_of_the_command(hand_made: Path, tmp_path: Path) -> None:
     assert invalid.returncode == 3
     assert "'preset'" in invalid.stderr
     assert "Traceback" not in invalid.stderr
+
+
+def test_an_unknown_time_zone_stops_a_run_before_anything_is_written(hand_made: Path, tmp_path: Path) -> None:
+    (hand_made / "study.toml").write_text("[study]\ntimezone = 'Europe/Wien'\n")
+    with pytest.raises(AllostatError, match="nearest valid: 'Europe/Vienna'"):
+        Study(hand_made).run(tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_study_without_a_folder_of_exports_says_so(hand_made: Path) -> None:
+    (hand_made / "raw").rename(hand_made / "Rohdaten")
+    (assumed,) = Study(hand_made).plan().assumptions
+    assert "has no folder 'raw' (folders there: Rohdaten)" in assumed

@@ -13,7 +13,6 @@ instead of two moving averages of the squared signal, which does not miss pulses
 from __future__ import annotations
 
 import math
-from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,7 +20,8 @@ from numpy.typing import ArrayLike, NDArray
 from allostat.kernels import beat_rule, biquad, extremum
 from allostat.kernels.beat_rule import DEPTH, DOWN_AT, SERIAL, SIZE, SLOPE, TIME, UP_AT, UP_SIZE
 from allostat.kernels.compiled import kernel
-from allostat.kernels.peaks import BLOCK_SAMPLES, PeakBatch, batch, blocks, checked_rate, joined
+from allostat.kernels.peak_detector import FrontEnd, PeakDetector
+from allostat.kernels.peaks import blocks, checked_rate
 
 LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 20.0, 1000.0
 WORKING_RATE_HZ = 60.0
@@ -61,7 +61,7 @@ def _settings(rate: float) -> NDArray[np.float64]:
     return s
 
 
-class SystolicPeakDetector:
+class SystolicPeakDetector(PeakDetector):
     """A detector that is fed as samples arrive.
 
     Parameters
@@ -80,14 +80,16 @@ class SystolicPeakDetector:
     and infinite samples are missing; the signal is continued flat over them and no peak is placed there.
     """
 
-    def __init__(self, sampling_rate: float) -> None:
+    @staticmethod
+    def front_end(sampling_rate: float) -> FrontEnd:
+        """Filters and lengths for a sampling rate in Hz."""
         rate = checked_rate(sampling_rate, LOWEST_RATE_HZ, HIGHEST_RATE_HZ)
         group = max(1, int(rate / WORKING_RATE_HZ + 0.25))
         working = rate / group
-        self._sections = np.concatenate(
+        sections = np.concatenate(
             [biquad.lowpass(working, HIGHEST_HZ), biquad.lowpass(working, ENVELOPE_HZ, biquad.CRITICAL)]
         )
-        self._geometry = np.array(
+        geometry = np.array(
             [
                 group,
                 round(REACH_S * rate),
@@ -98,61 +100,11 @@ class SystolicPeakDetector:
             ],
             dtype=np.int64,
         )
-        self._shape = np.array([working, PROMINENCE, DELAY_S * rate])
-        self._settings = _settings(rate)
-        self._floats = np.zeros(9)
-        self._integers = np.zeros(5, dtype=np.int64)
-        self._integers[MISSING] = 1
-        self._ring = np.zeros(1 << math.ceil(math.log2(3.0 * rate)))
-        self._candidates, self._levels, self._counters = beat_rule.fresh(self._settings)
-        self._found = np.zeros((DEPTH + int(2 * BLOCK_SAMPLES / self._settings[beat_rule.REFRACTORY]) + 2, 3))
-
-    def push(self, samples: ArrayLike) -> PeakBatch:
-        """Feed the next samples, any number; returns the peaks that became certain.
-
-        Parameters
-        ----------
-        samples
-            (n,) integers or floats; NaN where there is none.
-
-        Raises
-        ------
-        ValueError
-            When the samples are not one-dimensional real numbers.
-        """
-        return joined([self._advance(block) for block in blocks(samples)])
-
-    def flush(self) -> PeakBatch:
-        """Say that no more samples follow; returns the last peaks."""
-        n = 0
-        rule = (self._candidates, self._levels, self._counters, self._settings, self._found)
-        if not self._counters[beat_rule.LEARNED]:
-            n = beat_rule.learn(*rule, n)
-        n = beat_rule.settle(*rule, n)
-        return batch(self._found[:n])
-
-    def _advance(self, block: NDArray[np.float64]) -> PeakBatch:
-        n = _advance(
-            block,
-            self._sections,
-            self._geometry,
-            self._shape,
-            self._settings,
-            self._floats,
-            self._integers,
-            self._ring,
-            self._candidates,
-            self._levels,
-            self._counters,
-            self._found,
-        )
-        return batch(self._found[:n])
-
-    @classmethod
-    def over(cls, ppg: ArrayLike, sampling_rate: float) -> tuple[Self, PeakBatch]:
-        """A detector that has seen all of ``ppg``, and its peaks."""
-        detector = cls(sampling_rate)
-        return detector, joined([detector.push(ppg), detector.flush()])
+        integers = np.zeros(5, dtype=np.int64)
+        integers[MISSING] = 1
+        ring = np.zeros(1 << math.ceil(math.log2(3.0 * rate)))
+        shape = np.array([working, PROMINENCE, DELAY_S * rate])
+        return FrontEnd(_advance, sections, geometry, shape, _settings(rate), np.zeros(9), integers, ring)
 
 
 def systolic_peaks(ppg: ArrayLike, sampling_rate: float) -> NDArray[np.int64]:

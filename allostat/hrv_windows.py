@@ -67,7 +67,8 @@ class Preset:
     resampling_hz: float = 4.0
     window_s: float = 256.0
     shortest_s: float = 30.0
-    short_s: float = 300.0
+    short_s: float = 294.0
+    """Below this a window is ultra-short: 5 min less the 2 % that lie before the first and after the last beat."""
     least_valid_share: float = 0.8
     most_corrected_share: float = 0.1
 

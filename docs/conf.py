@@ -17,3 +17,4 @@ autodoc_member_order = "bysource"
 default_role = "code"
 napoleon_google_docstring = False
 napoleon_use_rtype = False
+napoleon_use_ivar = True  # attributes of a docstring and of the class are described once

@@ -19,7 +19,7 @@ VERBS = {
     "inspect": "one export on one screen",
     "hrv": "heart rate variability of one file",
     "load": "allostatic load of one biomarker table",
-    "bench": "speed and accuracy of the kernels on this machine",
+    "bench": "speed of the kernels on this machine",
     "doctor": "is this installation sound?",
     "devices": "the formats that can be read, and how well each is verified",
 }

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _HEAD = 16_384
+_SNIFFED = 4096
 _RANGE_MS, _RANGE_S = (200.0, 2500.0), (0.2, 2.5)
 _NS_PER_MS = 1_000_000
 _PLAIN_SHARE = 0.9
@@ -117,7 +118,7 @@ def _look(source: Source, member: str) -> Sniff:
     if reason:
         return Sniff(0.0, reason)
     try:
-        lines = head_lines(source, member, _HEAD)
+        lines = head_lines(source, member, _SNIFFED)
         layout = layout_of(lines)
         if isinstance(layout, NoLayout):
             return Sniff(0.0, layout.reason)

@@ -6,6 +6,7 @@ Ranta-aho and Karjalainen 2002, 10.1109/10.979357.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -104,9 +105,12 @@ def even_series(times_s: NDArray[Any], nn_ms: NDArray[Any], rate_hz: float) -> F
     return cubic_spline(t - t[0], nn_ms, np.arange(samples) / rate_hz)
 
 
+@lru_cache(maxsize=64)
 def hann(n: int) -> Floats:
-    """Periodic Hann window of n samples."""
-    return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / n)
+    """Periodic Hann window of n samples; read-only, because it is kept."""
+    weights: Floats = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / n)
+    weights.flags.writeable = False
+    return weights
 
 
 @kernel

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,7 @@ _ARCHIVES = (".zip",)
 OwnerOf = Callable[[Path], str | None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Export:
     """One export as an adapter will read it: a file, an archive, or some members of a folder."""
 
@@ -49,8 +50,9 @@ class Export:
         files = self.members[0] if len(self.members) == 1 else f"{len(self.members)} files"
         return f"{self.path.name}/{files}"
 
+    @cached_property
     def hashes(self) -> dict[str, str]:
-        """sha256 of each file of the export."""
+        """sha256 of each file of the export, taken once."""
         source = self.source
         if source.is_zip:
             digest = hashlib.sha256()
@@ -271,7 +273,7 @@ def fingerprint(plan: ParticipantPlan, settings: Mapping[str, object], tables: S
     content = {
         "participant": repr(plan.person),
         "timezone": plan.timezone,
-        "inputs": [[e.adapter, e.path.name, e.hashes()] for e in plan.exports],
+        "inputs": [[e.adapter, e.path.name, e.hashes] for e in plan.exports],
         "unread": [[u.name, u.reason] for u in plan.unread],
         "rows": tables.rows_text(plan.participant),
         "problems": list(plan.problems),
@@ -290,7 +292,7 @@ def with_shared_files_told(plan: Plan) -> Plan:
     holders: dict[str, list[tuple[str, str]]] = {}
     for item in plan.participants:
         for export in item.exports:
-            for member, digest in export.hashes().items():
+            for member, digest in export.hashes.items():
                 holders.setdefault(digest, []).append((item.participant, member))
     problems: dict[str, list[str]] = {}
     for held in holders.values():

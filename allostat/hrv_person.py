@@ -124,7 +124,7 @@ def person_hrv(
         if span[1] <= span[0]:
             raise InputError("a span ends after it starts", found=span)
     settings = replace(
-        preset_of(preset), least_valid_share=LEAST_VALID_SHARE, most_corrected_share=MOST_CORRECTED_SHARE
+        preset_of(preset), least_valid_share=LEAST_VALID_SHARE, most_corrected_share=MOST_CORRECTED_SHARE, bands=()
     )
     series = [interval_series(b) for b in recordings]
     sensor: tuple[str, ...] = ("SENSOR_PPG",) if any(b.source == "ppg" for b in recordings) else ()

@@ -198,7 +198,7 @@ def measure(
 ) -> WindowValues:
     """Measure windows; an interval belongs to the window [start, end) in which it ends.
 
-    Differences are taken between intervals that both end inside the window.
+    Differences are taken between intervals that both end inside the window. A preset without bands has no spectra.
     """
     first = np.searchsorted(series.ends_ns, starts_ns)
     stop = np.searchsorted(series.ends_ns, ends_ns)
@@ -207,10 +207,12 @@ def measure(
     reasons = _reasons(series, starts_ns, ends_ns, preset, valid_share, corrected_share)
     rejected = (reasons & int(REJECTED)) != 0
     values = _interval_measures(series, first, stop, preset, rejected)
-    powers = _spectra(series, first, stop, preset, rejected)
-    missing = np.isnan(np.column_stack([powers[band.name] for band in preset.bands])).any(axis=1)
-    reasons[missing & ~rejected] |= np.int16(Reason.NO_SPECTRUM)
-    return WindowValues(values | powers, valid_share, corrected_share, reasons)
+    if preset.bands:
+        powers = _spectra(series, first, stop, preset, rejected)
+        missing = np.isnan(np.column_stack([powers[band.name] for band in preset.bands])).any(axis=1)
+        reasons[missing & ~rejected] |= np.int16(Reason.NO_SPECTRUM)
+        values |= powers
+    return WindowValues(values, valid_share, corrected_share, reasons)
 
 
 def _valid_share(

@@ -28,7 +28,7 @@ def command(path: Path, timezone: str | None, as_json: bool, quiet: bool, verbos
 
     Exit code 0 when a run would begin and every file is accounted for, 3 otherwise.
     """
-    from allostat.cli.run import opened
+    from allostat.cli.opening import opened
 
     return show_plan(opened(path, timezone=timezone), as_json=as_json, quiet=quiet)
 

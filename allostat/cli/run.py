@@ -37,6 +37,8 @@ def command(path: Path, output: Path | None, jobs: int | None, only: tuple[str, 
     not computed again. Exit code 0: all good; 3: input or settings invalid, nothing run; 4: some participants failed
     or were excluded; 130: interrupted.
     """
+    from allostat.cli.opening import opened
+
     study = opened(path, preset=options["preset"], timezone=options["timezone"], reference=options["reference"])
     if options["dry_run"]:
         from allostat.cli.check import show_plan
@@ -45,21 +47,6 @@ def command(path: Path, output: Path | None, jobs: int | None, only: tuple[str, 
     if not study.has_settings:
         message("no study.toml: what was assumed is written to config.effective.toml", quiet=options["quiet"])
     return run_and_show(study, output, jobs=jobs, only=only, force=options["force"], **_shown(options))
-
-
-def opened(path: Path, *, preset: str | None = None, timezone: str | None = None, reference: str | None = None) -> Any:
-    """The study at a path with the settings that the command line overrides."""
-    from allostat.study import Study
-
-    study = Study(path)
-    config = study.config
-    if preset is not None:
-        config = config.replaced("hrv", preset=preset)
-    if timezone is not None:
-        config = config.replaced("study", timezone=timezone)
-    if reference is not None:
-        config = config.replaced("allostatic_load", reference=reference)
-    return Study(path, config)
 
 
 def _shown(options: dict[str, Any]) -> dict[str, Any]:

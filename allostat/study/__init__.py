@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from allostat.study.study import Outcome, RunResult, Study
+from allostat.study.outcome import Outcome, RunResult
+from allostat.study.study import Study
 
 __all__ = ["Outcome", "RunResult", "Study"]

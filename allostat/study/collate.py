@@ -6,6 +6,7 @@ import json
 import math
 import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from allostat import __version__
@@ -16,34 +17,33 @@ from allostat.study.output_tables import dictionary_rows, load_rows, long_rows, 
 from allostat.study.summary import used_by_all
 
 if TYPE_CHECKING:
+    from allostat.study.config import StudyConfig
     from allostat.study.inputs import StudyTables
     from allostat.study.layout import OutputLayout
-    from allostat.study.study import Outcome, RunResult, Study
+    from allostat.study.outcome import Outcome, RunResult
 
 _WORDS = {"done": "ok", "unchanged": "ok", "failed": "failed", "excluded": "excluded"}
 
 
-def write_cohort_files(study: Study, result: RunResult, tables: StudyTables) -> None:
-    """Write everything in the output folder that speaks of all participants."""
+def write_cohort_files(place: Path, config: StudyConfig, result: RunResult, tables: StudyTables) -> None:
+    """Write everything in the output folder that speaks of all participants of the study at ``place``."""
     layout = result.layout
     everybody = [p.participant for p in result.plan.participants]
     present = [p for p in everybody if _has_results(layout, p)]
     summaries = {p: layout.read_status(p) or {} for p in present}
-    cohort = collate(
-        [layout.store(p) for p in present], provenance={"settings": study.config.toml(), "version": __version__}
-    )
+    cohort = collate([layout.store(p) for p in present], provenance={"settings": config.toml(), "version": __version__})
     write_cohort(cohort, layout.root / "cohort.h5")
     used = used_by_all(summaries.values())
-    methods = methods_text(study.config.toml(), used)
+    methods = methods_text(config.toml(), used)
     bibliography = references_bib(used.dois)
     write_atomic(layout.root / "methods.md", methods)
     write_atomic(layout.root / "references.bib", bibliography)
-    write_atomic(layout.root / "dataset_description.json", _description(study))
+    write_atomic(layout.root / "dataset_description.json", _description(config))
     outcomes = {o.participant: o for o in result.outcomes}
     _write_tables(layout, result, cohort, summaries, outcomes)
     overview = CohortOverview(
-        title=study.config.study.name,
-        members=[_member(study, layout, p, cohort, summaries.get(p, {}), outcomes.get(p)) for p in everybody],
+        title=config.study.name,
+        members=[_member(place, layout, p, cohort, summaries.get(p, {}), outcomes.get(p)) for p in everybody],
         biomarkers=cohort.biomarkers,
         load=cohort.allostatic_load,
         found=len(everybody),
@@ -54,7 +54,7 @@ def write_cohort_files(study: Study, result: RunResult, tables: StudyTables) -> 
         ],
         methods=methods,
         bibliography=bibliography,
-        settings=study.config.toml(),
+        settings=config.toml(),
         notices=tables.notices,
         version=__version__,
     )
@@ -101,7 +101,7 @@ def _state(who: str, summaries: Mapping[str, object], outcomes: Mapping[str, Out
 
 
 def _member(
-    study: Study,
+    place: Path,
     layout: OutputLayout,
     who: str,
     cohort: CohortTable,
@@ -110,7 +110,7 @@ def _member(
 ) -> CohortMember:
     status, reason = _state(who, {who: summary} if summary else {}, {who: outcome} if outcome else {})
     page = layout.page(who)
-    rerun = ["allostat", "run", str(study.path), "-o", str(layout.root), "--only", who]
+    rerun = ["allostat", "run", str(place), "-o", str(layout.root), "--only", who]
     return CohortMember(
         participant=who,
         status=status,  # type: ignore[arg-type]
@@ -134,9 +134,9 @@ def _index(load: Any, who: str) -> IndexValue:
     return IndexValue(value, low, high)
 
 
-def _description(study: Study) -> str:
+def _description(config: StudyConfig) -> str:
     content = {
-        "Name": study.config.study.name,
+        "Name": config.study.name,
         "BIDSVersion": "1.10.0",
         "DatasetType": "derivative",
         "GeneratedBy": [{"Name": "allostat", "Version": __version__}],

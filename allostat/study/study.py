@@ -3,50 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
 
 from allostat import __version__
 from allostat.errors import ConfigError, InputError
 from allostat.study.config import FILE_NAME, StudyConfig
 from allostat.study.inputs import StudyTables, read_tables
 from allostat.study.layout import OutputLayout, check_distinct_folders, locked, write_atomic
+from allostat.study.outcome import Outcome, RunResult, State
 from allostat.study.plan import ParticipantPlan, Plan, fingerprint, make_plan, with_shared_files_told
-
-State = Literal["done", "unchanged", "failed", "excluded"]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How one participant ended."""
-
-    participant: str
-    state: State
-    reason: str | None = None
-    seconds: float = 0.0
-    qc: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """How a run ended."""
-
-    layout: OutputLayout
-    plan: Plan
-    outcomes: tuple[Outcome, ...]
-
-    @property
-    def all_good(self) -> bool:
-        """Whether no participant failed or was excluded."""
-        return all(o.state in ("done", "unchanged") for o in self.outcomes)
-
-    def having(self, state: State) -> list[Outcome]:
-        """The outcomes in one state."""
-        return [o for o in self.outcomes if o.state == state]
-
 
 Progress = Callable[[str, Outcome | None], None]
 """Called with a participant as it starts (None) and as it ends."""
@@ -208,7 +176,7 @@ class Study:
                     progress(who, outcomes[who])
             ordered = tuple(outcomes[p.participant] for p in plan.participants if p.participant in outcomes)
             result = RunResult(layout, plan, ordered)
-            write_cohort_files(self, result, tables)
+            write_cohort_files(self.path, self.config, result, tables)
         return result
 
     def _check_output(self, root: Path) -> None:

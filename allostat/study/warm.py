@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import tempfile
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +25,7 @@ def warm() -> None:
         raw = folder / "raw"
         raw.mkdir()
         (raw / "warm_rr.csv").write_text(_intervals(hours=25))
-        (raw / "warm_ecg.csv").write_text(_ecg(seconds=310))
+        (raw / "warm_ecg.csv").write_text(_ecg(seconds=150))
         exports = tuple(e for _, e in find_exports(raw, lambda path: "warm") if isinstance(e, Export))
         plan = ParticipantPlan("warm", Person("warm", "F", 40.0), "UTC", exports)
         result = process_participant(plan, ParticipantRows(), StudyConfig())
@@ -37,14 +36,14 @@ def warm() -> None:
 
 def _intervals(hours: int) -> str:
     """An HRV Logger file, slower by night; long intervals keep it short."""
-    rows = ["date,rr,since start"]
-    begin, elapsed = datetime(2026, 3, 2, 12, tzinfo=UTC), 0
-    while elapsed < hours * 3_600_000:
-        asleep = 11 < elapsed / 3_600_000 < 18
-        length = (2300 if asleep else 2000) + 37 * (len(rows) % 5)
-        elapsed += length
-        rows.append(f"{begin + timedelta(seconds=elapsed // 1000):%Y-%m-%d %H:%M:%S} +0000,{length},{elapsed}")
-    return "\n".join(rows) + "\n"
+    number = np.arange(hours * 3_600 // 2)
+    asleep = (number > 11 * 1800) & (number < 18 * 1800)
+    length = np.where(asleep, 2300, 2000) + 37 * (number % 5)
+    elapsed = np.cumsum(length)
+    times = np.datetime64("2026-03-02T12:00:00") + (elapsed // 1000).astype("timedelta64[s]")
+    stamps = np.datetime_as_string(times)
+    rows = [f"{t.replace('T', ' ')} +0000,{ms},{sum_ms}" for t, ms, sum_ms in zip(stamps, length, elapsed, strict=True)]
+    return "\n".join(["date,rr,since start", *rows]) + "\n"
 
 
 def _ecg(seconds: int) -> str:

@@ -10,6 +10,9 @@ import click
 from allostat.cli import EXIT_SOME_FAILED
 from allostat.cli.output import message, output_options, print_json, print_table
 
+NIGHTS = 2
+"""Nights that a participant of the demo wears a strap; a third changes the ranking little and the time much."""
+
 
 @click.command(name="demo")
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("allostat-demo"))
@@ -42,7 +45,7 @@ def command(
     start_server_early()
     from allostat.simulate import write_demo_study
 
-    write_demo_study(place, n=participants, seed=seed)
+    write_demo_study(place, n=participants, seed=seed, days=NIGHTS)
     from allostat.cli.progress import progress_of
     from allostat.study import Study
 

@@ -67,7 +67,8 @@ def test_a_study_of_real_recordings_runs_and_opens_everywhere(real_study: Path, 
     with scored:
         index = scored["allostatic_load/system"].dataset
         values = dict(zip(index["participant"].values.tolist(), index["index"].values.tolist(), strict=True))
-    # Ten minutes of chest-strap ECG, blood pressure and hs-CRP: three of four systems, enough for an index.
-    assert math.isfinite(values["h10"])
-    # A holter record without date and a wrist recording of PPG alone have neither a night nor a resting ECG.
+    # Eight minutes at rest, blood pressure and hs-CRP: three of four systems, enough for an index.
+    assert math.isfinite(values["verity"])
+    # Ten minutes at rest with so many premature beats that no value is given; half an hour that is neither rest nor night.
+    assert math.isnan(values["h10"])
     assert math.isnan(values["mit101"])

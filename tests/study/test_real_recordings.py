@@ -69,6 +69,6 @@ def test_a_study_of_real_recordings_runs_and_opens_everywhere(real_study: Path, 
         values = dict(zip(index["participant"].values.tolist(), index["index"].values.tolist(), strict=True))
     # Eight minutes at rest, blood pressure and hs-CRP: three of four systems, enough for an index.
     assert math.isfinite(values["verity"])
-    # Ten minutes at rest with so many premature beats that no value is given; half an hour that is neither rest nor night.
+    # Ten minutes at rest with too many premature beats for a value; half an hour that is neither rest nor night.
     assert math.isnan(values["h10"])
     assert math.isnan(values["mit101"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -132,8 +132,19 @@ def _wide_columns(
     return {n: encode_variable(n, ["row"], values, attrs, where) for n, (values, attrs) in about.items()}
 
 
-def collate(paths: Iterable[str | PathLike[str]], *, provenance: Mapping[str, Any] | None = None) -> CohortTable:
+def collate(
+    paths: Iterable[str | PathLike[str]],
+    *,
+    provenance: Mapping[str, Any] | None = None,
+    score: Callable[[BiomarkerTable], Mapping[str, xr.Dataset]] | None = None,
+) -> CohortTable:
     """Rebuild the cohort table from participant files, in their order.
+
+    Parameters
+    ----------
+    score
+        Gives the indices of the table of everybody. Scoring persons alone or together is the same; together they also
+        have one form when they were seen on different occasions. None: the stored indices are put together as they are.
 
     Raises
     ------
@@ -153,9 +164,11 @@ def collate(paths: Iterable[str | PathLike[str]], *, provenance: Mapping[str, An
         tables.append(BiomarkerTable(result.biomarkers.rows, persons))
         for definition, dataset in result.allostatic_load.items():
             indices.setdefault(definition, []).append((result.participant, dataset))
+    everybody = BiomarkerTable().merged(*tables)
+    stored = {} if score else {name: join_participants(parts, name) for name, parts in indices.items()}
     return CohortTable(
-        BiomarkerTable().merged(*tables),
-        {definition: join_participants(parts, definition) for definition, parts in indices.items()},
+        everybody,
+        score(everybody) if score else stored,
         qc_dataset(qc) if qc else None,
         dict(provenance or {}),
     )

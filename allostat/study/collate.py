@@ -14,9 +14,13 @@ from allostat.report import CohortMember, CohortOverview, IndexValue, cohort_pag
 from allostat.store import CohortTable, collate, write_cohort
 from allostat.study.layout import write_atomic
 from allostat.study.output_tables import dictionary_rows, load_rows, long_rows, wide_rows, write_tsv
+from allostat.study.stages import score
 from allostat.study.summary import used_by_all
 
 if TYPE_CHECKING:
+    import xarray as xr
+
+    from allostat.biomarkers import BiomarkerTable
     from allostat.study.config import StudyConfig
     from allostat.study.inputs import StudyTables
     from allostat.study.layout import OutputLayout
@@ -31,7 +35,11 @@ def write_cohort_files(place: Path, config: StudyConfig, result: RunResult, tabl
     everybody = [p.participant for p in result.plan.participants]
     present = [p for p in everybody if _has_results(layout, p)]
     summaries = {p: layout.read_status(p) or {} for p in present}
-    cohort = collate([layout.store(p) for p in present], provenance={"settings": config.toml(), "version": __version__})
+    cohort = collate(
+        [layout.store(p) for p in present],
+        provenance={"settings": config.toml(), "version": __version__},
+        score=lambda table: score(table, config) if table.persons else {},
+    )
     write_cohort(cohort, layout.root / "cohort.h5")
     used = used_by_all(summaries.values())
     methods = methods_text(config.toml(), used)
@@ -41,11 +49,16 @@ def write_cohort_files(place: Path, config: StudyConfig, result: RunResult, tabl
     write_atomic(layout.root / "dataset_description.json", _description(config))
     outcomes = {o.participant: o for o in result.outcomes}
     _write_tables(layout, result, cohort, summaries, outcomes)
+    # The page compares persons, so it shows one occasion of each: the first. The tables and the store have all.
+    baseline = {n: d.isel(occasion=0) if "occasion" in d.dims else d for n, d in cohort.allostatic_load.items()}
     overview = CohortOverview(
         title=config.study.name,
-        members=[_member(place, layout, p, cohort, summaries.get(p, {}), outcomes.get(p)) for p in everybody],
+        members=[
+            _member(place, layout, p, cohort.biomarkers, baseline, summaries.get(p, {}), outcomes.get(p))
+            for p in everybody
+        ],
         biomarkers=cohort.biomarkers,
-        load=cohort.allostatic_load,
+        load=baseline,
         found=len(everybody),
         unmatched_exports=result.plan.unmatched_raw,
         unmatched_participants=[
@@ -104,7 +117,8 @@ def _member(
     place: Path,
     layout: OutputLayout,
     who: str,
-    cohort: CohortTable,
+    biomarkers: BiomarkerTable,
+    load: Mapping[str, xr.Dataset],
     summary: Mapping[str, Any],
     outcome: Outcome | None,
 ) -> CohortMember:
@@ -115,10 +129,10 @@ def _member(
         participant=who,
         status=status,  # type: ignore[arg-type]
         reason=reason,
-        person=cohort.biomarkers.persons.get(who),
+        person=biomarkers.persons.get(who),
         qc=summary.get("qc", {}),
-        biomarkers={r.biomarker: r.value for r in cohort.biomarkers.rows if r.participant == who},
-        index={name: _index(load, who) for name, load in cohort.allostatic_load.items()},
+        biomarkers={r.biomarker: r.value for r in biomarkers.rows if r.participant == who},
+        index={name: _index(dataset, who) for name, dataset in load.items()},
         href=page.relative_to(layout.root).as_posix() if summary and page.is_file() else None,
         rerun=shlex.join(rerun),
         adherence=[(str(day), float(hours)) for day, hours in summary.get("adherence", ())],
@@ -126,7 +140,7 @@ def _member(
     )
 
 
-def _index(load: Any, who: str) -> IndexValue:
+def _index(load: xr.Dataset, who: str) -> IndexValue:
     at = [i for i, name in enumerate(load["participant"].values) if str(name) == who]
     if not at:
         return IndexValue(math.nan, math.nan, math.nan)

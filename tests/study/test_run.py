@@ -199,6 +199,29 @@ def test_cortisol_of_mixed_units_is_converted_row_by_row_and_told(hand_made: Pat
     assert float(rows["A1", "cortisol_slope"]["value"]) == pytest.approx(expected, rel=1e-9)
 
 
+def test_a_follow_up_of_some_participants_only_does_not_stop_the_cohort(hand_made: Path, tmp_path: Path) -> None:
+    lines = (hand_made / "labs.tsv").read_text().splitlines()
+    rows = [f"{line}\t1" for line in lines[1:]]
+    again = lab_row("A1", value="2.4", collected_at="2026-09-03T08:00+02:00").rstrip("\n")
+    (hand_made / "labs.tsv").write_text("\n".join([f"{lines[0]}\toccasion", *rows, f"{again}\t2"]) + "\n")
+    result = Study(hand_made).run(tmp_path / "out")
+    assert result.all_good, result.outcomes
+    found = {
+        (r["participant_id"], r["occasion"]): r["index"]
+        for r in table(tmp_path / "out/allostatic_load.tsv")
+        if r["definition"] == "system"
+    }
+    assert set(found) == {("A1", "1"), ("A1", "2"), ("A2", "1"), ("A2", "2")}
+    assert found["A2", "2"] == "n/a"
+    crp = {
+        (r["participant_id"], r["occasion"]): float(r["value"])
+        for r in table(tmp_path / "out/biomarkers_long.tsv")
+        if r["biomarker"] == "hs_crp"
+    }
+    assert crp == {("A1", "1"): 1.2, ("A2", "1"): 1.2, ("A1", "2"): 2.4}
+    assert len((tmp_path / "out/index.html").read_text()) > 10_000
+
+
 def test_participant_identifiers_are_matched_in_both_directions(hand_made: Path, tmp_path: Path) -> None:
     (hand_made / "raw" / "B9_rest.txt").write_text(rr_text(start=900))
     with (hand_made / "labs.tsv").open("a") as file:

@@ -58,7 +58,7 @@ def _import_name() -> str:
 
 
 def _libraries() -> str:
-    names = ("numpy", "scipy", "numba", "xarray", "h5py", "h5netcdf", "pandas", "neurokit2", "matplotlib")
+    names = ("numpy", "scipy", "numba", "xarray", "h5py", "h5netcdf", "pandas", "neurokit2")
     return ", ".join(f"{name} {metadata.version(name)}" for name in names)
 
 

@@ -10,33 +10,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from allostat.report.axis_frame import frame, legend, round_ticks
 from allostat.report.blocks import Picture, Table, number
 from allostat.report.local_time import DAY_NS, HOUR_NS, clock_ticks, time_unit
 from allostat.report.series import Series, scalar, values, window_text
-from allostat.report.svg import (
-    BLUE,
-    FULL_WIDTH,
-    GREEN,
-    MUTED,
-    ORANGE,
-    PURPLE,
-    SKY,
-    VERMILLION,
-    add_axes,
-    frame,
-    inline_svg,
-    legend,
-    new_figure,
-    round_ticks,
-)
+from allostat.report.svg import BLUE, FULL_WIDTH, GREEN, MUTED, ORANGE, PURPLE, SKY, VERMILLION, Dash, Figure, Marker
 
 if TYPE_CHECKING:
     import xarray as xr
-    from matplotlib.axes import Axes
 
 _COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
-_MARKERS = ("o", "^", "s", "D", "v", "P")
-_DASHES = ("solid", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 2, 1, 2)), (0, (8, 3)), (0, (3, 1)))
+_MARKERS: tuple[Marker, ...] = ("o", "^", "s", "D", "v", "P")
+_DASHES: tuple[Dash, ...] = ((), (5, 2), (1, 1.5), (5, 2, 1, 2), (8, 3), (3, 1))
 _MOST_NAMED = 12
 
 
@@ -45,7 +30,7 @@ def windowed_course(item: Series, sleep: Sequence[tuple[int, int]] = ()) -> Pict
     if item.windows is None or item.windows.sizes.get("window", 0) < 3:
         return None
     times = np.asarray(item.windows["time"].values, dtype=np.int64)
-    figure = new_figure(FULL_WIDTH, 380)
+    figure = Figure(FULL_WIDTH, 380)
     panels = (("hr_of_mean_nn", "heart rate (/min)", BLUE), ("rmssd", "RMSSD (ms)", GREEN))
     start, stop = int(times[0]), int(times[-1])
     _, divisor = time_unit(stop - start)
@@ -53,25 +38,24 @@ def windowed_course(item: Series, sleep: Sequence[tuple[int, int]] = ()) -> Pict
     axis_name, clock_labels = clock_ticks(item.clock, start, stop)
     ticks = round_ticks(0, span, 9) if clock_labels is None else clock_labels
     for place, (name, label, colour) in enumerate(panels):
-        axes = add_axes(figure, top=12 + place * 178, bottom=46 + (1 - place) * 172)
+        axes = figure.axes(top=12 + place * 178, bottom=46 + (1 - place) * 172)
         for begin, end in sleep:
-            axes.axvspan((begin - start) / divisor, (end - start) / divisor, color=MUTED, alpha=0.14, linewidth=0)
+            axes.span((begin - start) / divisor, (end - start) / divisor, MUTED, alpha=0.14)
         y = values(item.windows, name)
         x = (times - start) / divisor
         step = np.median(np.diff(times)) if len(times) > 1 else 0
         broken = np.flatnonzero(np.diff(times) > 1.5 * step) + 1
         x, y = np.insert(x, broken, np.nan), np.insert(y, broken, np.nan)
-        axes.plot(x, y, color=colour, linewidth=1.1, marker="o" if len(y) < 60 else None, markersize=3)
+        axes.line(x, y, colour, marker="o" if len(y) < 60 else None, size=4)
         kept = y[np.isfinite(y)]
         low, high = (float(kept.min()), float(kept.max())) if kept.size else (0.0, 1.0)
         pad = 0.08 * (high - low) or 1.0
-        axes.set(xlim=(0, span), ylim=(low - pad, high + pad))
+        axes.xlim, axes.ylim = (0.0, span), (low - pad, high + pad)
         bare = [(at, "") for at, _ in ticks]
         frame(axes, xlabel=axis_name if place else "", ylabel=label, xticks=ticks if place else bare)
     hr, rmssd = values(item.windows, "hr_of_mean_nn"), values(item.windows, "rmssd")
     return Picture(
-        inline_svg(
-            figure,
+        figure.inline(
             key="windows",
             title="Heart rate and RMSSD over the recording",
             description=f"{len(times)} windows; heart rate {_range(hr)} per minute, RMSSD {_range(rmssd)} ms.",
@@ -122,20 +106,18 @@ def circadian_fit(item: Series, circadian: xr.Dataset) -> Picture | None:
         if inside.size:
             profile.append((h, *np.percentile(inside, [10, 50, 90]), inside.size))
     table = np.array(profile)
-    figure = new_figure(FULL_WIDTH, 290)
-    axes = add_axes(figure, top=30, bottom=46)
+    figure = Figure(FULL_WIDTH, 290)
+    axes = figure.axes(top=30, bottom=46)
     at = table[:, 0] + 0.5
-    axes.fill_between(
-        at, table[:, 1], table[:, 3], color=BLUE, alpha=0.18, linewidth=0, label="10th to 90th percentile"
-    )
-    axes.plot(at, table[:, 2], color=BLUE, marker="o", markersize=4, linewidth=1.2, label="median of the hour")
+    axes.area(at, table[:, 1], table[:, 3], BLUE, alpha=0.18, label="10th to 90th percentile")
+    axes.line(at, table[:, 2], BLUE, marker="o", size=5, width=1.2, label="median of the hour")
     hours = np.linspace(0, 24, 97)
     fit = mesor + amplitude * np.cos(2 * np.pi * (hours - acrophase) / 24)
-    axes.plot(hours, fit, color=VERMILLION, linewidth=1.8, linestyle=(0, (6, 3)), label="cosinor")
-    axes.axvline(acrophase, color=MUTED, linewidth=0.9, linestyle=(0, (2, 2)))
+    axes.line(hours, fit, VERMILLION, width=1.8, dash=(6, 3), label="cosinor")
+    axes.line([acrophase] * 2, [-math.inf, math.inf], MUTED, width=0.9, dash=(2, 2))
     low, high = min(table[:, 1].min(), fit.min()), max(table[:, 3].max(), fit.max())
     pad = 0.08 * (high - low) or 1.0
-    axes.set(xlim=(0, 24), ylim=(low - pad, high + pad))
+    axes.xlim, axes.ylim = (0.0, 24.0), (low - pad, high + pad)
     hours_shown = [(float(h), f"{h:02d}:00") for h in range(0, 25, 3)]
     frame(axes, xlabel=f"hour of the day, {item.clock.axis_label}", ylabel="heart rate (/min)", xticks=hours_shown)
     legend(axes)
@@ -143,8 +125,7 @@ def circadian_fit(item: Series, circadian: xr.Dataset) -> Picture | None:
         (f"{int(h):02d}:00", f"{n:.0f}", number(low), number(mid), number(high)) for h, low, mid, high, n in profile
     )
     return Picture(
-        inline_svg(
-            figure,
+        figure.inline(
             key="circadian",
             title="Course of the day with cosinor",
             description=f"Mesor {number(mesor)}, amplitude {number(amplitude)}, acrophase {number(acrophase)} h.",
@@ -186,37 +167,34 @@ def cortisol_curves(days: Sequence[CortisolDay]) -> Picture | None:
     shown = [d for d in days if (np.isfinite(d.nmol_l) & np.isfinite(d.hours)).any()]
     if not shown:
         return None
-    figure = new_figure(FULL_WIDTH, 330)
-    axes = add_axes(figure, top=12 + 18 * -(-len(shown) // 6), bottom=46)
+    figure = Figure(FULL_WIDTH, 330)
+    axes = figure.axes(top=12 + 18 * -(-len(shown) // 6), bottom=46)
     for i, day in enumerate(shown):
         style = i % len(_COLOURS)
         marker = _MARKERS[(i + i // len(_COLOURS)) % len(_MARKERS)]
-        axes.plot(
+        axes.line(
             day.hours,
             day.nmol_l,
-            color=_COLOURS[style],
+            _COLOURS[style],
             marker=marker,
-            markersize=5,
-            linewidth=1.1,
-            linestyle=_DASHES[style],
+            dash=_DASHES[style],
             label=day.day if len(shown) <= _MOST_NAMED else None,
         )
         if math.isfinite(day.slope) and math.isfinite(day.intercept):
             x = np.array([0.0, np.nanmax(day.hours)])
-            axes.plot(x, np.exp(day.intercept + day.slope * x), color=_COLOURS[style], linewidth=2.2, alpha=0.35)
-    axes.set_yscale("log")
-    ticks = _log_ticks(axes, np.concatenate([d.nmol_l for d in shown]))
+            axes.line(x, np.exp(day.intercept + day.slope * x), _COLOURS[style], width=2.2, alpha=0.35)
+    found = np.concatenate([d.nmol_l for d in shown])
+    axes.logarithmic, axes.ylim = True, (float(np.nanmin(found)) / 1.25, float(np.nanmax(found)) * 1.25)
     reach = np.concatenate([d.hours for d in shown])
-    axes.set(xlim=(min(0.0, float(np.nanmin(reach))) - 0.4, float(np.nanmax(reach)) + 0.4))
-    frame(axes, xlabel="hours since waking", ylabel="cortisol (nmol/L)", yticks=ticks)
+    axes.xlim = (min(0.0, float(np.nanmin(reach))) - 0.4, float(np.nanmax(reach)) + 0.4)
+    frame(axes, xlabel="hours since waking", ylabel="cortisol (nmol/L)", yticks=_log_ticks(*axes.ylim))
     if len(shown) <= _MOST_NAMED:
-        legend(axes, ncols=min(6, len(shown)))
+        legend(axes, columns=6)
     rows = tuple(
         (d.day, number(float(h)), number(float(c))) for d in shown for h, c in zip(d.hours, d.nmol_l, strict=True)
     )
     return Picture(
-        inline_svg(
-            figure,
+        figure.inline(
             key="cortisol",
             title="Cortisol by day",
             description="; ".join(f"{d.day}: {len(d.hours)} samples, slope {number(d.slope)} per h" for d in shown),
@@ -227,9 +205,7 @@ def cortisol_curves(days: Sequence[CortisolDay]) -> Picture | None:
     )
 
 
-def _log_ticks(axes: Axes, found: NDArray[np.float64]) -> list[tuple[float, str]]:
-    low, high = float(np.nanmin(found)) / 1.25, float(np.nanmax(found)) * 1.25
-    axes.set_ylim(low, high)
+def _log_ticks(low: float, high: float) -> list[tuple[float, str]]:
     return [(t, f"{t:g}") for t in (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if low <= t <= high]
 
 

@@ -10,25 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from allostat.biomarkers import biomarker_kinds
+from allostat.report.axis_frame import frame, legend
 from allostat.report.blocks import Picture, Table, number, readable_unit
 from allostat.report.series import flag_word, mask_words
-from allostat.report.svg import (
-    BLUE,
-    FULL_WIDTH,
-    INK,
-    MUTED,
-    ORANGE,
-    VERMILLION,
-    add_axes,
-    frame,
-    inline_svg,
-    legend,
-    new_figure,
-)
+from allostat.report.svg import BLUE, FULL_WIDTH, INK, MUTED, ORANGE, VERMILLION, Axes, Figure
 
 if TYPE_CHECKING:
     import xarray as xr
-    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,32 +78,32 @@ def component_bars(index: Index) -> Picture | None:
     systems = dict(index.systems)
     names: list[str] = []
     headings: list[int] = []
-    figure = new_figure(FULL_WIDTH, 92 + 30 * (len(shown) + len(_system_order(shown)) + 1))
-    axes = add_axes(figure, left=330, top=32, bottom=46)
+    figure = Figure(FULL_WIDTH, 92 + 30 * (len(shown) + len(_system_order(shown)) + 1))
+    axes = figure.axes(left=330, top=32, bottom=46)
     row = 0
     for system in _system_order(shown):
         score = systems.get(system, math.nan)
         headings.append(row)
         names.append(_words(system))
         if math.isfinite(score):
-            axes.plot([score], [row], marker="D", markersize=8, color=INK, linestyle="none")
+            axes.marks([score], [row], INK, "D", size=9)
         row += 1
         for c in (c for c in shown if c.system == system):
             colour = VERMILLION if c.flag else BLUE
-            axes.barh(row, c.z, height=0.62, color=colour, alpha=0.85 if c.flag else 0.6, linewidth=0)
+            axes.rectangles([(min(0.0, c.z), row - 0.31, abs(c.z), 0.62)], colour, alpha=0.85 if c.flag else 0.6)
             if c.flag:
-                axes.plot([c.z], [row], marker="^", markersize=7, color=VERMILLION, linestyle="none")
+                axes.marks([c.z], [row], VERMILLION, "^", size=8)
             names.append(f"{_short(c)}  {number(c.value)} {readable_unit(c.unit)}".rstrip())
             row += 1
     headings.append(row)
     names.append(f"index {index.text}")
     if math.isfinite(index.value) and index.scale == "z":
         if math.isfinite(index.low):
-            axes.plot([index.low, index.high], [row, row], color=ORANGE, linewidth=3)
-        axes.plot([index.value], [row], marker="s", markersize=9, color=ORANGE, linestyle="none")
+            axes.line([index.low, index.high], [row, row], ORANGE, width=3)
+        axes.marks([index.value], [row], ORANGE, "s", size=10)
     reach = max(1.6, *(abs(c.z) for c in shown), *(abs(x) for x in (index.low, index.high) if math.isfinite(x))) + 0.3
-    axes.axvline(0, color=MUTED, linewidth=0.9)
-    axes.set(xlim=(-reach, reach), ylim=(row + 0.6, -0.6))
+    axes.line([0.0, 0.0], [row + 0.6, -0.6], MUTED, width=0.9)
+    axes.xlim, axes.ylim = (-reach, reach), (row + 0.6, -0.6)
     frame(
         axes,
         xlabel="distance from the reference mean in SD; right is risk",
@@ -130,8 +118,7 @@ def component_bars(index: Index) -> Picture | None:
     )
     columns = ("component", "system", "value", "unit", "z (risk)", "high risk", "remarks")
     return Picture(
-        inline_svg(
-            figure,
+        figure.inline(
             key=f"load-{index.definition}",
             title=f"Components of the index, definition {index.definition}",
             description=f"Index {index.text}. " + "; ".join(f"{c.long_name} z {number(c.z)}" for c in shown),
@@ -144,10 +131,10 @@ def component_bars(index: Index) -> Picture | None:
 
 
 def _component_legend(axes: Axes) -> None:
-    axes.plot([], [], marker="D", color=INK, linestyle="none", label="system")
-    axes.plot([], [], marker="^", color=VERMILLION, linestyle="none", label="high risk")
-    axes.plot([], [], marker="s", color=ORANGE, linestyle="none", label="index")
-    legend(axes, ncols=3)
+    axes.marks([], [], INK, "D", size=8, label="system")
+    axes.marks([], [], VERMILLION, "^", size=8, label="high risk")
+    axes.marks([], [], ORANGE, "s", size=8, label="index")
+    legend(axes)
 
 
 def _system_order(components: list[Component]) -> list[str]:

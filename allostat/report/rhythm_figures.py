@@ -8,25 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from allostat.recording import BeatFlag
+from allostat.report.axis_frame import frame, legend, round_ticks
 from allostat.report.blocks import Picture, Table, number, percent
 from allostat.report.local_time import DAY_NS, HOUR_NS, LocalClock, clock_ticks, day_text, time_unit
 from allostat.report.series import Series
-from allostat.report.svg import (
-    BLUE,
-    FULL_WIDTH,
-    HALF_WIDTH,
-    INK,
-    MUTED,
-    RULE,
-    VERMILLION,
-    add_axes,
-    frame,
-    inline_svg,
-    legend,
-    new_figure,
-    rectangles,
-    round_ticks,
-)
+from allostat.report.svg import BLUE, FULL_WIDTH, HALF_WIDTH, INK, MUTED, RULE, VERMILLION, Figure
 
 _BINS = 1000
 _LEVELS = (0.25, 0.5, 0.75, 0.999)
@@ -66,8 +52,8 @@ def coverage(series: Sequence[Series]) -> Picture | None:
     first, last = min(cover), max(cover)
     days = list(range(first, last + 1)) if last - first < _MAX_DAYS else sorted(cover)[:_MAX_DAYS]
     height = 70 + 22 * len(days)
-    figure = new_figure(FULL_WIDTH, height)
-    axes = add_axes(figure, left=96, bottom=44, top=24)
+    figure = Figure(FULL_WIDTH, height)
+    axes = figure.axes(left=96, bottom=44, top=24)
     levels: list[list[tuple[float, float, float, float]]] = [[] for _ in range(5)]
     for row, day in enumerate(days):
         for hour in range(24):
@@ -75,10 +61,10 @@ def coverage(series: Sequence[Series]) -> Picture | None:
             if share > 0:
                 levels[int(np.searchsorted(_LEVELS, share))].append((hour + 0.04, row + 0.08, 0.92, 0.84))
     empty = [(h + 0.04, r + 0.08, 0.92, 0.84) for r in range(len(days)) for h in range(24)]
-    rectangles(axes, empty, RULE, 0.35)
+    axes.rectangles(empty, RULE, alpha=0.35)
     for boxes, alpha in zip(levels, (0.22, 0.4, 0.6, 0.8, 1.0), strict=True):
-        rectangles(axes, boxes, BLUE, alpha)
-    axes.set(xlim=(0, 24), ylim=(len(days), 0))
+        axes.rectangles(boxes, BLUE, alpha=alpha)
+    axes.xlim, axes.ylim = (0.0, 24.0), (float(len(days)), 0.0)
     frame(
         axes,
         xlabel="hour of the day" if clock.known else "hour (no local zone: not hours of the day)",
@@ -90,8 +76,7 @@ def coverage(series: Sequence[Series]) -> Picture | None:
     columns = ("day", *(f"{h:02d}" for h in range(24)))
     rows = tuple((_day_name(d, clock), *(f"{100 * s:.0f}" for s in cover.get(d, np.zeros(24)))) for d in days)
     return Picture(
-        inline_svg(
-            figure,
+        figure.inline(
             key="coverage",
             title="Coverage by day and hour",
             description=f"{len(days)} days, {hours:.1f} hours with valid beat intervals.",
@@ -119,34 +104,26 @@ def tachogram(item: Series, sleep: Sequence[tuple[int, int]] = ()) -> Picture | 
     low, middle, high = _binned(which[known], beats.intervals_ms[known], len(edges) - 1)
     corrected = np.bincount(which[beats.flags != BeatFlag.NORMAL], minlength=len(edges) - 1)
     x = (edges[:-1] + edges[1:]) / 2 / divisor
-    figure = new_figure(FULL_WIDTH, 300)
-    axes = add_axes(figure, top=30, bottom=46)
+    figure = Figure(FULL_WIDTH, 300)
+    axes = figure.axes(top=30, bottom=46)
     for begin, end in sleep:
         if end > start and begin < stop:
-            axes.axvspan(
-                (max(begin, start) - start) / divisor,
-                (min(end, stop) - start) / divisor,
-                color=MUTED,
-                alpha=_SLEEP_ALPHA,
-                linewidth=0,
-            )
-    axes.plot(
-        np.repeat(x, 3), _raw_columns(low, high), color=BLUE, linewidth=1.0, alpha=0.55, label="range of intervals"
-    )
-    axes.plot(x, middle, color=INK, linewidth=1.1, label="median")
+            from_here, to_here = (max(begin, start) - start) / divisor, (min(end, stop) - start) / divisor
+            axes.span(from_here, to_here, MUTED, alpha=_SLEEP_ALPHA)
+    axes.line(np.repeat(x, 3), _raw_columns(low, high), BLUE, width=1.0, alpha=0.55, label="range of intervals")
+    axes.line(x, middle, INK, label="median")
     bottom, top = _limits(low, high)
     share = corrected / np.maximum(1, np.bincount(which, minlength=len(x)))
     if corrected.any():
         heights = _MARK * (top - bottom) * np.minimum(1.0, share[corrected > 0] / _FULL_MARK)
-        axes.plot(*_marks(x[corrected > 0], bottom, heights), color=VERMILLION, linewidth=1.1, label="corrected beats")
-    axes.set(xlim=(0, (stop - start) / divisor), ylim=(bottom, top))
+        axes.line(*_marks(x[corrected > 0], bottom, heights), VERMILLION, label="corrected beats")
+    axes.xlim, axes.ylim = (0.0, (stop - start) / divisor), (bottom, top)
     label, ticks = clock_ticks(item.clock, start, stop)
     frame(axes, xlabel=label, ylabel="interval (ms)", xticks=ticks)
     legend(axes)
     count = int((beats.flags != BeatFlag.NORMAL).sum())
     return Picture(
-        inline_svg(
-            figure,
+        figure.inline(
             key="tachogram",
             title="Tachogram",
             description=f"{len(beats)} beats from {item.clock.text(start)} to {item.clock.text(stop)}; "
@@ -231,19 +208,19 @@ def poincare_plot(item: Series) -> Picture | None:
     pad = 0.06 * (high - low) + 5
     edges = np.linspace(low - pad, high + pad, 56)
     counts, _, _ = np.histogram2d(first, second, bins=[edges, edges])
-    figure = new_figure(HALF_WIDTH, 430)
-    axes = add_axes(figure, left=64, bottom=48, top=12)
+    figure = Figure(HALF_WIDTH, 430)
+    axes = figure.axes(left=64, bottom=48, top=12)
     step = edges[1] - edges[0]
     cuts = np.quantile(counts[counts > 0], [0.4, 0.7, 0.9])
     for level, alpha in enumerate((0.22, 0.45, 0.7, 1.0)):
         cells = np.argwhere((counts > 0) & (np.searchsorted(cuts, counts, side="left") == level))
-        rectangles(axes, [(edges[i], edges[j], step, step) for i, j in cells], BLUE, alpha)
-    axes.plot([edges[0], edges[-1]], [edges[0], edges[-1]], color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
+        axes.rectangles([(edges[i], edges[j], step, step) for i, j in cells], BLUE, alpha=alpha)
+    axes.line([edges[0], edges[-1]], [edges[0], edges[-1]], MUTED, width=0.8, dash=(4, 3))
     angle = np.linspace(0, 2 * np.pi, 73)
     u, v = sd2 * np.cos(angle), sd1 * np.sin(angle)
-    axes.plot(first.mean() + (u - v) / 2**0.5, first.mean() + (u + v) / 2**0.5, color=VERMILLION, linewidth=1.6)
-    axes.set(xlim=(edges[0], edges[-1]), ylim=(edges[0], edges[-1]))
-    ticks = round_ticks(edges[0], edges[-1], 7)
+    axes.line(first.mean() + (u - v) / 2**0.5, first.mean() + (u + v) / 2**0.5, VERMILLION, width=1.6)
+    axes.xlim = axes.ylim = (float(edges[0]), float(edges[-1]))
+    ticks = round_ticks(*axes.xlim, 7)
     frame(axes, xlabel="interval i (ms)", ylabel="interval i + 1 (ms)", xticks=ticks, yticks=ticks)
     rows = (
         ("pairs", str(len(first))),
@@ -252,8 +229,7 @@ def poincare_plot(item: Series) -> Picture | None:
         ("SD2 (ms)", number(sd2)),
     )
     return Picture(
-        inline_svg(
-            figure,
+        figure.inline(
             key="poincare",
             title="Poincaré plot",
             description=f"Density of {len(first)} pairs of successive intervals; "

@@ -9,21 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from allostat.recording import NS_PER_S
+from allostat.report.axis_frame import frame, legend, round_ticks
 from allostat.report.blocks import Picture, Table, number
 from allostat.report.series import Series, values
-from allostat.report.svg import (
-    BLUE,
-    GREEN,
-    HALF_WIDTH,
-    INK,
-    ORANGE,
-    add_axes,
-    frame,
-    inline_svg,
-    legend,
-    new_figure,
-    round_ticks,
-)
+from allostat.report.svg import BLUE, GREEN, HALF_WIDTH, INK, ORANGE, Figure
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -45,25 +34,24 @@ def spectrum_plot(item: Series) -> Picture | None:
     frequencies, power = density
     shown = frequencies <= _SHOWN_HZ
     frequencies, power = frequencies[shown], power[shown]
-    figure = new_figure(HALF_WIDTH, 430)
-    axes = add_axes(figure, left=84, bottom=48, top=30)
+    figure = Figure(HALF_WIDTH, 430)
+    axes = figure.axes(left=84, bottom=48, top=30)
     bands = [b for b in settings["bands"] if b["low_hz"] < _SHOWN_HZ]
     for band, colour in zip(bands, _COLOURS, strict=False):
         inside = (frequencies >= band["low_hz"]) & (frequencies <= band["high_hz"])
         label = f"{band['name'].upper()} {band['low_hz']:g} to {band['high_hz']:g} Hz"
-        axes.fill_between(frequencies[inside], power[inside], color=colour, alpha=0.35, linewidth=0, label=label)
-    axes.plot(frequencies, power, color=INK, linewidth=1.1)
-    axes.set(xlim=(0, _SHOWN_HZ), ylim=(0, 1.06 * float(power.max())))
+        axes.area(frequencies[inside], 0.0, power[inside], colour, alpha=0.35, label=label)
+    axes.line(frequencies, power, INK)
+    axes.xlim, axes.ylim = (0.0, _SHOWN_HZ), (0.0, 1.06 * float(power.max()))
     frame(axes, xlabel="frequency (Hz)", ylabel="density (ms²/Hz)", xticks=round_ticks(0, _SHOWN_HZ, 6), left=True)
-    legend(axes, ncols=1, loc="upper right", bbox_to_anchor=(1.0, 1.02))
+    legend(axes, columns=1, inside=True)
     start = int(item.windows["time"].values[at])
     powers = {b["name"]: float(values(item.windows, b["name"])[at]) for b in bands if b["name"] in item.windows}
     rows = tuple((f"{name.upper()} power (ms²)", number(p)) for name, p in powers.items())
     rows += tuple((f"density at {f:.3f} Hz (ms²/Hz)", number(float(p))) for f, p in _every(frequencies, power))
     text = ", ".join(f"{name.upper()} {number(p)} ms²" for name, p in powers.items())
     return Picture(
-        inline_svg(
-            figure,
+        figure.inline(
             key="spectrum",
             title="Power spectral density",
             description=f"Window from {item.clock.text(start)}: {text}.",

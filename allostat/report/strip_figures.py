@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from allostat.recording import NS_PER_S
+from allostat.report.axis_frame import frame, round_ticks
 from allostat.report.blocks import Picture, Table, readable_unit
 from allostat.report.series import Series, mask_words, values
-from allostat.report.svg import (
-    BLUE,
-    FULL_WIDTH,
-    INK,
-    ORANGE,
-    VERMILLION,
-    add_axes,
-    frame,
-    inline_svg,
-    new_figure,
-    round_ticks,
-)
+from allostat.report.svg import BLUE, FULL_WIDTH, ORANGE, VERMILLION, Axes, Figure
 
 if TYPE_CHECKING:
     import xarray as xr
-    from matplotlib.axes import Axes
 
 _STRIP_HEIGHT = 132
 _MOST_POINTS = 1400
@@ -62,22 +51,21 @@ def strips(item: Series, place: int = 0) -> Picture | None:
     if item.signal is None or item.quality is None or not item.quality.sizes.get("window", 0):
         return None
     chosen = ranked_windows(item.quality)
-    figure = new_figure(FULL_WIDTH, _STRIP_HEIGHT * len(chosen) + 44)
-    axes = add_axes(figure, top=4, bottom=40)
-    axes.set(xlim=(0, chosen[0][2]), ylim=(0, len(chosen)))
+    figure = Figure(FULL_WIDTH, _STRIP_HEIGHT * len(chosen) + 44)
+    axes = figure.axes(top=4, bottom=40)
+    axes.xlim, axes.ylim = (0.0, chosen[0][2]), (0.0, float(len(chosen)))
     rows: list[tuple[str, ...]] = []
     ticks: list[tuple[float, str]] = []
     for row, (name, start, length_s, words) in enumerate(chosen):
         base = len(chosen) - 1 - row
-        axes.text(0.004 * length_s, base + 0.86, f"{name}: {words}", fontsize=12.5, color=INK, parse_math=False)
+        axes.text(0.004 * length_s, base + 0.86, f"{name}: {words}", size=12.5)
         ticks += _strip(axes, item, (start, start + int(length_s * NS_PER_S)), base + 0.06, 0.74)
         found = item.beats.between(start, start + int(length_s * NS_PER_S))
         rows.append((name, item.clock.text(start, seconds=True), str(len(found)), words))
     frame(axes, xlabel="seconds", yticks=ticks)
     unit = readable_unit(item.signal.unit) or "no unit"
     return Picture(
-        inline_svg(
-            figure,
+        figure.inline(
             key=f"strips-{place}",
             title="Best, median and worst ten seconds of signal",
             description="; ".join(f"{r[0]} at {r[1]}: {r[2]} beats, {r[3]}" for r in rows),
@@ -100,19 +88,13 @@ def _strip(axes: Axes, item: Series, span: tuple[int, int], base: float, height:
     x = (signal.clock.times_ns(np.arange(first, last)) - span[0]) / NS_PER_S
     low, high = float(np.nanmin(y)), float(np.nanmax(y))
     scale = height / (high - low) if high > low else 0.0
-    axes.plot(*broken_at_gaps(*thinned(x, base + (y - low) * scale)), color=BLUE, linewidth=1.0)
+    axes.line(*broken_at_gaps(*thinned(x, base + (y - low) * scale)), BLUE, width=1.0)
     inside = (item.beats.times_ns >= span[0]) & (item.beats.times_ns < span[1])
     at = (item.beats.times_ns[inside] - span[0]) / NS_PER_S
     level = base + (np.interp(at, x[finite], y[finite]) - low) * scale
     flags = item.beats.flags[inside]
-    for mask, marker, colour in ((flags == 0, "o", ORANGE), (flags != 0, "^", VERMILLION)):
-        style: dict[str, Any] = {
-            "marker": marker,
-            "markersize": 6,
-            "markerfacecolor": "none",
-            "markeredgecolor": colour,
-        }
-        axes.plot(at[mask], level[mask], linestyle="none", markeredgewidth=1.6, **style)
+    axes.marks(at[flags == 0], level[flags == 0], ORANGE, "o", size=7, hollow=True)
+    axes.marks(at[flags != 0], level[flags != 0], VERMILLION, "^", size=7, hollow=True)
     return [(base + (value - low) * scale, label) for value, label in round_ticks(low, high, 4)]
 
 

@@ -1,236 +1,309 @@
-"""Matplotlib figures as small, accessible, inline SVG that follows the page's colours.
+"""Figures as small, accessible, inline SVG that follows the page's colours.
 
-A figure is drawn with the colours of `INK` to `PURPLE`; in the SVG each becomes a CSS variable of the page
-(``var(--blue)``), so one drawing serves light, dark and print. No pyplot, no global figure, no raster.
+A figure holds axes; axes collect lines, marks, areas, boxes and texts in data coordinates and draw them when they know
+their limits. Colours are CSS variables of the page (``var(--blue)``), so one drawing serves light, dark and print.
+`docs/decisions/0004-drawing-pages.md` says why pages are not drawn by a plotting library.
 """
 
 from __future__ import annotations
 
-import io
-import re
+import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 from markupsafe import Markup, escape
+from numpy.typing import ArrayLike, NDArray
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-INK = "#1b1f24"
-MUTED = "#5b6570"
-RULE = "#d3d8de"
-PAPER = "#fdfdfe"
-BLUE = "#0072b2"
-VERMILLION = "#d55e00"
-GREEN = "#009e73"
-ORANGE = "#e69f00"
-SKY = "#56b4e9"
-PURPLE = "#cc79a7"
-
-_VARIABLES = {
-    INK: "ink",
-    MUTED: "muted",
-    RULE: "rule",
-    PAPER: "paper",
-    BLUE: "blue",
-    VERMILLION: "vermillion",
-    GREEN: "green",
-    ORANGE: "orange",
-    SKY: "sky",
-    PURPLE: "purple",
-}
+INK = "var(--ink)"
+MUTED = "var(--muted)"
+RULE = "var(--rule)"
+PAPER = "var(--paper)"
+BLUE = "var(--blue)"
+VERMILLION = "var(--vermillion)"
+GREEN = "var(--green)"
+ORANGE = "var(--orange)"
+SKY = "var(--sky)"
+PURPLE = "var(--purple)"
 
 FULL_WIDTH = 1000
 HALF_WIDTH = 490
-_DPI = 72
-_SETTINGS: Any = {"svg.fonttype": "none", "svg.hashsalt": "allostat", "path.simplify": True}
+
+Marker = Literal["o", "s", "^", "v", "D", "P"]
+Dash = tuple[float, ...]
+"""Lengths of strokes and gaps in units of the line's width; empty for a solid line."""
+
+_OUTLINES: dict[str, tuple[tuple[float, float], ...]] = {
+    "s": ((-1, -1), (1, -1), (1, 1), (-1, 1)),
+    "^": ((0, -1), (1, 1), (-1, 1)),
+    "v": ((0, 1), (-1, -1), (1, -1)),
+    "D": ((0, -1.1), (1.1, 0), (0, 1.1), (-1.1, 0)),
+    "P": ((-0.4, -1), (0.4, -1), (0.4, -0.4), (1, -0.4), (1, 0.4), (0.4, 0.4),
+          (0.4, 1), (-0.4, 1), (-0.4, 0.4), (-1, 0.4), (-1, -0.4), (-0.4, -0.4)),
+}  # fmt: skip
+"""Corners of markers of radius 1."""
 
 
-def new_figure(width: int = FULL_WIDTH, height: int = 240) -> Figure:
-    """An empty figure of ``width`` by ``height`` CSS pixels (at full size) without background."""
-    from matplotlib.figure import Figure
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How an element looks and what the legend calls it.
 
-    figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI)
-    figure.patch.set_visible(False)
-    return figure
-
-
-def add_axes(
-    figure: Figure,
-    *,
-    left: int = 62,
-    right: int = 24,
-    top: int = 10,
-    bottom: int = 40,
-    span: tuple[float, float] = (0.0, 1.0),
-) -> Axes:
-    """Axes with margins in CSS pixels; ``span`` is the horizontal share of the figure that they take."""
-    width, height = figure.get_figwidth() * _DPI, figure.get_figheight() * _DPI
-    x0, x1 = span[0] * width + left, span[1] * width - right
-    axes = figure.add_axes((x0 / width, bottom / height, (x1 - x0) / width, (height - top - bottom) / height))
-    axes.set_axis_off()
-    axes.margins(0)
-    return axes
-
-
-Ticks = Sequence[tuple[float, str]]
-"""Places in data coordinates with their labels."""
-
-
-def frame(
-    axes: Axes,
-    *,
-    xlabel: str = "",
-    ylabel: str = "",
-    xticks: Ticks | None = None,
-    yticks: Ticks | None = None,
-    left: bool = True,
-    strong: frozenset[int] = frozenset(),
-) -> None:
-    """Axis lines, ticks and labels, once the limits are set.
-
-    Drawn as one line and plain texts: half of the time of a figure went into matplotlib's own axes (76 ms against 38 ms
-    for a line of 1,000 points).
-
-    Parameters
+    Attributes
     ----------
-    xticks, yticks
-        Round numbers when not given.
-    left
-        Whether the left axis has a line and tick marks.
-    strong
-        Numbers of the y ticks whose label is bold.
+    width
+        Of the line, in CSS pixels; 0 for marks only.
+    size
+        Diameter of the marks in CSS pixels.
+    hollow
+        Whether marks are outlines of 1.6 pixels.
+    filled
+        Whether the legend shows an area.
     """
-    box = axes.bbox
-    width, height = float(box.width), float(box.height)
-    xs = round_ticks(*axes.get_xlim(), 9) if xticks is None else xticks
-    ys = round_ticks(*axes.get_ylim(), max(4, int(height // 32))) if yticks is None else yticks
-    text: dict[str, Any] = {"color": INK, "fontsize": 12, "parse_math": False}
-    below, beside = axes.get_xaxis_transform(), axes.get_yaxis_transform()
-    for place, label in xs:
-        axes.text(place, -8 / height, label, transform=below, ha="center", va="top", **text)
-    for number, (place, label) in enumerate(ys):
-        weight = "bold" if number in strong else "normal"
-        axes.text(-9 / width, place, label, transform=beside, ha="right", va="center", fontweight=weight, **text)
-    _lines(axes, [(x, x) for x, _ in xs], (-4 / height, 0.0), below)
-    _lines(axes, [(0.0, 1.0)], (0.0, 0.0), axes.transAxes)
-    if left:
-        _lines(axes, [(0.0, 0.0)], (0.0, 1.0), axes.transAxes)
-        heights = np.repeat([y for y, _ in ys], 3)
-        marks = np.tile([-4 / width, 0.0, np.nan], len(ys))
-        axes.plot(
-            marks, heights, color=MUTED, linewidth=0.8, transform=beside, clip_on=False, scaley=False, scalex=False
+
+    colour: str
+    width: float = 0.0
+    dash: Dash = ()
+    alpha: float = 1.0
+    marker: Marker | None = None
+    size: float = 6.0
+    hollow: bool = False
+    label: str | None = None
+    filled: bool = False
+
+
+@dataclass(slots=True)
+class Axes:
+    """A rectangle of the figure, in CSS pixels, with limits in data coordinates."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+    xlim: tuple[float, float] = (0.0, 1.0)
+    ylim: tuple[float, float] = (0.0, 1.0)
+    logarithmic: bool = False
+    """Whether the vertical axis is."""
+    named: list[Style] = field(default_factory=list)
+    """What the legend names, in the order in which it was drawn."""
+    _polygons: list[tuple[Style, NDArray[np.float64], NDArray[np.float64]]] = field(default_factory=list)
+    """Of one colour each: rows of corners."""
+    _lines: list[tuple[Style, ArrayLike, ArrayLike]] = field(default_factory=list)
+    _texts: list[tuple[float, float, str, float]] = field(default_factory=list)
+    _around: list[str] = field(default_factory=list)
+
+    def line(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        colour: str,
+        *,
+        width: float = 1.1,
+        dash: Dash = (),
+        alpha: float = 1.0,
+        marker: Marker | None = None,
+        size: float = 6.0,
+        label: str | None = None,
+    ) -> None:
+        """A line, broken at NaN, with a mark at every point if asked."""
+        self._add(Style(colour, width, dash, alpha, marker, size, label=label), x, y)
+
+    def marks(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        colour: str,
+        marker: Marker,
+        *,
+        size: float = 6.0,
+        hollow: bool = False,
+        label: str | None = None,
+    ) -> None:
+        """Marks without a line; those outside the limits are left out."""
+        self._add(Style(colour, marker=marker, size=size, hollow=hollow, label=label), x, y)
+
+    def _add(self, style: Style, x: ArrayLike, y: ArrayLike) -> None:
+        self._lines.append((style, x, y))
+        if style.label:
+            self.named.append(style)
+
+    def area(
+        self, x: ArrayLike, low: ArrayLike, high: ArrayLike, colour: str, *, alpha: float, label: str | None = None
+    ) -> None:
+        """The band between two curves over the same ``x``, without NaN."""
+        x, low, high = np.broadcast_arrays(*(np.asarray(a, dtype=np.float64) for a in (x, low, high)))
+        self._polygons.append(
+            (Style(colour, alpha=alpha), np.concatenate([x, x[::-1]])[None], np.concatenate([high, low[::-1]])[None])
         )
-    if xlabel:
-        lines = max((label.count("\n") for _, label in xs), default=0)
-        axes.text(0.5, -(26 + 15 * lines) / height, xlabel, transform=axes.transAxes, ha="center", va="top", **text)
-    if ylabel:
-        beyond = 22 + 7 * max((len(label) for _, label in ys), default=0)
-        axes.text(-beyond / width, 0.5, ylabel, transform=axes.transAxes, ha="right", va="center", rotation=90, **text)
+        if label:
+            self.named.append(Style(colour, alpha=alpha, filled=True, label=label))
+
+    def span(self, start: float, stop: float, colour: str, *, alpha: float) -> None:
+        """A vertical stripe over the whole height."""
+        corners = np.array([[start, stop, stop, start]]), np.array([[np.inf, np.inf, -np.inf, -np.inf]])
+        self._polygons.append((Style(colour, alpha=alpha), *corners))
+
+    def rectangles(self, boxes: Sequence[tuple[float, float, float, float]], colour: str, *, alpha: float) -> None:
+        """Boxes (x, y, width, height) of one colour."""
+        x, y, width, height = np.asarray(boxes, dtype=np.float64).reshape(-1, 4).T[:, :, None]
+        across, up = np.array([0.0, 1.0, 1.0, 0.0]), np.array([0.0, 0.0, 1.0, 1.0])
+        self._polygons.append((Style(colour, alpha=alpha), x + width * across, y + height * up))
+
+    def text(self, x: float, y: float, text: str, *, size: float = 12.0) -> None:
+        """Text in data coordinates, starting on the baseline."""
+        self._texts.append((x, y, text, size))
+
+    def around(self, element: str) -> None:
+        """An element in pixels of the figure that is not clipped to the axes."""
+        self._around.append(element)
+
+    def pixels(self, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Places in the figure of points in data coordinates; infinite ones lie on the edge."""
+        across = _share(np.asarray(x, dtype=np.float64), self.xlim)
+        value, limits = np.asarray(y, dtype=np.float64), self.ylim
+        if self.logarithmic:
+            value, limits = _log10(value), (math.log10(limits[0]), math.log10(limits[1]))
+        up = _share(value, limits)
+        return self.left + across * self.width, self.top + (1.0 - up) * self.height
+
+    def drawn(self) -> str:
+        """The SVG of all elements: polygons below lines below texts."""
+        inside = [_filled(style, *self.pixels(x, y)) for style, x, y in self._polygons]
+        beyond = []
+        for style, x, y in self._lines:
+            places = self.pixels(x, y)
+            if style.width:
+                inside.append(stroke(line_path(*places), style.colour, style.width, style.dash, style.alpha))
+            if style.marker:
+                beyond.append(self._marks(style, *places))
+        for x, y, text, size in self._texts:
+            at_x, at_y = self.pixels([x], [y])
+            beyond.append(label(float(at_x[0]), float(at_y[0]), text, size=size))
+        box = f"{_number(self.left)} {_number(self.top)} {_number(self.width)} {_number(self.height)}"
+        x0, y0, wide, high = box.split()
+        clip = f'<svg x="{x0}" y="{y0}" width="{wide}" height="{high}" viewBox="{box}">'
+        return f"{clip}{''.join(inside)}</svg>{''.join(self._around)}{''.join(beyond)}"
+
+    def _marks(self, style: Style, x: NDArray[np.float64], y: NDArray[np.float64]) -> str:
+        within = (x >= self.left - 0.5) & (x <= self.left + self.width + 0.5)
+        within &= (y >= self.top - 0.5) & (y <= self.top + self.height + 0.5)
+        return marks(style, x[within].tolist(), y[within].tolist())
 
 
-def _lines(axes: Axes, pairs: Sequence[tuple[float, float]], ends: tuple[float, float], transform: Any) -> None:
-    x = [v for first, second in pairs for v in (first, second, np.nan)]
-    y = [*ends, np.nan] * len(pairs)
-    axes.plot(x, y, color=MUTED, linewidth=0.8, transform=transform, clip_on=False, scalex=False, scaley=False)
+@dataclass(slots=True)
+class Figure:
+    """A drawing of ``width`` by ``height`` CSS pixels (at full size) without background."""
+
+    width: int = FULL_WIDTH
+    height: int = 240
+    _axes: list[Axes] = field(default_factory=list)
+
+    def axes(self, *, left: int = 62, right: int = 24, top: int = 10, bottom: int = 40) -> Axes:
+        """New axes with margins in CSS pixels."""
+        axes = Axes(left, top, self.width - left - right, self.height - top - bottom)
+        self._axes.append(axes)
+        return axes
+
+    def inline(self, *, key: str, title: str, description: str) -> Markup:
+        """The figure as an ``<svg role="img">`` element with title and description.
+
+        Parameters
+        ----------
+        key
+            Prefix of the ids inside; unique on the page.
+        """
+        body = "".join(axes.drawn() for axes in self._axes)
+        return Markup(
+            f'<svg role="img" viewBox="0 0 {self.width} {self.height}" style="--w: {self.width}px" '
+            f'aria-labelledby="{key}-t {key}-d" focusable="false"><title id="{key}-t">{escape(title)}</title>'
+            f'<desc id="{key}-d">{escape(description)}</desc>{body}</svg>'
+        )
 
 
-def round_ticks(low: float, high: float, most: int) -> list[tuple[float, str]]:
-    """At most ``most`` round numbers between two limits (1, 2, 2.5 or 5 times a power of ten apart)."""
-    low, high = min(low, high), max(low, high)
-    if not high > low:
-        return [(low, f"{low:g}")]
-    power = 10.0 ** np.floor(np.log10((high - low) / most))
-    step = next(s * power for s in (1, 2, 2.5, 5, 10, 20) if _ticks_between(low, high, s * power) <= most)
-    places = next(p for p in range(20) if abs(round(step, p) - step) < 1e-9 * step)
-    values = np.arange(np.ceil(low / step - 1e-9), np.floor(high / step + 1e-9) + 1) * step
-    return [(float(v), f"{v + 0.0:.{places}f}".replace("-", "−")) for v in np.round(values, places)]
+def _share(value: NDArray[np.float64], limits: tuple[float, float]) -> NDArray[np.float64]:
+    low, high = limits
+    inner = np.clip(value, min(low, high), max(low, high)) if np.isinf(value).any() else value
+    return (inner - low) / ((high - low) or 1.0)
 
 
-def _ticks_between(low: float, high: float, step: float) -> int:
-    return int(np.floor(high / step + 1e-9) - np.ceil(low / step - 1e-9)) + 1
+def _log10(value: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.log10(np.where(value > 0, value, np.nan))
 
 
-def legend(axes: Axes, **where: Any) -> None:
-    """A frameless legend in the page's text colour, by default above the axes on the left."""
-    place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "ncols": 4, "borderaxespad": 0.1}
-    axes.legend(frameon=False, fontsize=12, labelcolor=INK, **(place | where))
+def _number(value: float) -> str:
+    return f"{value:.1f}".removesuffix(".0")
 
 
-def rectangles(
-    axes: Axes, boxes: Sequence[tuple[float, float, float, float]], colour: str, alpha: float, **style: Any
-) -> None:
-    """Boxes (x, y, width, height) of one colour as a single path, which costs a tenth of separate patches."""
-    from matplotlib.patches import PathPatch
-    from matplotlib.path import Path
-
-    if not boxes:
-        return
-    vertices: list[tuple[float, float]] = []
-    codes: list[Any] = []
-    for x, y, width, height in boxes:
-        vertices += [(x, y), (x + width, y), (x + width, y + height), (x, y + height), (x, y)]
-        codes += [Path.MOVETO, Path.LINETO, Path.LINETO, Path.LINETO, Path.CLOSEPOLY]
-    face = {"facecolor": colour, "linewidth": 0} | style
-    # add_artist: add_patch would walk all vertices for data limits, which every caller sets itself
-    axes.add_artist(PathPatch(Path(vertices, codes), alpha=alpha, **face))
+def line_path(x: NDArray[np.float64], y: NDArray[np.float64]) -> str:
+    """Path data of a line through points in pixels, to a tenth of a pixel, broken at NaN."""
+    known = np.isfinite(x) & np.isfinite(y)
+    starts = known & ~np.concatenate([[False], known[:-1]])
+    at = np.round(np.column_stack([x, y])[known], 1)
+    follows = starts[known]
+    # A point on the pixel of the one before it adds nothing but length.
+    new = np.concatenate([[True], (np.diff(at, axis=0) != 0).any(axis=1)]) if len(at) else np.zeros(0, bool)
+    kept = follows | new
+    rows = zip(follows[kept].tolist(), at[kept].tolist(), strict=True)
+    return "".join(f"{'M' if first else 'L'}{px:g} {py:g}" for first, (px, py) in rows)
 
 
-def inline_svg(figure: Figure, *, key: str, title: str, description: str) -> Markup:
-    """The figure as an ``<svg role="img">`` element with title and description.
-
-    Parameters
-    ----------
-    key
-        Prefix of the ids inside; unique on the page.
-
-    Notes
-    -----
-    Deterministic: fixed hash salt, no date. Only ids that something refers to are kept.
-    """
-    import matplotlib as mpl
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-
-    buffer = io.BytesIO()
-    with mpl.rc_context(_SETTINGS):
-        canvas: Any = FigureCanvasSVG(figure)
-        canvas.print_svg(buffer, metadata={"Date": None})
-    return _rewritten(buffer.getvalue().decode(), key, title, description)
+def stroke(path: str, colour: str, width: float, dash: Dash = (), alpha: float = 1.0) -> str:
+    """A line along path data."""
+    if not path:
+        return ""
+    dashes = f";stroke-dasharray:{' '.join(f'{d * width:g}' for d in dash)}" if dash else ""
+    opacity = f";stroke-opacity:{alpha:g}" if alpha < 1 else ""
+    return f'<path d="{path}" style="fill:none;stroke:{colour};stroke-width:{width:g}{dashes}{opacity}"/>'
 
 
-_METADATA = re.compile(r"<metadata>.*?</metadata>|<style[^>]*>.*?</style>", re.DOTALL)
-_ID = re.compile(r' id="([^"]*)"')
-_REFERENCE = re.compile(r"(?:href=\"#|url\(#)([^\")]+)")
-_FONT_FAMILY = re.compile(r"font-family: [^;\"]*;?\s*|font: ([\d.]+px) [^;\"]*(;?)")
-_GEOMETRY = re.compile(r' (?:d|x|y|x1|x2|y1|y2|width|height|transform|points)="[^"]*"')
-_DECIMALS = re.compile(r"(\d+\.\d)\d+")
-_COLOUR = re.compile(r"#[0-9a-f]{6}\b")
+def _filled(style: Style, x: NDArray[np.float64], y: NDArray[np.float64]) -> str:
+    """Closed polygons, a row of corners each, as one path."""
+    corners = np.round(np.stack([x, y], axis=-1), 1).tolist()
+    path = "".join("M" + "L".join(f"{px:g} {py:g}" for px, py in polygon) + "z" for polygon in corners if polygon)
+    return f'<path d="{path}" style="fill:{style.colour};fill-opacity:{style.alpha:g}"/>' if path else ""
 
 
-def _rewritten(svg: str, key: str, title: str, description: str) -> Markup:
-    opening = svg.index("<svg")
-    body = svg[svg.index(">", opening) + 1 : svg.rindex("</svg>")]
-    view_box = re.search(r'viewBox="([^"]*)"', svg[opening:])
-    assert view_box is not None
-    body = _METADATA.sub("", body).replace("xlink:href", "href")
-    body = _with_short_ids(body, key)
-    body = _FONT_FAMILY.sub(lambda m: f"font-size: {m[1]}{m[2]}" if m[1] else "", body)
-    body = _GEOMETRY.sub(lambda m: _DECIMALS.sub(r"\1", m[0]).replace("\n", ""), body)
-    body = _COLOUR.sub(lambda m: f"var(--{_VARIABLES[m[0]]})" if m[0] in _VARIABLES else m[0], body)
-    body = re.sub(r">\s+<", "><", body).strip()
-    body = re.sub(r"<g>\s*</g>|<defs>\s*</defs>", "", body)
-    width = view_box[1].split()[2]
-    return Markup(
-        f'<svg role="img" viewBox="{view_box[1]}" style="--w: {float(width):g}px" aria-labelledby="{key}-t {key}-d" '
-        f'focusable="false"><title id="{key}-t">{escape(title)}</title>'
-        f'<desc id="{key}-d">{escape(description)}</desc>{body}</svg>'
-    )
+def marks(style: Style, x: Sequence[float], y: Sequence[float]) -> str:
+    """The style's marker at each point, in pixels, as one path."""
+    radius = style.size / 2
+    if style.marker == "o":
+        turn = f"a{radius:g} {radius:g} 0 1 0 {2 * radius:g} 0a{radius:g} {radius:g} 0 1 0 {-2 * radius:g} 0"
+        path = "".join(f"M{_number(px - radius)} {_number(py)}{turn}" for px, py in zip(x, y, strict=True))
+    else:
+        corners = [(radius * a, radius * b) for a, b in _OUTLINES[style.marker or "s"]]
+        steps = "".join(f"l{b[0] - a[0]:g} {b[1] - a[1]:g}" for a, b in pairwise(corners))
+        first_x, first_y = corners[0]
+        path = "".join(f"M{_number(a + first_x)} {_number(b + first_y)}{steps}z" for a, b in zip(x, y, strict=True))
+    if not path:
+        return ""
+    if style.hollow:
+        return stroke(path, style.colour, 1.6, alpha=style.alpha)
+    return f'<path d="{path}" style="fill:{style.colour};fill-opacity:{style.alpha:g}"/>'
 
 
-def _with_short_ids(body: str, key: str) -> str:
-    used = dict.fromkeys(_REFERENCE.findall(body))
-    short = {name: f"{key}-{number}" for number, name in enumerate(used)}
-    body = _ID.sub(lambda m: f' id="{short[m[1]]}"' if m[1] in short else "", body)
-    return _REFERENCE.sub(lambda m: m[0].replace(m[1], short[m[1]]), body)
+_RISE = {"top": 0.76, "middle": 0.35, "bottom": 0.0}
+"""From a text's anchor down to its baseline, in heights of its font."""
+
+
+def label(
+    x: float,
+    y: float,
+    text: str,
+    *,
+    size: float = 12.0,
+    across: Literal["start", "middle", "end"] = "start",
+    down: Literal["top", "middle", "bottom"] = "bottom",
+    bold: bool = False,
+    upwards: bool = False,
+) -> str:
+    """A text in the page's ink at a place in pixels; a line break begins a new line below."""
+    if not text:
+        return ""
+    base = y if upwards else y + _RISE[down] * size
+    turned = f' transform="rotate(-90 {_number(x)} {_number(y)})" dy=".35em"' if upwards else ""
+    weight = ";font-weight:bold" if bold else ""
+    first, *more = (str(escape(line)) for line in text.split("\n"))
+    more_lines = "".join(f'<tspan x="{_number(x)}" dy="1.25em">{line}</tspan>' for line in more)
+    style = f"fill:{INK};font-size:{size:g}px;text-anchor:{across}{weight}"
+    return f'<text x="{_number(x)}" y="{_number(base)}"{turned} style="{style}">{first}{more_lines}</text>'

@@ -156,7 +156,7 @@ def collate(
     indices: dict[str, list[tuple[str, xr.Dataset]]] = {}
     qc: dict[str, dict[str, float]] = {}
     for path in paths:
-        result, numbers = read_summary(path)
+        result, numbers = read_summary(path, indices=score is None)
         if result.participant in qc:
             raise StoreError("participant has two files", where=Path(path).name, found=result.participant)
         qc[result.participant] = numbers

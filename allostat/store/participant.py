@@ -202,9 +202,9 @@ def qc_numbers(result: ParticipantResult) -> dict[str, float]:
     }
 
 
-def read_summary(path: str | PathLike[str]) -> tuple[ParticipantResult, dict[str, float]]:
-    """What the cohort file needs of a participant: biomarkers, index and the ``qc_…`` numbers."""
-    where, wanted = Path(path).name, ("biomarkers", "allostatic_load")
+def read_summary(path: str | PathLike[str], *, indices: bool = True) -> tuple[ParticipantResult, dict[str, float]]:
+    """What the cohort file needs of a participant: biomarkers, the ``qc_…`` numbers and, if asked, the indices."""
+    where, wanted = Path(path).name, ("biomarkers", "allostatic_load") if indices else ("biomarkers",)
     with open_groups(path, "participant", wanted) as file:
         tree = read_groups(file, wanted, where)
     with damage_as_store_error(where):

@@ -16,18 +16,19 @@ _EXACT_DIGITS = 15  # a decimal of so many digits is its integer divided by a po
 
 
 @kernel
-def _two(data: NDArray[np.uint8], at: int) -> int:
+def two_digits(data: NDArray[np.uint8], at: int) -> int:
+    """The number that two digits make; -1 when they are none."""
     tens, ones = int(data[at]) - 48, int(data[at + 1]) - 48
     return tens * 10 + ones if 0 <= tens <= 9 and 0 <= ones <= 9 else -1
 
 
 @kernel
-def _stamp_s(data: NDArray[np.uint8], at: int) -> int:
+def stamp_s(data: NDArray[np.uint8], at: int) -> int:
     """Seconds since 1970 of ``YYYY-MM-DD hh:mm:ss`` (or with T); a number below all years when it is none."""
     none = -(1 << 62)
-    century, short = _two(data, at), _two(data, at + 2)
-    month, day = _two(data, at + 5), _two(data, at + 8)
-    hour, minute, second = _two(data, at + 11), _two(data, at + 14), _two(data, at + 17)
+    century, short = two_digits(data, at), two_digits(data, at + 2)
+    month, day = two_digits(data, at + 5), two_digits(data, at + 8)
+    hour, minute, second = two_digits(data, at + 11), two_digits(data, at + 14), two_digits(data, at + 17)
     if data[at + 4] != 45 or data[at + 7] != 45 or data[at + 13] != 58 or data[at + 16] != 58:
         return none
     if data[at + 10] != 32 and data[at + 10] != 84:
@@ -55,7 +56,7 @@ def _stamp_s(data: NDArray[np.uint8], at: int) -> int:
 
 
 @kernel
-def _decimal(data: NDArray[np.uint8], at: int, stop: int) -> float:
+def decimal(data: NDArray[np.uint8], at: int, stop: int) -> float:
     """A plain decimal number such as ``812`` or ``-0.8125``; NaN when it is written otherwise."""
     sign = 1.0
     if at < stop and data[at] == 45:
@@ -124,7 +125,7 @@ def read_rows(
             if at >= len(data) or (data[at] == 10) != last:
                 return -1
             if column == value_at:
-                values[row] = _decimal(data, start, at)
+                values[row] = decimal(data, start, at)
                 if np.isnan(values[row]):
                     return -1
             elif column == stamp_at:
@@ -133,7 +134,7 @@ def read_rows(
                 for i in range(len(stamp_end)):
                     if data[start + _STAMP + i] != stamp_end[i]:
                         return -1
-                stamps_s[row] = _stamp_s(data, start)
+                stamps_s[row] = stamp_s(data, start)
                 if stamps_s[row] == -(1 << 62):
                     return -1
             at += 1

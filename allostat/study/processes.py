@@ -47,9 +47,17 @@ def start_server_early() -> None:
 
 
 def run_isolated(
-    tasks: Sequence[T], work: Callable[[T], None], *, jobs: int, time_limit_s: float, on_start: Callable[[T], None]
+    tasks: Sequence[T],
+    work: Callable[[T], None],
+    *,
+    jobs: int,
+    time_limit_s: float,
+    on_start: Callable[[T], None],
+    meanwhile: Callable[[], None] | None = None,
 ) -> Iterator[Ended[T]]:
     """Run ``work`` on each task in a process of its own, ``jobs`` at a time; yields each task as it ends.
+
+    ``meanwhile`` is called once, when the first of them run and there is nothing to do but wait.
 
     Closing the iterator, or an exception in its consumer, ends the processes that it started.
     """
@@ -64,6 +72,9 @@ def run_isolated(
                 process = context.Process(target=work, args=(task,), daemon=True)  # type: ignore[attr-defined]
                 process.start()
                 running[process.sentinel] = (task, process, time.monotonic())
+            if meanwhile is not None:
+                meanwhile()
+                meanwhile = None
             deadline = min(started for _, _, started in running.values()) + time_limit_s
             ready = connection.wait(list(running), timeout=max(0.0, deadline - time.monotonic()))
             now = time.monotonic()

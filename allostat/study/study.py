@@ -134,7 +134,7 @@ class Study:
         AllostatError
             When inputs or settings are invalid; nothing was run then.
         """
-        from allostat.study.collate import write_cohort_files
+        from allostat.study.collate import load_libraries, write_cohort_files
         from allostat.study.processes import run_isolated
         from allostat.study.worker import Task, run_task
 
@@ -169,6 +169,7 @@ class Study:
                     jobs=jobs or usable_cores(),
                     time_limit_s=self.config.run.time_limit_s,
                     on_start=lambda task: progress(task.plan.participant, None),
+                    meanwhile=load_libraries,
                 )
                 for end in ended:
                     who = end.task.plan.participant

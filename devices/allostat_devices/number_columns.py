@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from allostat.kernels import text_columns
 from allostat_devices.skipped_rows import SkipCode, SkippedRows
 
 if TYPE_CHECKING:
@@ -24,11 +25,21 @@ _NUMBER_ERRORS = (ValueError, OverflowError, ArithmeticError, InvalidOperation)
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column to read: its place in the row, its parser, and the reason given when a cell does not parse."""
+    """One column to read: its place in the row, its parser, and the reason given when a cell does not parse.
+
+    Rows written plainly are read by a compiled kernel; ``plain`` says as what, and is known for the parsers of this
+    module. The kernel gives what the parser gives.
+    """
 
     index: int
     parse: Parser
     code: SkipCode = "bad_number"
+    plain: int = text_columns.PASSED_OVER
+
+    @property
+    def kind(self) -> int:
+        """Of `text_columns`; `PASSED_OVER` when the kernel cannot read such a column."""
+        return _PLAIN.get(self.parse, self.plain)
 
 
 def floats(cells: Sequence[str]) -> NDArray[np.float64]:
@@ -142,7 +153,58 @@ def read_block(
     columns, line_numbers
         One array for each column, and the line of each row, all of one length.
     """
-    numbers = [first_line + i for i, line in enumerate(lines) if line and not line.isspace()]
+    at_once = _at_once(lines, first_line, separator, width, columns)
+    if at_once is None:
+        return _read(lines, range(first_line, first_line + len(lines)), separator, width, columns, skipped)
+    arrays, numbers, odd = at_once
+    skipped.rows += len(numbers)
+    if not len(odd):
+        return arrays, numbers
+    odd_arrays, odd_numbers = _read(
+        [lines[i] for i in odd], [first_line + i for i in odd], separator, width, columns, skipped
+    )
+    together = np.concatenate([numbers, odd_numbers])
+    order = np.argsort(together)
+    return [np.concatenate(pair)[order] for pair in zip(arrays, odd_arrays, strict=True)], together[order]
+
+
+def _at_once(
+    lines: Sequence[str], first_line: int, separator: str, width: int, columns: Sequence[Column]
+) -> tuple[list[NDArray[Any]], NDArray[np.int64], list[int]] | None:
+    """Columns and line numbers of all rows that are written plainly, and the indices of the others.
+
+    None when there are no such rows, or when a column is of a kind that only Python reads.
+    """
+    kinds = np.full(width, text_columns.PASSED_OVER, np.int64)
+    for column in columns:
+        if column.kind == text_columns.PASSED_OVER or kinds[column.index] != text_columns.PASSED_OVER:
+            return None
+        kinds[column.index] = column.kind
+    text = "\n".join(lines) + "\n"
+    if not lines or not text.isascii():
+        return None
+    numbers, integers = np.empty((width, len(lines))), np.empty((width, len(lines)), np.int64)
+    states = np.empty(len(lines), np.int8)
+    data = np.frombuffer(text.encode("ascii"), np.uint8)
+    if text_columns.read_columns(data, ord(separator), kinds, numbers, integers, states) != len(lines):
+        raise AssertionError("the compiled reader counts other rows")
+    good = np.flatnonzero(states == 1)
+    if 2 * len(good) < len(lines):
+        return None
+    real = (text_columns.NUMBER, text_columns.NUMBER_OR_MISSING)
+    arrays = [(numbers if column.kind in real else integers)[column.index][good] for column in columns]
+    return arrays, good + first_line, np.flatnonzero(states == 0).tolist()
+
+
+def _read(
+    lines: Sequence[str],
+    line_numbers: Sequence[int],
+    separator: str,
+    width: int,
+    columns: Sequence[Column],
+    skipped: SkippedRows,
+) -> tuple[list[NDArray[Any]], NDArray[np.int64]]:
+    numbers = [number for number, line in zip(line_numbers, lines, strict=True) if line and not line.isspace()]
     rows = [line.split(separator) for line in lines if line and not line.isspace()]
     skipped.rows += len(rows)
     rows, numbers = _of_width(rows, numbers, width, skipped)
@@ -153,6 +215,14 @@ def read_block(
         return [column.parse(cells[column.index]) for column in columns], np.array(numbers, np.int64)
     except _NUMBER_ERRORS:
         return _row_by_row(rows, numbers, columns, skipped)
+
+
+_PLAIN: dict[Parser, int] = {
+    floats: text_columns.NUMBER,
+    floats_or_missing: text_columns.NUMBER_OR_MISSING,
+    integers: text_columns.INTEGER,
+    exact_integers: text_columns.INTEGER_BY_POWER,
+}
 
 
 def _of_width(

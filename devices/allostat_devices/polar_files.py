@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from allostat.errors import InputError
+from allostat.kernels import text_columns
 from allostat.source import Source
 from allostat_devices.clock_blocks import usable_stamps
 from allostat_devices.number_columns import Column, floats, integers, read_block
@@ -189,7 +190,7 @@ def read_rows(source: Source, member: str | None, where: str, skipped: SkippedRo
     with open_text(source, member) as text:
         header = read_header(text.readline(), where)
         wanted = value_columns(header, where)
-        columns = [Column(0, phone_times, "bad_time")]
+        columns = [Column(0, phone_times, "bad_time", text_columns.STAMP_NS)]
         if header.has_sensor_time:
             columns.append(Column(header.names.index(SENSOR), integers, "bad_time"))
         columns += [Column(index, floats) for index in wanted.values()]

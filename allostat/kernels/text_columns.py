@@ -1,0 +1,152 @@
+"""Columns of numbers and times out of delimited text, such as ``2026-03-02T16:06:00.220;825779160000000000;0.0;8``.
+
+Unlike `text_rows`, which reads one column of rows that all look alike, this reads any columns and leaves out the rows
+that need judgement: the caller reads those with Python. What is read is what Python's ``float`` and ``int`` and NumPy's
+``datetime64`` give.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from allostat.kernels.compiled import kernel
+from allostat.kernels.text_rows import decimal, stamp_s, two_digits
+
+PASSED_OVER, NUMBER, NUMBER_OR_MISSING, INTEGER, INTEGER_BY_POWER, STAMP_NS = range(6)
+"""What a column holds: nothing that is wanted; a plain decimal; one, or an empty cell; an integer below 9e18; one that
+may be written with an exponent, as ``1.71492060000602e+18``; a date and time ``YYYY-MM-DDThh:mm:ss`` with up to nine
+decimals, as ns since 1970."""
+
+_NONE = -(1 << 62)
+_EARLIEST_S = 631_152_000  # 1990, before which no wearable wrote a time
+
+
+@kernel
+def _integer(data: NDArray[np.uint8], at: int, stop: int, by_power: bool) -> int:
+    """An integer below 9e18, with an exponent if that is allowed; `_NONE` when it is written otherwise."""
+    negative = at < stop and data[at] == 45
+    if negative:
+        at += 1
+    value, digits, after = 0, 0, -1
+    while at < stop and data[at] != 101 and data[at] != 69:
+        c = int(data[at])
+        if 48 <= c <= 57 and digits < 19 and value < 900_000_000_000_000_000:
+            value = value * 10 + (c - 48)
+            digits += 1
+            if after >= 0:
+                after += 1
+        elif c == 46 and after < 0:
+            after = 0
+        else:
+            return _NONE
+        at += 1
+    power = -max(after, 0)
+    if at < stop:
+        # two digits of exponent, as every library writes them
+        if not by_power or stop - at != 4 or data[at + 1] != 43:
+            return _NONE
+        exponent = two_digits(data, at + 2)
+        if exponent < 0:
+            return _NONE
+        power += exponent
+    elif after >= 0:
+        return _NONE
+    if digits == 0 or power < 0 or digits + power > 19:
+        return _NONE
+    for _ in range(power):
+        # 19 digits that begin with 9 may not fit into 64 bits
+        if value >= 900_000_000_000_000_000:
+            return _NONE
+        value *= 10
+    return -value if negative else value
+
+
+@kernel
+def _stamp_ns(data: NDArray[np.uint8], at: int, stop: int) -> int:
+    if stop - at < 19 or data[at + 10] != 84:
+        return _NONE
+    seconds = stamp_s(data, at)
+    if seconds < _EARLIEST_S:
+        return _NONE
+    ns, at = 0, at + 19
+    if at < stop:
+        decimals = stop - at - 1
+        if data[at] != 46 or not 1 <= decimals <= 9:
+            return _NONE
+        for i in range(at + 1, stop):
+            c = int(data[i])
+            if not 48 <= c <= 57:
+                return _NONE
+            ns = ns * 10 + (c - 48)
+        for _ in range(9 - decimals):
+            ns *= 10
+    return seconds * 1_000_000_000 + ns
+
+
+@kernel
+def read_columns(
+    data: NDArray[np.uint8],
+    separator: int,
+    kinds: NDArray[np.int64],
+    numbers: NDArray[np.float64],
+    integers: NDArray[np.int64],
+    states: NDArray[np.int8],
+) -> int:
+    """Read the wanted columns of every row that is written plainly.
+
+    Parameters
+    ----------
+    data
+        uint8 (bytes,): whole rows, each ended by a line feed.
+    separator
+        Code of the character between columns.
+    kinds
+        int64 (columns,): what each column of a row holds (`PASSED_OVER` and the others).
+    numbers, integers
+        float64 and int64 (columns, rows): filled where a column holds numbers, or integers and stamps; NaN stands for
+        an empty cell of `NUMBER_OR_MISSING`.
+    states
+        int8 (rows,): filled with 1 for a row that was read, 0 for one that needs judgement, 2 for a blank one.
+
+    Returns
+    -------
+    int
+        Number of rows, of whatever state.
+    """
+    row, at, end = 0, 0, len(data)
+    while at < end:
+        blank, good, column = True, True, 0
+        while True:
+            start = at
+            while at < end and data[at] != 10 and data[at] != separator:
+                if data[at] != 32 and data[at] != 9:
+                    blank = False
+                at += 1
+            ends = at >= end or data[at] == 10
+            if not ends:
+                blank = False
+            if column >= len(kinds):
+                good = False
+            elif good:
+                kind = kinds[column]
+                if kind in (NUMBER, NUMBER_OR_MISSING):
+                    value = decimal(data, start, at)
+                    numbers[column, row] = value
+                    if value != value and not (kind == NUMBER_OR_MISSING and start == at):
+                        good = False
+                elif kind != PASSED_OVER:
+                    if kind == STAMP_NS:
+                        whole = _stamp_ns(data, start, at)
+                    else:
+                        whole = _integer(data, start, at, kind == INTEGER_BY_POWER)
+                    integers[column, row] = whole
+                    if whole == _NONE:
+                        good = False
+            column += 1
+            at += 1
+            if ends:
+                break
+        states[row] = 2 if blank else 1 if good and column == len(kinds) else 0
+        row += 1
+    return row

@@ -278,11 +278,10 @@ def _flags(
 
 def _flag_probability(r: Floats, cut: Floats, se: Floats, flag: NDArray[np.int8]) -> Floats:
     """P(flag) = Phi((r - Q) / se); the flag itself where no standard error is known."""
-    from scipy.special import ndtr
-
     certain = np.where(flag < 0, np.nan, flag.astype(np.float64))
     with np.errstate(invalid="ignore", divide="ignore"):
-        uncertain = ndtr((r - cut) / se)
+        z = (r - cut) / se
+    uncertain = np.array([0.5 * math.erfc(-x / math.sqrt(2.0)) for x in z.tolist()])
     return np.where((se > 0) & (flag >= 0), uncertain, certain)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import sys
 from importlib import import_module
 
@@ -9,6 +10,7 @@ import click
 
 from allostat import __version__
 from allostat.errors import AllostatError
+from allostat.memory import collect_rarely, end_without_collecting
 
 EXIT_INTERNAL, EXIT_USAGE, EXIT_INPUT, EXIT_SOME_FAILED, EXIT_INTERRUPTED = 1, 2, 3, 4, 130
 
@@ -70,6 +72,8 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; the exit code says how it ended (0, 1, 2, 3, 4 or 130)."""
+    collect_rarely()
+    atexit.register(end_without_collecting)
     try:
         code = cli.main(standalone_mode=False)
     except click.exceptions.Abort:

@@ -8,18 +8,21 @@ from pathlib import Path
 
 import numpy as np
 
-from allostat.biomarkers import Person
-from allostat.report import participant_page
-from allostat.store import write_participant
-from allostat.study.config import StudyConfig
-from allostat.study.inputs import ParticipantRows
-from allostat.study.plan import Export, ParticipantPlan, find_exports
-from allostat.study.stages import process_participant
-from allostat.study.summary import summary_of
+from allostat.memory import collect_rarely
 
 
 def warm() -> None:
     """Take one made-up participant all the way: compiled kernels land in the user's cache, lazy imports are done."""
+    collect_rarely()
+    from allostat.biomarkers import Person
+    from allostat.report import participant_page
+    from allostat.store import write_participant
+    from allostat.study.config import StudyConfig
+    from allostat.study.inputs import ParticipantRows
+    from allostat.study.plan import Export, ParticipantPlan, find_exports
+    from allostat.study.stages import process_participant
+    from allostat.study.summary import summary_of
+
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         raw = folder / "raw"
@@ -57,6 +60,5 @@ def _ecg(seconds: int) -> str:
 
 
 warm()
-# What is loaded stays loaded: the collector of a forked worker need not look at it, nor touch its pages.
 gc.collect()
-gc.freeze()
+gc.freeze()  # the collector of a forked worker need not look at what is loaded, nor touch its pages

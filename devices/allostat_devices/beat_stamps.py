@@ -6,7 +6,6 @@ own, whose interval is NaN, so k stretches of n intervals together are n + k bea
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -225,15 +224,19 @@ def _losses(late_ms: NDArray[np.float64], length_ms: NDArray[np.float64]) -> NDA
     n = len(late_ms)
     if n < 4:
         return np.empty(0, np.int64)
-    least = _level_jump(late_ms, 0.0)
-    quartile = _level_jump(late_ms, 0.25)
     good = length_ms[plausible(length_ms)]
     limit = np.full(n, 0.5 * float(np.median(good)) if len(good) else 500.0)
     beside = np.minimum(np.arange(n), n - np.arange(n))
     # few beats on one side tell their level badly
     limit = np.where(beside < _FEW, np.maximum(limit, PLAUSIBLE_MS[1]), limit)
     step = np.diff(late_ms, prepend=late_ms[0])
-    candidates = np.flatnonzero((least > limit) & (quartile > limit))
+    padding = np.full(_WINDOW, np.inf)
+    windows = np.lib.stride_tricks.sliding_window_view(np.concatenate([padding, late_ms, padding]), _WINDOW)
+    least = windows.min(axis=1)
+    candidates = np.flatnonzero(_jump(least[:n], least[_WINDOW : _WINDOW + n]) > limit)
+    # few beats pass the first test, and only they need the quartile
+    before, after = _lower_quartile(windows[candidates]), _lower_quartile(windows[candidates + _WINDOW])
+    candidates = candidates[_jump(before, after) > limit[candidates]]
     losses: list[int] = []
     for group in np.split(candidates, np.flatnonzero(np.diff(candidates) > _WINDOW) + 1):
         if len(group):
@@ -241,20 +244,19 @@ def _losses(late_ms: NDArray[np.float64], length_ms: NDArray[np.float64]) -> NDA
     return np.array(losses, np.int64)
 
 
-def _level_jump(late_ms: NDArray[np.float64], quantile: float) -> NDArray[np.float64]:
-    """Quantile of the lateness from each beat on minus that before it; 0 at the first beat."""
-    padding = np.full(_WINDOW, np.inf)
-    windows = np.lib.stride_tricks.sliding_window_view(np.concatenate([padding, late_ms, padding]), _WINDOW)
-    ordered = np.sort(windows, axis=1)
-    held = np.isfinite(ordered).sum(axis=1)
-    rank = np.floor(quantile * np.maximum(held - 1, 0)).astype(np.int64)
-    levels = ordered[np.arange(len(ordered)), rank]
-    n = len(late_ms)
-    after, before = levels[_WINDOW : _WINDOW + n], levels[:n]
-    jump = np.zeros(n)
+def _jump(before: NDArray[np.float64], after: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Level of the lateness from a beat on minus that before it; 0 where one side has no beats."""
     both = np.isfinite(before) & np.isfinite(after)
+    jump = np.zeros(len(before))
     jump[both] = after[both] - before[both]
     return jump
+
+
+def _lower_quartile(windows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Lower quartile of each row's finite values, one of these values; infinite for a row that has none."""
+    ordered = np.sort(windows, axis=1)
+    held = np.isfinite(ordered).sum(axis=1)
+    return np.asarray(ordered[np.arange(len(ordered)), np.maximum(held - 1, 0) // 4])
 
 
 def _anchor(late_ms: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -262,6 +264,11 @@ def _anchor(late_ms: NDArray[np.float64]) -> NDArray[np.float64]:
     if n < 2 * _ANCHOR_BEATS:
         return np.full(n, np.quantile(late_ms, _EARLY))
     edges = np.linspace(0, n, n // _ANCHOR_BEATS + 1).astype(np.int64)
-    lowest = [np.quantile(late_ms[a:b], _EARLY) for a, b in itertools.pairwise(edges)]
+    sizes = np.diff(edges)
+    lowest = np.empty(len(sizes))
+    # blocks differ by one beat at most: all of one size at once
+    for size in np.unique(sizes):
+        of_size = sizes == size
+        lowest[of_size] = np.quantile(late_ms[edges[:-1][of_size, None] + np.arange(size)], _EARLY, axis=1)
     middles = (edges[:-1] + edges[1:] - 1) / 2
     return np.asarray(np.interp(np.arange(n), middles, lowest))

@@ -6,7 +6,7 @@ import gc
 
 
 def collect_rarely() -> None:
-    """Look for garbage when 200,000 objects more are alive, not 700: libraries and tables are made of many that stay."""
+    """Look for garbage when 200,000 more objects are alive, not 700: most of them stay anyway."""
     gc.set_threshold(200_000, 20, 20)
 
 

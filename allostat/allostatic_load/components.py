@@ -281,7 +281,7 @@ def _flag_probability(r: Floats, cut: Floats, se: Floats, flag: NDArray[np.int8]
     certain = np.where(flag < 0, np.nan, flag.astype(np.float64))
     with np.errstate(invalid="ignore", divide="ignore"):
         z = (r - cut) / se
-    uncertain = np.array([0.5 * math.erfc(-x / math.sqrt(2.0)) for x in z.tolist()])
+    uncertain = np.array([0.5 * math.erfc(-x / math.sqrt(2.0)) for x in z.ravel().tolist()]).reshape(z.shape)
     return np.where((se > 0) & (flag >= 0), uncertain, certain)
 
 

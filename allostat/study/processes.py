@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import connection
 from multiprocessing.context import BaseContext
@@ -43,7 +44,30 @@ def start_server_early() -> None:
         from multiprocessing import forkserver
 
         warm_context()
-        forkserver.ensure_running()
+        with _safe_path():
+            forkserver.ensure_running()
+
+
+@contextmanager
+def _safe_path() -> Iterator[None]:
+    """Start Python without the current folder among the places of modules: a study's folder may hold a numpy.py."""
+    before = os.environ.get("PYTHONSAFEPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONSAFEPATH"]
+        else:
+            os.environ["PYTHONSAFEPATH"] = before
+
+
+def _started(process: BaseProcess) -> None:
+    """Start a process; the failure of the server that forks it is no end of input, as its broken pipe has it."""
+    try:
+        process.start()
+    except EOFError as error:
+        raise RuntimeError("the process that starts workers has ended; what it said is above") from error
 
 
 def run_isolated(
@@ -61,6 +85,7 @@ def run_isolated(
 
     Closing the iterator, or an exception in its consumer, ends the processes that it started.
     """
+    start_server_early()
     context = warm_context()
     waiting = list(reversed(tasks))
     running: dict[int, tuple[T, BaseProcess, float]] = {}
@@ -70,7 +95,7 @@ def run_isolated(
                 task = waiting.pop()
                 on_start(task)
                 process = context.Process(target=work, args=(task,), daemon=True)  # type: ignore[attr-defined]
-                process.start()
+                _started(process)
                 running[process.sentinel] = (task, process, time.monotonic())
             if meanwhile is not None:
                 meanwhile()

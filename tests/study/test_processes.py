@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -64,3 +66,20 @@ def test_closing_the_run_ends_the_processes_it_started(tmp_path: Path) -> None:
 @pytest.mark.parametrize("jobs", [1, 2, 5])
 def test_every_task_ends_once_whatever_the_number_of_jobs(tmp_path: Path, jobs: int) -> None:
     assert len(_run(["fine"] * 5, tmp_path, jobs=jobs)) == 5
+
+
+def test_a_file_of_the_current_folder_is_not_taken_for_a_library(tmp_path: Path) -> None:
+    (tmp_path / "numpy.py").write_text("raise RuntimeError('the study folder was searched for modules')\n")
+    script = tmp_path / "elsewhere" / "script.py"
+    script.parent.mkdir()
+    script.write_text(
+        "import time\n"
+        "from allostat.study.processes import run_isolated\n"
+        "if __name__ == '__main__':\n"
+        "    ended = run_isolated([0.0], time.sleep, jobs=1, time_limit_s=60.0, on_start=lambda task: None)\n"
+        "    print([end.crash for end in ended])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.stdout == "[None]\n", done.stderr

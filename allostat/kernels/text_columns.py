@@ -102,7 +102,8 @@ def read_columns(
     separator
         Code of the character between columns.
     kinds
-        int64 (columns,): what each column of a row holds (`PASSED_OVER` and the others).
+        int64 (columns,): what each column of a row holds (`PASSED_OVER` and the others); a row may have further empty
+        ones at its end.
     numbers, integers
         float64 and int64 (columns, rows): filled where a column holds numbers, or integers and stamps; NaN stands for
         an empty cell of `NUMBER_OR_MISSING`.
@@ -127,7 +128,8 @@ def read_columns(
             if not ends:
                 blank = False
             if column >= len(kinds):
-                good = False
+                # a row may end with separators
+                good = good and start == at
             elif good:
                 kind = kinds[column]
                 if kind in (NUMBER, NUMBER_OR_MISSING):
@@ -147,6 +149,6 @@ def read_columns(
             at += 1
             if ends:
                 break
-        states[row] = 2 if blank else 1 if good and column == len(kinds) else 0
+        states[row] = 2 if blank else 1 if good and column >= len(kinds) else 0
         row += 1
     return row

@@ -82,8 +82,8 @@ def test_what_a_cell_is_read_as(cell: str, kind: int, value: float | None) -> No
 
 def test_blank_rows_and_rows_of_another_width_are_told_apart() -> None:
     states, rows = read("1;2\n\n \t\n1\n1;2;3\n1;2;\n;\n3;4\n", [NUMBER, INTEGER])
-    assert states == [1, 2, 2, 0, 0, 0, 0, 1]
-    assert rows == [[1.0, 2], [3.0, 4]]
+    assert states == [1, 2, 2, 0, 0, 1, 0, 1]
+    assert rows == [[1.0, 2], [1.0, 2], [3.0, 4]]
 
 
 def test_kinds_are_distinct() -> None:

@@ -62,7 +62,7 @@ def read_columns(lines: Sequence[str], separator: str, kinds: Sequence[int]) -> 
         read = [cell_of(c, k) for c, k in zip(cells, kinds, strict=False) if k != PASSED_OVER]
         if not line.strip(" \t"):
             found.append((2, []))
-        elif len(cells) != len(kinds) or any(value is None for value in read):
+        elif len(cells) < len(kinds) or any(cells[len(kinds) :]) or any(value is None for value in read):
             found.append((0, []))
         else:
             found.append((1, [value for value in read if value is not None]))

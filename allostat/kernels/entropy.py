@@ -302,7 +302,7 @@ def _bits(words: NDArray[np.uint64], among: NDArray[np.uint64]) -> int:
     total = (total & _EVEN_BYTES) + ((total >> _EIGHT) & _EVEN_BYTES)
     total = total + (total >> _SIXTEEN)
     total = total + (total >> _THIRTY_TWO)
-    return np.int64(total & _COUNT)
+    return int(total & _COUNT)
 
 
 @kernel

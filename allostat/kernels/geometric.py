@@ -11,8 +11,8 @@ Source: Task Force 1996, 10.1161/01.CIR.93.5.1043. Both look at the histogram of
 Both depend on the bin, and mean little in less than 20 minutes.
 
 Deviations of NeuroKit2 0.2.13: its last bin takes up an interval of exactly its upper edge, so that in intervals of
-whole bins the longest are counted with the second longest; its TINN leaves out the error outside the triangle, which
-makes the triangle too narrow, keeps it inside the data, and is 0 when the least error is above 2**14.
+whole bins the longest are counted with the second longest. Its TINN tries only one left corner, the bin after the
+shortest interval, leaves out the error outside the triangle, and is 0 when the least error is above 2**14.
 """
 
 from __future__ import annotations

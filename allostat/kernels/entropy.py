@@ -291,8 +291,11 @@ def _rows(
     high: NDArray[np.int64],
     smallest: NDArray[np.uint64],
     rows: NDArray[np.uint64],
+    matches: NDArray[np.uint64],
 ) -> None:
-    """For each value the set of those of the 64 positions from ``begin`` on whose values are within r."""
+    """For each value the set of those of the 64 positions from ``begin`` on whose values are within r, twice: the
+    matches of templates of length 1 begin as the same.
+    """
     found = np.uint64(0)
     for k in range(len(order)):
         at = order[k] - begin
@@ -301,6 +304,7 @@ def _rows(
         smallest[k + 1] = found
     for i in range(len(low)):
         rows[i] = smallest[high[i]] ^ smallest[low[i]]
+        matches[i] = rows[i]
 
 
 @kernel
@@ -355,8 +359,7 @@ def _count(
                     prolonged |= _ONE << np.uint64(i - begin)
                 elif run == m:
                     last |= _ONE << np.uint64(i - begin)
-        _rows(order, begin, low, high, smallest, rows)
-        matches[:] = rows
+        _rows(order, begin, low, high, smallest, rows, matches)
         for _ in range(m - 1):
             _narrow(rows, matches)
         _add_sizes(matches, prolonged, shorter)

@@ -9,6 +9,8 @@ With T intervals averaged before an anchor is looked for, and wavelet scale s, a
 ``(X[0] + … + X[s - 1] - X[-1] - … - X[-s]) / (2 s)``. Published for DC are T = 1
 and s = 2. Changes larger than ``limit`` are no anchors (artefacts); the published limit is 5 %, some tools use 20 %.
 
+Equal intervals must be equal to the bit: differences of instants in seconds turn a rest into anchors of 1e-13 s.
+
 NaN is a gap: an anchor counts only when all intervals of its contrast and of its change are finite.
 """
 
@@ -120,8 +122,8 @@ def _capacities(
             later += nn[i + k]
         if not (math.isfinite(earlier) and math.isfinite(later) and earlier > 0.0):
             continue
-        change = later / earlier - 1.0
-        if change == 0.0 or abs(change) > limit:
+        change = later - earlier
+        if change == 0.0 or abs(change) > limit * earlier:
             continue
         for k in range(scale):
             contrast += nn[i + k] - nn[i - 1 - k]

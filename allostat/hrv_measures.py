@@ -107,7 +107,7 @@ def complexity_measures(
 def pattern_measures(nn_ms: Floats, first: Indices, stop: Indices, preset: Preset) -> dict[str, Floats]:
     """Fragmentation and capacities, always of the raw intervals."""
     shares = fragmentation.windowed if preset.fragmentation == "intervals" else fragmentation.windowed_segment_shares
-    capacities = phase_rectified.windowed(nn_ms, first, stop, limit=preset.anchor_limit)
+    capacities = phase_rectified.windowed(nn_ms, first, stop, limit=preset.anchor_limit, around=preset.anchor_around)
     return _named(shares(nn_ms, first, stop), fragmentation.MEASURES) | _named(capacities[:, :2], ("dc", "ac"))
 
 

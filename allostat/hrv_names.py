@@ -195,7 +195,8 @@ def _settings(name: str, preset: Preset) -> list[str]:
     if name in ("pip", "ials", "pss", "pas") and preset.fragmentation == "segments":
         return ["as shares of 1, PSS and PAS of the segments"]
     if name in ("dc", "ac"):
-        return [f"changes up to {100 * preset.anchor_limit:g} %"]
+        words = [f"changes up to {100 * preset.anchor_limit:g} %"]
+        return [*words, f"{preset.anchor_around} intervals around"] if preset.anchor_around else words
     if name == "lf_hf":
         bands = {band.name: band for band in preset.bands}
         lf, hf = bands["lf"], bands["hf"]

@@ -73,8 +73,8 @@ class Preset:
         by half.
     fragmentation
         PSS and PAS as shares of the NN ``intervals`` in %, or of the ``segments``, all four then as shares of 1.
-    anchor_limit
-        Largest relative change at an anchor of the capacities.
+    anchor_limit, anchor_around
+        Largest relative change at an anchor of the capacities, and the intervals that must lie on either side of it.
     geometric_s
         Windows below this length have no triangular index and TINN.
     shortest_s
@@ -110,6 +110,7 @@ class Preset:
     dfa_overlap: bool = False
     fragmentation: Literal["intervals", "segments"] = "intervals"
     anchor_limit: float = 0.05
+    anchor_around: int = 0
     geometric_s: float = 1176.0
     shortest_s: float = 30.0
     short_s: float = 294.0
@@ -167,7 +168,27 @@ NEUROKIT = Preset(
 )
 """NeuroKit2 0.2.13 with ``normalize=False``, so that powers are in ms^2; entropies of the raw intervals."""
 
-PRESETS = {preset.name: preset for preset in (TASK_FORCE, KUBIOS, NEUROKIT)}
+PHYSIONET = Preset(
+    "physionet2018",
+    ("10.1088/1361-6579/aae021",),
+    "raw",
+    "constant",
+    0.0,
+    (
+        Band("ulf", 0.0, 0.0033, 240.0),
+        Band("vlf", 0.0033, 0.04, 240.0),
+        Band("lf", 0.04, 0.15, 120.0),
+        Band("hf", 0.15, 0.4, 60.0),
+    ),
+    spectrum="lomb_scargle",
+    tolerance=0.15,
+    strict=True,
+    anchor_limit=0.2,
+    anchor_around=30,
+)
+"""PhysioNet Cardiovascular Signal Toolbox, Vest et al. 2018; powers in ms^2, which its own are not (table of names)."""
+
+PRESETS = {preset.name: preset for preset in (TASK_FORCE, KUBIOS, NEUROKIT, PHYSIONET)}
 """Presets by name."""
 
 

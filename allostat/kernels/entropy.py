@@ -235,49 +235,63 @@ def _averages(nn: NDArray[np.float64], scale: int, offset: int) -> NDArray[np.fl
 
 
 @kernel
-def _ascending(values: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Positions of the finite values in ascending order of these (merge sort)."""
-    order = np.empty(len(values), np.int64)
+def _ascending(values: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Positions of the finite values in ascending order of these, and the values in this order (merge sort)."""
+    place, key = np.empty(len(values), np.int64), np.empty(len(values))
     n = 0
     for i in range(len(values)):
-        if not math.isfinite(values[i]):
+        value = values[i]
+        if not math.isfinite(value):
             continue
         k = n
         # Runs of eight by insertion.
-        while k > n - n % 8 and values[order[k - 1]] > values[i]:
-            order[k] = order[k - 1]
+        while k > n - n % 8 and key[k - 1] > value:
+            place[k], key[k] = place[k - 1], key[k - 1]
             k -= 1
-        order[k] = i
+        place[k], key[k] = i, value
         n += 1
-    other = np.empty(len(values), np.int64)
+    other_place, other_key = np.empty(len(values), np.int64), np.empty(len(values))
     width = 8
     while width < n:
         for begin in range(0, n, 2 * width):
-            middle, end = min(begin + width, n), min(begin + 2 * width, n)
-            a, b = begin, middle
-            for k in range(begin, end):
-                if a < middle and (b >= end or values[order[a]] <= values[order[b]]):
-                    other[k] = order[a]
-                    a += 1
-                else:
-                    other[k] = order[b]
-                    b += 1
-        order, other = other, order
+            a, b = begin, min(begin + width, n)
+            middle, end = b, min(begin + 2 * width, n)
+            k = begin
+            # Which of the two comes next cannot be foreseen: chosen by arithmetic instead of a branch.
+            while a < middle and b < end:
+                later = key[b] < key[a]
+                take = b if later else a
+                other_place[k], other_key[k] = place[take], key[take]
+                b += later
+                a += not later
+                k += 1
+            for rest in range(a, middle):
+                other_place[k], other_key[k] = place[rest], key[rest]
+                k += 1
+            for rest in range(b, end):
+                other_place[k], other_key[k] = place[rest], key[rest]
+                k += 1
+        place, other_place = other_place, place
+        key, other_key = other_key, key
         width *= 2
-    return order[:n]
+    return place[:n], key[:n]
 
 
 @kernel
 def _neighbours(
-    values: NDArray[np.float64], order: NDArray[np.int64], r: float, low: NDArray[np.int64], high: NDArray[np.int64]
+    order: NDArray[np.int64],
+    ordered: NDArray[np.float64],
+    r: float,
+    low: NDArray[np.int64],
+    high: NDArray[np.int64],
 ) -> None:
     """Ranks ``low[i]:high[i]`` of the values within r of value i."""
     n, a, b = len(order), 0, 0
     for k in range(n):
-        value = values[order[k]]
-        while b < n and values[order[b]] - value <= r:
+        value = ordered[k]
+        while b < n and ordered[b] - value <= r:
             b += 1
-        while a < n and value - values[order[a]] > r:
+        while value - ordered[a] > r:
             a += 1
         low[order[k]] = a
         high[order[k]] = b
@@ -291,8 +305,11 @@ def _rows(
     high: NDArray[np.int64],
     smallest: NDArray[np.uint64],
     rows: NDArray[np.uint64],
+    matches: NDArray[np.uint64],
 ) -> None:
-    """For each value the set of those of the 64 positions from ``begin`` on whose values are within r."""
+    """For each value the set of those of the 64 positions from ``begin`` on whose values are within r, twice: the
+    matches of templates of length 1 begin as the same.
+    """
     found = np.uint64(0)
     for k in range(len(order)):
         at = order[k] - begin
@@ -301,6 +318,7 @@ def _rows(
         smallest[k + 1] = found
     for i in range(len(low)):
         rows[i] = smallest[high[i]] ^ smallest[low[i]]
+        matches[i] = rows[i]
 
 
 @kernel
@@ -341,9 +359,9 @@ def _count(
     that can be prolonged (``shorter``), and the matches of length m + 1 (``longer``).
     """
     n = len(values)
-    order = _ascending(values)
+    order, ordered = _ascending(values)
     low, high = np.zeros(n, np.int64), np.zeros(n, np.int64)
-    _neighbours(values, order, r, low, high)
+    _neighbours(order, ordered, r, low, high)
     smallest, rows, matches = np.zeros(n + 1, np.uint64), np.empty(n, np.uint64), np.empty(n, np.uint64)
     # Of the 64 positions of a word the last m begin templates that end beyond: the next word has them again.
     for begin in range(0, n, 64 - m):
@@ -355,8 +373,7 @@ def _count(
                     prolonged |= _ONE << np.uint64(i - begin)
                 elif run == m:
                     last |= _ONE << np.uint64(i - begin)
-        _rows(order, begin, low, high, smallest, rows)
-        matches[:] = rows
+        _rows(order, begin, low, high, smallest, rows, matches)
         for _ in range(m - 1):
             _narrow(rows, matches)
         _add_sizes(matches, prolonged, shorter)

@@ -22,15 +22,12 @@ def triangular_index(nn, bin_ms):
 
 
 def error(bins, left, top, height, right):
-    total = Fraction(0)
-    for b in range(min(left, *bins), max(right, *bins) + 1):
-        side = Fraction(0)
-        if left < b <= top:
-            side = height * Fraction(b - left, top - left)
-        elif top <= b < right:
-            side = height * Fraction(right - b, right - top)
-        total += (bins.get(b, 0) - side) ** 2
-    return total
+    """Sum of the squares of what the triangle leaves, exact."""
+    sides = ((top - left, range(min(left, *bins), top)), (right - top, range(top + 1, max(right, *bins) + 1)))
+    return sum(
+        Fraction(sum((bins.get(b, 0) * width - height * max(width - abs(b - top), 0)) ** 2 for b in places), width**2)
+        for width, places in sides
+    )
 
 
 def tinn(nn, bin_ms):

@@ -169,6 +169,12 @@ def _extremes(values: NDArray[np.float64]) -> tuple[float, float]:
     return min(min(low0, low1), min(low2, low3)), max(max(high0, high1), max(high2, high3))
 
 
+@kernel
+def _per_minute(interval: float) -> float:
+    """Heart rate of an interval in ms; NaN for none."""
+    return 60000.0 / interval if interval != 0.0 else np.nan
+
+
 _BINS = 4096
 """Bins of 1 ms above the shortest interval in which the median is looked for; all longer ones share the last."""
 
@@ -254,7 +260,7 @@ def _windowed(nn: NDArray[np.float64], first: NDArray[np.int64], stop: NDArray[n
     change, rate = np.full(size, np.nan), np.empty(size)
     counts = np.zeros((size + 1, 4), np.int64)
     for i in range(size):
-        rate[i] = 60000.0 / nn[i] if nn[i] != 0.0 else np.nan
+        rate[i] = _per_minute(nn[i])
         if i > 0:
             change[i] = nn[i] - nn[i - 1]
         counts[i + 1, 0] = counts[i, 0] + np.isfinite(nn[i])
@@ -278,10 +284,10 @@ def _windowed(nn: NDArray[np.float64], first: NDArray[np.int64], stop: NDArray[n
         row[4], row[5] = _extremes(values)
         if n > 1:
             row[6] = math.sqrt(_squares(values, mean) / (n - 1))
-        row[12] = 100.0 * row[6] / mean
-        row[14] = 60000.0 / mean
         row[15] = _total(rates) / n
-        row[16], row[17] = 60000.0 / row[5], 60000.0 / row[4]
+        row[16], row[17] = _per_minute(row[5]), _per_minute(row[4])
+        row[14] = _per_minute(mean)
+        row[12] = row[6] * row[14] / 600.0
         m = len(steps)
         if m == 0:
             continue
@@ -293,7 +299,7 @@ def _windowed(nn: NDArray[np.float64], first: NDArray[np.int64], stop: NDArray[n
             row[9] = math.sqrt(_squares(steps, _total(steps) / m) / (m - 1))
         row[10] = 100.0 * (counts[b, 2] - counts[a + 1, 2]) / m
         row[11] = 100.0 * (counts[b, 3] - counts[a + 1, 3]) / m
-        row[13] = 100.0 * rms / mean
+        row[13] = rms * row[14] / 600.0
     return out
 
 
@@ -319,7 +325,7 @@ def _quantile(ordered: NDArray[np.float64], share: float) -> float:
     place = share * (len(ordered) - 1)
     below = int(place)
     above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (place - below) * (ordered[above] - ordered[below])
+    return float(ordered[below] + (place - below) * (ordered[above] - ordered[below]))
 
 
 @kernel

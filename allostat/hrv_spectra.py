@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from allostat.hrv_presets import Band, Preset
 from allostat.hrv_series import EvenWindows, Floats, Indices, IntervalSeries, even_windows
@@ -89,10 +88,10 @@ def _values(spectra: Spectra, preset: Preset) -> dict[str, Floats]:
         found[band.name] = np.where(spectra.longest_s >= band.shortest_s, powers[:, k], np.nan)
     values = dict(found)
     values["spectrum_s"] = np.where(spectra.used_s > 0, spectra.used_s, np.nan)
-    total = np.zeros(len(spectra.density))
+    total: Floats = np.zeros(len(spectra.density))
     for name, power in found.items():
         # Bands beyond the three of the Task Force are missing from short windows without spoiling the sum.
-        total += power if name in _THREE else np.nan_to_num(power)
+        total = total + (power if name in _THREE else np.nan_to_num(power))
     values["total_power"] = total
     values |= _shares(values, preset)
     for band in preset.bands:
@@ -128,7 +127,7 @@ def _peak(spectra: Spectra, band: Band, power: Floats) -> Floats:
 def _sampled_power(spectra: Spectra, band: Band) -> Floats:
     """Trapezoids between the frequencies inside the band only: what lies between them and its edges is lost."""
     inside = (spectra.frequencies_hz >= band.low_hz) & (spectra.frequencies_hz < band.high_hz)
-    power: NDArray[np.float64] = np.trapezoid(spectra.density[:, inside], spectra.frequencies_hz[inside], axis=1)
+    power: Floats = np.asarray(np.trapezoid(spectra.density[:, inside], spectra.frequencies_hz[inside], axis=1))
     return np.where(power > 0, power, np.nan)
 
 
@@ -137,7 +136,7 @@ def _welch(windows: EvenWindows, count: int, preset: Preset) -> Spectra:
     whole = round(preset.window_s * rate)
     linear = preset.spectrum_detrend == "linear"
     found = spectrum.welch_windows(windows.even, windows.window, count, rate, whole, linear=linear)
-    frequencies = np.arange(whole // 2 + 1) * (rate / whole)
+    frequencies = np.arange(whole // 2 + 1, dtype=np.float64) * (rate / whole)
     return Spectra(frequencies, found.density, found.longest / rate, found.used / rate)
 
 
@@ -150,7 +149,7 @@ def _autoregressive(windows: EvenWindows, count: int, preset: Preset) -> Spectra
     longest, used = np.zeros(count, np.int64), np.zeros(count, np.int64)
     np.maximum.at(longest, windows.window, lengths)
     np.add.at(used, windows.window, np.where(lengths > preset.ar_order, lengths, 0))
-    return Spectra(np.arange(whole // 2 + 1) * (rate / whole), density, longest / rate, used / rate)
+    return Spectra(np.arange(whole // 2 + 1, dtype=np.float64) * (rate / whole), density, longest / rate, used / rate)
 
 
 def _lomb_scargle(series: IntervalSeries, first: Indices, stop: Indices, preset: Preset) -> Spectra:
@@ -164,7 +163,7 @@ def _lomb_scargle(series: IntervalSeries, first: Indices, stop: Indices, preset:
     lo, hi = np.searchsorted(known, first), np.searchsorted(known, stop)
     some = hi - lo > 1
     spans[some] = at_s[known[hi[some] - 1]] - at_s[known[lo[some]]]
-    return Spectra(step * np.arange(1, count + 1), density, spans, spans)
+    return Spectra(np.arange(1, count + 1, dtype=np.float64) * step, density, spans, spans)
 
 
 def _welch_halves(windows: EvenWindows, count: int, preset: Preset) -> list[Spectra]:
@@ -187,8 +186,8 @@ def _welch_halves(windows: EvenWindows, count: int, preset: Preset) -> list[Spec
         segments = spectrum.welch_segments(even - even.mean(), half, detrend="none")
         density = spectrum.welch_density(segments, rate, 2 * half)[1]
         # The fourth frequency is the lowest one but for rounding: rounded as numpy's rfftfreq does it, which decides.
-        frequencies = np.fft.rfftfreq(2 * half, 1 / rate)
+        frequencies: Floats = np.fft.rfftfreq(2 * half, 1 / rate).astype(np.float64)
         kept = frequencies >= lowest
-        length = np.array([n / rate])
+        length = np.full(1, n / rate)
         found.append(Spectra(frequencies[kept], density[None, kept], length, length))
     return found

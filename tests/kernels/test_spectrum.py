@@ -7,12 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from allostat.kernels.even_series import Stretches, at_beats, even_stretches, without_trend
 from allostat.kernels.spectrum import (
     band_power,
+    band_powers,
     cubic_spline,
     even_series,
     smoothness_priors_trend,
     welch,
+    welch_density,
+    welch_segments,
+    welch_windows,
 )
 from tests.reference import spectrum as reference
 
@@ -98,3 +103,59 @@ def test_sample01_gives_the_band_powers_of_the_specification(recordings):
 def test_an_empty_series_has_no_spectrum():
     with pytest.raises(ValueError, match="samples"):
         welch(np.array([]), 4.0)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(4, 700)), min_size=1, max_size=6),
+    st.booleans(),
+    st.integers(0, 9),
+)
+def test_many_windows_equal_welch_of_each(parts, linear, seed):
+    parts = sorted(parts)
+    rng = np.random.default_rng(seed)
+    series = [rng.normal(800, 50, n) for _, n in parts]
+    window = np.array([w for w, _ in parts])
+    edges = np.concatenate([[0], np.cumsum([n for _, n in parts])])
+    found = welch_windows(Stretches(np.concatenate(series), edges), window, 4, 4.0, 256, linear=linear)
+    powers = band_powers(found.density, 4.0 / 256, [(0.0, 0.04), (0.04, 0.15), (0.15, 0.4)])
+    for w in range(4):
+        mine = [s for s, k in zip(series, window, strict=True) if k == w]
+        if not mine:
+            assert np.isnan(found.density[w]).all()
+            assert found.used[w] == 0
+            continue
+        length = min(max(len(s) for s in mine), 256)
+        rows = np.concatenate([welch_segments(s, length, detrend="linear" if linear else "constant") for s in mine])
+        f, density = welch_density(rows, 4.0, 256)
+        np.testing.assert_allclose(found.density[w], density, rtol=1e-9, atol=1e-12 * density.max())
+        for k, (low, high) in enumerate(((0.0, 0.04), (0.04, 0.15), (0.15, 0.4))):
+            assert powers[w, k] == pytest.approx(reference.band_power(f, density, low, high), rel=1e-9)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.integers(4, 60), min_size=1, max_size=4), st.integers(0, 9))
+def test_many_stretches_equal_the_spline_of_each(lengths, seed):
+    rng = np.random.default_rng(seed)
+    rr = rng.normal(800, 50, sum(lengths))
+    ends = np.cumsum(np.round(rr * 1e6)).astype(np.int64)
+    stop = np.cumsum(lengths)
+    first = stop - lengths
+    even = even_stretches(ends, rr, first, stop, 4.0)
+    plain = without_trend(even, 256.0)
+    back = np.empty(len(rr))
+    at_beats(plain, ends, first, stop, 4.0, first, back)
+    for k, (a, b) in enumerate(zip(first, stop, strict=True)):
+        t = (ends[a:b] - ends[a]) / 1e9
+        mine = slice(even.edges[k], even.edges[k + 1])
+        np.testing.assert_allclose(even.values[mine], even_series(t, rr[a:b], 4.0), rtol=1e-12)
+        expected = even.values[mine] - smoothness_priors_trend(even.values[mine], 256.0)
+        np.testing.assert_allclose(plain.values[mine], expected, atol=1e-9)
+        np.testing.assert_allclose(
+            back[a:b], reference.cubic_spline(np.arange(len(expected)) / 4, expected, t), atol=1e-6
+        )
+
+
+def test_a_band_beyond_the_last_frequency_has_no_power():
+    assert np.isnan(band_powers(np.ones((2, 5)), 0.1, [(0.1, 0.6)])).all()
+    assert band_powers(np.ones((1, 5)), 0.1, [(0.05, 0.35)])[0, 0] == pytest.approx(0.3, rel=1e-12)

@@ -9,7 +9,18 @@ from hypothesis import strategies as st
 
 from allostat.kernels.poincare import poincare
 from allostat.kernels.poincare import windowed as poincare_windowed
-from allostat.kernels.time_domain import MEASURES, mean_nn, pnn, rmssd, sdnn, sdsd, time_domain, windowed
+from allostat.kernels.time_domain import (
+    DISTRIBUTION,
+    MEASURES,
+    distribution_windowed,
+    mean_nn,
+    pnn,
+    rmssd,
+    sdnn,
+    sdsd,
+    time_domain,
+    windowed,
+)
 from tests.reference import time_domain as reference
 
 GOLDEN = {
@@ -95,3 +106,38 @@ def test_a_window_has_the_bits_of_its_intervals_alone(nn, data):
     for k, (f, s) in enumerate(zip(first, stop, strict=True)):
         assert np.array_equal(rows[k], list(time_domain(series[f:s]).values()), equal_nan=True)
         assert np.array_equal(axes[k], poincare(series[f:s]), equal_nan=True)
+
+
+@settings(max_examples=30, deadline=None)
+@given(intervals)
+def test_distribution_equals_numpy(nn):
+    row = dict(zip(DISTRIBUTION, distribution_windowed(np.array(nn), [0], [len(nn)])[0], strict=True))
+    finite = np.array([v for v in nn if np.isfinite(v)])
+    if not len(finite):
+        assert np.isnan(list(row.values())).all()
+        return
+    low, q1, median, q3, high = np.percentile(finite, [20, 25, 50, 75, 80])
+    mad = 1.4826 * np.median(np.abs(finite - median))
+    assert [row["prc20_nn"], row["prc80_nn"], row["iqr_nn"], row["mad_nn"]] == pytest.approx(
+        [low, high, q3 - q1, mad], rel=1e-9, abs=1e-9
+    )
+    off = finite - finite.mean()
+    if np.std(finite) > 1:
+        assert row["skewness_nn"] == pytest.approx(np.mean(off**3) / np.mean(off**2) ** 1.5, rel=1e-7, abs=1e-9)
+        assert row["kurtosis_nn"] == pytest.approx(np.mean(off**4) / np.mean(off**2) ** 2, rel=1e-7)
+
+
+def test_a_window_after_far_away_ones_keeps_its_median():
+    nn = 800 + 50 * np.random.default_rng(3).normal(size=5000)
+    first = np.array([4000, 0, 10, 4990, 2500, 2500])
+    stop = np.array([4300, 300, 310, 5000, 2501, 2500])
+    rows = windowed(nn, first, stop)
+    for row, a, b in zip(rows, first, stop, strict=True):
+        assert row[3] == pytest.approx(np.median(nn[a:b]) if b > a else np.nan, rel=1e-12, nan_ok=True)
+
+
+def test_intervals_of_zero_have_no_heart_rate():
+    table = time_domain(np.array([0.0, 0.0, 0.0]))
+    assert np.isnan(table["mean_hr_of_beats"])
+    assert np.isnan(table["hr_of_mean_nn"])
+    assert np.isnan(table["max_hr"])

@@ -71,7 +71,7 @@ def test_the_slow_twin_finds_the_same_peaks(seed: int, rate: float, noise: float
     twin = reference.systolic_peaks(signal, rate)
     assert len(peaks.sample) == len(twin)
     assert np.allclose(peaks.sample + peaks.fraction, twin[:, 0], rtol=0, atol=1e-6)
-    assert np.allclose(peaks.jitter, twin[:, 2], rtol=1e-6)
+    assert np.allclose(peaks.jitter, twin[:, 1], rtol=1e-5, atol=1e-9)
 
 
 @pytest.mark.parametrize("rate", [20.0, 22.0, 25.0, 28.0, 44.0, 64.0, 100.0, 125.0, 135.0, 176.0, 500.0, 1000.0])
@@ -125,7 +125,7 @@ def test_polarity_is_told_from_the_steeper_side() -> None:
 
 
 def test_wrong_rates_are_refused() -> None:
-    with pytest.raises(ValueError, match="between 20 and 1000"):
+    with pytest.raises(ValueError, match="between 20 and 2000"):
         systolic_peaks(np.zeros(10), 10.0)
 
 

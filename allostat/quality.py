@@ -54,7 +54,7 @@ RATE_BPM = (40.0, 180.0)
 BEAT_FREE_S = 3.0
 TEMPLATE_CORRELATION = {"ecg": 0.66, "ppg": 0.86}
 # Own choice, calibrated on simulated signals and on every other MIT-BIH record, with noise from 24 to -6 dB.
-MARGIN = {"ecg": 1.5, "ppg": 1.3}
+MARGIN = {"ecg": 2.0, "ppg": 1.7}
 # Own choice.
 FLAT_S = 1.0
 SATURATED_SHARE = 0.01

@@ -112,25 +112,39 @@ def _shape(
     low, high = np.inf, -np.inf
     least, most = np.inf, -np.inf
     still = longest = 0
+    count = 0
+    share = 0.0
+    left = stretch
+    before = np.nan
     for i in range(n):
-        while hi < min(i + half + 1, n):
+        while hi < n and hi <= i + half:
             total += values[hi] - first
             hi += 1
-        while lo < i - half:
+        if i > half:
             total -= values[lo] - first
             lo += 1
-        base = total / (hi - lo)
+        if hi - lo != count:
+            count = hi - lo
+            share = 1.0 / count
+        base = total * share
         low_base, high_base = min(low_base, base), max(high_base, base)
         value = values[i]
-        wave[i] = value - first - base
-        low, high = min(low, wave[i]), max(high, wave[i])
-        if (i + 1) % stretch == 0 or (i == n - 1 and n_ranges == 0):
+        without = value - first - base
+        wave[i] = without
+        low, high = min(low, without), max(high, without)
+        left -= 1
+        if left == 0 or (i == n - 1 and n_ranges == 0):
             ranges[n_ranges] = high - low
             n_ranges += 1
+            left = stretch
             low, high = np.inf, -np.inf
         least, most = min(least, value), max(most, value)
-        still = still + 1 if i > 0 and value == values[i - 1] else 0
-        longest = max(longest, still)
+        if value == before:
+            still += 1
+            longest = max(longest, still)
+        else:
+            still = 0
+        before = value
     ordered = np.sort(ranges[:n_ranges])
     out[AMPLITUDE] = 0.5 * (ordered[(n_ranges - 1) // 2] + ordered[n_ranges // 2])
     out[BASELINE_RANGE] = high_base - low_base

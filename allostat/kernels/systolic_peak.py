@@ -173,8 +173,7 @@ def pulse_polarity(ppg: ArrayLike, sampling_rate: float) -> int:
     Raw counts of a reflective sensor fall when blood volume rises. An upright pulse rises faster than it falls, and its
     top is narrower than its valley: slope and wave are skewed to the right (wave: Elgendi 2016,
     10.3390/bioengineering3040021). Sensors that filter their output break one of the two, so the sum decides, in which
-    the wave counts half. Values beyond five times the median size are
-    clipped so that motion does not decide.
+    the wave counts half. Values beyond five times the median size are clipped so that motion does not decide.
 
     Parameters
     ----------
@@ -189,8 +188,11 @@ def pulse_polarity(ppg: ArrayLike, sampling_rate: float) -> int:
     """
     values = np.concatenate([np.empty(0), *blocks(ppg)])
     values = values[np.isfinite(values)]
-    width = max(1, round(sampling_rate / (2.0 * HIGHEST_HZ)))
-    slow = round(sampling_rate)
+    group = max(1, int(sampling_rate / WORKING_RATE_HZ))
+    if group > 1 and len(values):
+        values = np.diff(np.cumsum(values - values[0])[::group]) / group
+    width = max(1, round(sampling_rate / group / (2.0 * HIGHEST_HZ)))
+    slow = round(sampling_rate / group)
     if len(values) < 2 * slow + width + 3:
         return 1
     sums = np.concatenate([[0.0], np.cumsum(values - values[0])])
@@ -206,8 +208,9 @@ def _skewness(values: NDArray[np.float64]) -> float:
     bound = 5.0 * float(np.median(np.abs(values)))
     clipped = np.clip(values, -bound, bound)
     centred = clipped - clipped.mean()
-    variance = float(np.mean(centred**2))
-    return float(np.mean(centred**3)) / variance**1.5 if variance > 0.0 else 0.0
+    squares = centred * centred
+    variance = float(squares.mean())
+    return float(squares @ centred) / len(values) / variance**1.5 if variance > 0.0 else 0.0
 
 
 @kernel
@@ -281,7 +284,11 @@ def _advance(
         slope = z - before
         before = z
         if not 1e-200 < abs(z) + abs(l1) < 1e200:
-            # Denormal numbers are slow, and infinity never fades.
+            # Denormal numbers are slow, and infinity never fades: after that, begin anew at the next sample.
+            if not abs(z) + abs(l1) < 1.0:
+                missing = 1
+                held = base = 0.0
+                rising = 0
             l1 = l2 = before = z = 0.0
 
         if index >= deadline:

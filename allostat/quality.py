@@ -1,12 +1,13 @@
 """Signal quality, window by window: what can be trusted, and why the rest cannot.
 
 Sources: Orphanidou et al. 2015, 10.1109/JBHI.2014.2338351 (heart rate 40 to 180, no stretch beyond 3 s without a beat,
-mean correlation of the beats with their template); Elgendi 2016, 10.3390/bioengineering3040021 (skewness of PPG).
+mean correlation of the beats with their template); Elgendi 2016, 10.3390/bioengineering3040021 (skewness of PPG). The
+margin of the beats is this project's own measure (`allostat.kernels.signal_quality`), calibrated on a ladder of noise:
+docs/signal_quality.md shows what each threshold gives.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntFlag
@@ -15,8 +16,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from allostat.errors import ConfigError, InputError
+from allostat.kernels import signal_quality as kernel
 from allostat.kernels.peaks import BLOCK_SAMPLES, joined
 from allostat.kernels.r_peak import RPeakDetector
+from allostat.kernels.signal_quality import window_settings
 from allostat.kernels.systolic_peak import SystolicPeakDetector, pulse_polarity
 from allostat.recording import NS_PER_S, ClockBlock, Signal
 
@@ -35,7 +38,7 @@ class QualityReason(IntFlag):
     SATURATED = 2
     """More than `SATURATED_SHARE` of the samples lie on the converter's limit."""
     NOISE = 4
-    """The beats resemble their template too little."""
+    """The beats resemble their template too little, or are hardly steeper than what lies between them."""
     MOTION = 8
     """The baseline (ECG) or the pulse (PPG) is far larger than usual in this signal."""
     LEAD_OFF = 16
@@ -46,16 +49,18 @@ class QualityReason(IntFlag):
     """More than `MISSING_SHARE` of the samples are missing."""
 
 
+# Orphanidou et al. 2015.
 RATE_BPM = (40.0, 180.0)
 BEAT_FREE_S = 3.0
 TEMPLATE_CORRELATION = {"ecg": 0.66, "ppg": 0.86}
-# The following limits are this project's choice.
+# Own choice, calibrated on simulated signals and on every other MIT-BIH record, with noise from 24 to -6 dB.
+MARGIN = {"ecg": 2.0, "ppg": 1.7}
+# Own choice.
 FLAT_S = 1.0
 SATURATED_SHARE = 0.01
 MISSING_SHARE = 0.10
 LEAD_OFF_SHARE = 0.10
 MOTION_TIMES = 3.0
-BASELINE_S = 1.0
 POLARITY_S = 120.0
 
 
@@ -75,9 +80,10 @@ def signal_quality(signal: Signal, window_s: float = 10.0) -> xr.Dataset:
     quality
         Dataset along ``window``: ``start_ns`` and ``end_ns`` (int64), ``reasons`` (int16 bit mask, see
         `QualityReason`), ``accepted`` (int8, 1 when there is no reason against it), ``heart_rate`` (1/min),
-        ``beat_free`` (longest stretch without a beat, s), ``template_correlation``, ``skewness`` (of pulses that
-        point up, after removal of the baseline; NaN for ECG), ``amplitude`` (0.5 to 99.5 % range after removal of
-        the baseline, in the unit of the signal), ``missing`` (share of samples). NaN where a measure is undefined.
+        ``beat_free`` (longest stretch without a beat, s), ``template_correlation``, ``margin`` (steepness of the least
+        steep beat over the steepest place between beats, at most 100), ``skewness`` (of pulses that point up, after
+        removal of the baseline; NaN for ECG), ``amplitude`` (median over stretches of 2 s of the range after removal
+        of the baseline, in the unit of the signal), ``missing`` (share of samples). NaN where a measure is undefined.
         Coordinate ``time``: middle of the window, int64 ns, with attribute ``epoch``.
 
     Raises
@@ -119,6 +125,7 @@ class _Window:
     heart_rate: float = float("nan")
     beat_free: float = float("nan")
     correlation: float = float("nan")
+    margin: float = float("nan")
     skewness: float = float("nan")
 
 
@@ -138,7 +145,7 @@ def _reasons(w: _Window, usual: float, kind: str) -> int:
         reasons |= QualityReason.MOTION
     if not RATE_BPM[0] <= w.heart_rate <= RATE_BPM[1] or w.beat_free > BEAT_FREE_S:
         reasons |= QualityReason.IMPLAUSIBLE
-    if not w.correlation >= TEMPLATE_CORRELATION[kind]:
+    if not (w.correlation >= TEMPLATE_CORRELATION[kind] and w.margin >= MARGIN[kind]):
         reasons |= QualityReason.NOISE
     return int(reasons)
 
@@ -151,13 +158,19 @@ def _block_windows(signal: Signal, start: int, stop: int, block: ClockBlock, win
         edges.pop()
     edges.append(stop)
     peaks, sign = _beats(signal, start, stop, rate)
-    found = []
-    for first, last in itertools.pairwise(edges):
-        span = signal.clock.times_ns(np.array([first, last - 1]))
-        span_ns = (int(span[0]), int(span[1]) + round(NS_PER_S / rate))
-        inside = peaks[(peaks >= first) & (peaks < last)] - first
-        found.append(_measure(signal, first, last, rate, inside, sign, span_ns))
-    return found
+    settings = window_settings(rate, signal.kind == "ppg")
+    ends = np.array(edges)
+    starts_ns = signal.clock.times_ns(ends[:-1])
+    ends_ns = signal.clock.times_ns(ends[1:] - 1) + round(NS_PER_S / rate)
+    # A beat beside the window tells what the steep flank at its edge belongs to.
+    beside = round(rate)
+    from_peak, to_peak = np.searchsorted(peaks, ends[:-1] - beside), np.searchsorted(peaks, ends[1:] + beside)
+    return [
+        _measured(signal, first, last, peaks[a:b] - first, sign, settings, (int(start_ns), int(end_ns)))
+        for first, last, a, b, start_ns, end_ns in zip(
+            edges[:-1], edges[1:], from_peak, to_peak, starts_ns, ends_ns, strict=True
+        )
+    ]
 
 
 def _beats(signal: Signal, start: int, stop: int, rate: float) -> tuple[NDArray[np.int64], int]:
@@ -182,100 +195,42 @@ def _parts(signal: Signal, start: int, stop: int, length: int) -> Iterator[NDArr
         yield signal.physical(at, min(at + length, stop))
 
 
-def _measure(
+def _measured(
     signal: Signal,
     first: int,
     last: int,
-    rate: float,
     peaks: NDArray[np.int64],
     sign: int,
+    settings: NDArray[np.float64],
     span_ns: tuple[int, int],
 ) -> _Window:
+    """Measures of the samples from ``first`` to ``last``; ``peaks`` count from ``first`` and lie beside it, too."""
     values = sign * signal.physical(first, last)
-    present = np.isfinite(values)
-    missing = 1.0 - float(present.mean())
-    if present.sum() < rate:
+    absent = kernel.bridge(values)
+    missing = absent / len(values)
+    if len(values) - absent < settings[kernel.RATE]:
         return _Window(*span_ns, missing)
-    if missing:
-        at = np.arange(len(values))
-        values = np.interp(at, at[present], values[present])
-    baseline = _moving_mean(values, round(BASELINE_S * rate))
-    wave = values - baseline
-    low, high = np.quantile(wave, [0.005, 0.995])
-    low_base, high_base = np.quantile(baseline, [0.005, 0.995])
-    edges = np.concatenate([[0], peaks, [len(values)]]) / rate
-    intervals = np.diff(peaks) / rate
+    m = kernel.measure(values, peaks, settings)
     return _Window(
         *span_ns,
         missing,
-        amplitude=float(high - low),
-        baseline_range=float(high_base - low_base),
-        still_s=_longest_run(np.diff(values) == 0.0) / rate,
-        saturated=_saturated_share(signal, first, last, rate),
-        heart_rate=float(60.0 / np.mean(intervals)) if len(intervals) else float("nan"),
-        beat_free=float(np.diff(edges).max()),
-        correlation=_template_correlation(wave, peaks),
-        skewness=_skewness(wave) if signal.kind == "ppg" else float("nan"),
+        amplitude=float(m[kernel.AMPLITUDE]),
+        baseline_range=float(m[kernel.BASELINE_RANGE]),
+        still_s=float(m[kernel.STILL_S]),
+        saturated=float(m[kernel.PLATEAUS]) if signal.saturation is None else _saturated_share(signal, first, last),
+        heart_rate=float(m[kernel.HEART_RATE]),
+        beat_free=float(m[kernel.BEAT_FREE_S]),
+        correlation=float(m[kernel.CORRELATION]),
+        margin=float(m[kernel.MARGIN]),
+        skewness=float(m[kernel.SKEWNESS]),
     )
 
 
-def _moving_mean(values: NDArray[np.float64], length: int) -> NDArray[np.float64]:
-    """Centred mean over up to ``length`` samples, fewer at the ends."""
-    half = max(1, length // 2)
-    sums = np.concatenate([[0.0], np.cumsum(values - values[0])])
-    at = np.arange(len(values))
-    lo, hi = np.maximum(at - half, 0), np.minimum(at + half + 1, len(values))
-    mean: NDArray[np.float64] = (sums[hi] - sums[lo]) / (hi - lo) + values[0]
-    return mean
-
-
-def _longest_run(mask: NDArray[np.bool_]) -> int:
-    return max((stop - start for start, stop in _runs(mask)), default=0)
-
-
-def _runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    padded = np.concatenate([[False], mask, [False]])
-    edges = np.flatnonzero(padded[1:] != padded[:-1])
-    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
-
-
-def _saturated_share(signal: Signal, first: int, last: int, rate: float) -> float:
-    """Share of samples on the converter's limits or, when these are not known, in plateaus at the window's extremes."""
+def _saturated_share(signal: Signal, first: int, last: int) -> float:
+    """Share of samples on the known limits of the converter."""
     raw = signal.samples[first:last]
-    if signal.saturation is not None:
-        low, high = signal.saturation
-        return float(np.mean((raw <= low) | (raw >= high)))
-    values = signal.physical(first, last)
-    if not np.nanmax(values) > np.nanmin(values):
-        return 0.0
-    shortest = max(3, round(0.02 * rate))
-    on_limit = 0
-    for limit in (np.nanmin(values), np.nanmax(values)):
-        on_limit += sum(stop - start for start, stop in _runs(values == limit) if stop - start >= shortest)
-    return on_limit / len(values)
-
-
-def _template_correlation(wave: NDArray[np.float64], peaks: NDArray[np.int64]) -> float:
-    """Mean correlation of the beats, each one median interval long, with their mean; NaN below 3 beats."""
-    if len(peaks) < 3:
-        return float("nan")
-    half = max(2, int(np.median(np.diff(peaks)) // 2))
-    whole = peaks[(peaks >= half) & (peaks + half < len(wave))]
-    if len(whole) < 3:
-        return float("nan")
-    beats = wave[whole[:, None] + np.arange(-half, half + 1)]
-    beats = beats - beats.mean(axis=1, keepdims=True)
-    template = beats.mean(axis=0)
-    size = np.sqrt((beats**2).sum(axis=1) * (template**2).sum())
-    if not (size > 0).all():
-        return float("nan")
-    return float(np.mean(beats @ template / size))
-
-
-def _skewness(wave: NDArray[np.float64]) -> float:
-    centred = wave - wave.mean()
-    variance = float(np.mean(centred**2))
-    return float(np.mean(centred**3)) / variance**1.5 if variance > 0 else float("nan")
+    low, high = signal.saturation or (-np.inf, np.inf)
+    return float(np.mean((raw <= low) | (raw >= high)))
 
 
 def _dataset(signal: Signal, windows: list[_Window], reasons: NDArray[np.int16], window_s: float) -> xr.Dataset:
@@ -313,8 +268,9 @@ def _dataset(signal: Signal, windows: list[_Window], reasons: NDArray[np.int16],
             "heart_rate": column("heart_rate", "heart rate from the mean interval", "1/min"),
             "beat_free": column("beat_free", "longest stretch without a beat", "s"),
             "template_correlation": column("correlation", "mean correlation of the beats with their template", "1"),
+            "margin": column("margin", "steepness of the least steep beat over that between beats", "1"),
             "skewness": column("skewness", "skewness of the pulse wave", "1"),
-            "amplitude": column("amplitude", "range from 0.5 to 99.5 % of the wave", signal.unit),
+            "amplitude": column("amplitude", "median range of the wave in 2 s", signal.unit),
             "missing": column("missing", "share of samples that are missing", "1"),
         },
         coords={"time": ("window", start + (end - start) // 2, {**instant, "long_name": "middle of the window"})},

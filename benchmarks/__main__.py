@@ -93,7 +93,7 @@ def measured_accuracy(only_own: bool) -> Iterator[dict[str, Any]]:
 
 
 def accuracy_line(measured: dict[str, Any]) -> str:
-    shares = ("sensitivity", "precision", "f1", "f1_50ms")
+    shares = ("sensitivity", "precision", "f1", "f1_50ms", "f1_accepted", "coverage")
     numbers = "  ".join(
         f"{key} {100 * value:.2f} %" if key in shares else f"{key} {value:.4g}"
         for key, value in measured.items()

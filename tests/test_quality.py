@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from allostat.errors import ConfigError, InputError
-from allostat.quality import QualityReason, signal_quality
+from allostat.quality import MARGIN, TEMPLATE_CORRELATION, QualityReason, signal_quality
 from allostat.recording import Clock, ClockBlock, Signal
-from tests.reference import waves
+from benchmarks import accuracy, quality_ladder
+from tests.reference import mitbih, noise, waves
 
 RATE = 100.0
 TIMES = waves.beat_times(75, 0.82, 0.03, np.random.default_rng(4))
@@ -83,6 +87,40 @@ def test_missing_samples_are_missing_and_nothing_else_is_claimed_of_an_empty_win
     samples = ecg()
     samples[2000:3000] = np.nan
     assert judged(samples)[2] == QualityReason.MISSING
+
+
+@pytest.mark.parametrize(("kind", "least_coverage"), [("ecg", 0.5), ("ppg", 0.5)])
+def test_the_beats_of_accepted_windows_are_right_on_a_ladder_of_noise(kind: str, least_coverage: float) -> None:
+    """F1 of at least 99.9 % over all kinds of noise from 24 to -6 dB; the whole ladder: benchmarks.quality_ladder."""
+    windows = [
+        w
+        for seed, material in enumerate(quality_ladder.simulated(kind, 4, 180.0))  # type: ignore[arg-type]
+        for w in quality_ladder.rungs(material, noise.ECG_KINDS if kind == "ecg" else noise.PPG_KINDS, seed)
+    ]
+    coverage, f1, _ = quality_ladder.summary(windows, TEMPLATE_CORRELATION[kind], MARGIN[kind])
+    assert coverage > least_coverage
+    assert f1 >= 0.999
+
+
+def test_the_noise_stress_test_is_accepted_but_for_few_windows(recordings: Callable[[str], Path]) -> None:
+    """Record 118e24: no beat of its accepted windows is wrong, and they are nearly all."""
+    folder = recordings("nstdb")
+    samples = np.fromfile(folder / "118e24.dat", "<i2").reshape(-1, 2)[:, 0].astype(np.float64)
+    at, codes = mitbih.annotations((folder / "118e24.atr").read_bytes())
+    beats = at[np.isin(codes, list(mitbih.BEAT_CODES))].astype(np.float64)
+    material = quality_ladder.Material("118e24", "ecg", True, samples, beats, 360.0, 1.0)
+    windows = [quality_ladder.judged(material, samples, "none", quality_ladder.CLEAN_DB)]
+    coverage, f1, _ = quality_ladder.summary(windows, TEMPLATE_CORRELATION["ecg"], MARGIN["ecg"])
+    assert coverage > 0.95
+    assert f1 >= 0.999
+
+
+def test_pulses_of_accepted_windows_are_the_beats_of_the_heart(recordings: Callable[[str], Path]) -> None:
+    """BIDMC against the ECG beside the PPG: F1 of at least 99 % in accepted windows, which are most."""
+    measured = accuracy.systolic_peak_accuracy(recordings("bidmc"), "allostat")
+    assert measured["f1"] >= 0.989
+    assert measured["f1_accepted"] >= 0.995
+    assert measured["coverage"] >= 0.85
 
 
 def test_inverted_ppg_counts_have_the_skewness_of_the_upright_wave() -> None:

@@ -2,70 +2,116 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
 
-from tests.reference import r_peak
-from tests.reference.beat_rule import Candidate, Rule, Settings
+from tests.reference.pulse_rule import Rule, Upstroke
 
 Floats = NDArray[np.float64]
-SETTINGS = Settings(
-    refractory=0.30,
-    twave_window=0.50,
-    noise_window=3.0,
-    adaptation=0.15,
-    overdue_distance=0.40,
-    learning=3.0,
-    polarity_weight=1.0,
-    patience=0.40,
-)
 
 
 def systolic_peaks(ppg: NDArray[Any], rate: float) -> Floats:
-    """(n, 3): position, size and standard error of each systolic peak."""
-    held = r_peak.without_gaps(np.asarray(ppg, dtype=float))
-    kept = np.where(np.isfinite(ppg), held, np.nan)
-    group = max(1, int(rate / 60.0 + 0.25))
+    """(n, 2): position and standard error of each systolic peak."""
+    samples = np.asarray(ppg, dtype=float)
+    held = continued(samples)
+    kept = np.where(np.isfinite(samples), held, np.nan)
+    group = max(1, int(rate / 30.0))
     working = rate / group
-    low = signal.lfilter(*signal.butter(2, min(8.0, 0.45 * working), "low", fs=working), r_peak.averaged(held, group))
-    slope = np.diff(low, prepend=0.0) * working
-    slope_sum = r_peak.smoothed(np.maximum(slope, 0.0) ** 2, working, 3.0)
+    whole = len(held) // group * group
+    means = held[:whole].reshape(-1, group).mean(axis=1)
+    smooth = signal.lfilter(*bessel(working, 7.0), means)
+    delay = (group + 1) / 2 + rate / (2 * np.pi * 7.0 / np.sqrt(3.0))
+    rule = Rule(rate)
+    peaks: list[tuple[float, float]] = []
+    for pulse, now in rule.decide_on(upstrokes(smooth, group, working, delay), group, len(held)):
+        found = placed(kept[:now], pulse.time, rate)
+        if found and (not peaks or found[0] - peaks[-1][0] >= 0.15 * rate):
+            peaks.append(found)
+    return np.array(peaks).reshape(-1, 2)
 
-    span, memory = max(1, round(0.03 * rate)), 1 << int(np.ceil(np.log2(3.0 * rate)))
-    candidates = []
-    for top, height, sure in r_peak.humps(slope_sum, 1.5):
-        known = kept[: (sure + 1) * group]
-        candidates.append(placed(known, top * group - 0.13 * rate, float(np.sqrt(height)), rate, span, memory, group))
-    beats = Rule(SETTINGS, rate).beats(candidates)
-    return np.array([[b.at, b.size, b.jitter] for b in beats]).reshape(-1, 3)
+
+def continued(samples: Floats) -> Floats:
+    """The samples from 0 on, the last level held where they are missing, without a step after it."""
+    held = np.zeros(len(samples))
+    level, offset, missing = 0.0, 0.0, True
+    for i, value in enumerate(samples):
+        if np.isfinite(value):
+            offset = value - level if missing else offset
+            level = value - offset
+        missing = not np.isfinite(value)
+        held[i] = level
+    return held
 
 
-def placed(known: Floats, time: float, size: float, rate: float, span: int, memory: int, group: int) -> Candidate:
-    """The first top after the steepest rise near ``time`` in the samples known so far."""
-    n, centre = len(known), int(time)
-    oldest = max(n - memory, 0)
-    first = max(centre - round(0.20 * rate), oldest + span)
-    last = min(centre + round(0.20 * rate), n - 1 - span)
-    rises = {j: known[j + span] - known[j - span] for j in range(first, last + 1, group)}
-    steepest = max([0.0, *(rise for rise in rises.values() if np.isfinite(rise))])
-    start = min(max(centre, first), last)
-    if steepest > 0:
-        start = next(j for j, rise in rises.items() if rise == steepest)
-    top, height = start, -np.inf
-    for j in range(start, min(start + round(0.40 * rate), n - 1 - span) - group + 2, group):
-        mean = known[j : j + group].mean()
-        if mean > height:
-            top, height = j + group // 2, mean
-        elif j - top > 2 * span:
+def bessel(rate: float, corner_hz: float) -> tuple[Floats, Floats]:
+    """Second-order low-pass of quality 1/sqrt(3), by the bilinear transform with the corner kept."""
+    w = 2 * rate * np.tan(np.pi * corner_hz / rate)
+    return signal.bilinear([w * w], [1.0, w * np.sqrt(3.0), w * w], fs=rate)
+
+
+def upstrokes(smooth: Floats, group: int, working: float, delay: float) -> list[Upstroke]:
+    """Stretches over which the signal rises, each over once it has fallen by 8 % of its rise."""
+    found = []
+    slope = np.diff(smooth, prepend=0.0)
+    base, high, high_at, steepest, rising = 0.0, 0.0, 0, 0.0, False
+    for i, z in enumerate(smooth):
+        if not rising and z > base:
+            rising, high, high_at, steepest = True, z, i, slope[i]
+        elif not rising:
+            base = z
+        else:
+            steepest = max(steepest, slope[i])
+            if z > high:
+                high, high_at = z, i
+            elif high - z > 0.08 * (high - base):
+                size = float(np.sqrt((high - base) * steepest * 0.15 * working))
+                time = (high_at + 1) * group - delay
+                found.append(Upstroke(time, size, high, high - base, (i + 1) * group))
+                rising, base = False, z
+    return found
+
+
+def placed(known: Floats, time: float, rate: float) -> tuple[float, float] | None:
+    """Top near ``time`` in the samples known so far, and its standard error."""
+    span = max(1, round(0.03 * rate))
+    remembered = 1 << int(np.ceil(np.log2(5.0 * rate)))
+    oldest, newest = max(len(known) - remembered, 0) + span, len(known) - 1 - span
+    top = min(int(time), newest)
+    if top < oldest:
+        return None
+    k = np.arange(-span, span + 1)
+    shift = bend = 0.0
+    for _ in range(4):
+        around = known[top - span : top + span + 1]
+        if np.isnan(around).any():
+            return None
+        bend, slope, _ = np.polyfit(k, around - known[top], 2)
+        if bend >= 0:
             break
-    before = known[max(top - round(rate), oldest) : top : group]
-    before = before[np.isfinite(before)]
-    above = height - before.mean() if len(before) else 0.0
-    noise = r_peak.sample_noise(known, first, round(0.12 * rate), memory)
-    peak = r_peak.refined(known, top, steepest, 1, noise, span, memory)
-    usable = size if peak.size > 0 else 0.0
-    return Candidate(time, usable, float(above), peak, replace(peak), hump=size, sure_at=n)
+        shift = float(np.clip(-slope / (2 * bend), -span, span))
+        step = int(np.floor(shift + 0.5))
+        if step == 0 or not oldest <= top + step <= newest:
+            break
+        top += step
+    if bend < 0:
+        design = np.linalg.inv(np.vander(k, 3).T @ np.vander(k, 3))
+        jitter = noise(known, top, oldest) * np.sqrt(design[1, 1] / 4 + shift**2 * design[0, 0]) / -bend
+    else:
+        shift, jitter = 0.0, float(span)
+    most = max(4, round(0.25 * rate))
+    run = [j for j in range(max(top - most, oldest), min(top + most, len(known) - 1) + 1) if known[j] == known[top]]
+    after = next((i for i in range(1, most + 1) if top + i not in run), most + 1) - 1
+    before = next((i for i in range(1, most + 1) if top - i not in run), most + 1) - 1
+    if before + after + 1 >= max(4, span) and before + after > 0:
+        shift, jitter = 0.5 * (after - before), (before + after + 1) / np.sqrt(12.0)
+    return top + shift, max(float(jitter), 0.01)
+
+
+def noise(known: Floats, top: int, oldest: int) -> float:
+    """Standard deviation of the noise of one sample, from third differences."""
+    third = np.diff(known[max(top - 20, oldest + 2) - 2 : top + 1], 3)
+    third = third[np.isfinite(third)]
+    return float(np.sqrt(np.mean(third**2) / 20.0)) if len(third) else 0.0

@@ -1,0 +1,137 @@
+"""Slow twin of the pulse rule: objects and lists instead of one array of numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from statistics import median
+
+REMEMBERED = 32
+
+
+@dataclass(frozen=True)
+class Upstroke:
+    time: float
+    size: float
+    crest: float
+    rise: float
+    known_at: int
+    """Number of samples known when the upstroke was over."""
+
+
+@dataclass
+class Rule:
+    """Decides on upstrokes in the order of their times; times in samples."""
+
+    rate: float
+    level: float = 0.0
+    noise: float = 0.0
+    interval: float = 0.0
+    last: Upstroke | None = None
+    pending: Upstroke | None = None
+    rejected: list[Upstroke] = field(default_factory=list)
+    pulses: list[tuple[Upstroke, int]] = field(default_factory=list)
+    """With the number of samples known when the pulse was decided on."""
+
+    def decide_on(self, upstrokes: list[Upstroke], group: int, n: int) -> list[tuple[Upstroke, int]]:
+        self.interval = 0.8 * self.rate
+        if not upstrokes:
+            return []
+        learn_at = upstrokes[0].time + 3.0 * self.rate
+        first = [u for u in upstrokes if u.known_at < learn_at][:REMEMBERED]
+        rest = upstrokes[len(first) :]
+        now = first[-1].known_at if len(first) == REMEMBERED else min(ticks_to(learn_at, group), n)
+        self.level = typical([u.size for u in first])
+        for u in first:
+            self.queue(u, now)
+        # Deadlines pass between upstrokes; one that passed while learning counts at the next tick.
+        for u in rest:
+            self.pass_deadline(max(now + group, 0), u.known_at, group)
+            elapsed = u.time - self.last.time if self.last else float("inf")
+            if not (u.size < 0.1 * self.level and elapsed < 1.4 * self.rate):
+                self.queue(u, u.known_at)
+            now = u.known_at
+        self.pass_deadline(now + group, n - n % group, group)
+        if self.pending:
+            self.decide(self.pending, n)
+        return self.pulses
+
+    def pass_deadline(self, earliest: int, latest: int, group: int) -> None:
+        if self.pending is None:
+            return
+        due = max(ticks_to(self.pending.time + 0.7 * self.rate, group), earliest)
+        if due <= latest:
+            pending, self.pending = self.pending, None
+            self.decide(pending, due)
+
+    def queue(self, new: Upstroke, now: int) -> None:
+        if self.pending is not None and new.time - self.pending.time < 0.30 * self.rate:
+            smaller = self.pending if new.size > self.pending.size else new
+            self.reject(smaller)
+            self.pending = new if smaller is self.pending else self.pending
+            return
+        if self.pending is not None:
+            self.decide(self.pending, now)
+        self.pending = new
+
+    def reject(self, u: Upstroke) -> None:
+        self.rejected = [*self.rejected, u][-REMEMBERED:]
+        self.noise += 0.2 * (u.size - self.noise)
+
+    def since_last(self, time: float) -> float:
+        return time - self.last.time if self.last else float("inf")
+
+    def decide(self, u: Upstroke, now: int) -> None:
+        before = self.last
+        elapsed = self.since_last(u.time)
+        if before and elapsed > 2.0 * self.rate:
+            self.relearn(u)
+        fits = u.size > max(0.30 * self.level, min(1.25 * self.noise, 0.8 * self.level))
+        if fits and before and elapsed < 0.55 * self.rate:
+            fits = u.crest > before.crest - 0.3 * before.rise
+        if before:
+            self.look_back(u.time, 0.30 * self.rate if fits else 0.0, now)
+        elapsed = self.since_last(u.time)
+        if not fits or elapsed < 0.30 * self.rate:
+            self.reject(u)
+            return
+        if before and elapsed < 2.0 * self.rate:
+            self.interval += 0.125 * (min(max(elapsed, 0.6 * self.interval), 1.5 * self.interval) - self.interval)
+        self.accept(u, 0.15, now)
+
+    def accept(self, u: Upstroke, adaptation: float, now: int) -> None:
+        self.level += adaptation * (min(u.size, 1.6 * self.level) - self.level)
+        self.noise *= 0.85
+        self.last = u
+        self.pulses.append((u, now))
+
+    def look_back(self, time: float, reserve: float, now: int) -> None:
+        floor = max(0.1 * self.level, min(1.25 * self.noise, 0.6 * self.level))
+        while self.since_last(time) > 1.5 * self.interval:
+            overdue = [
+                o
+                for o in self.rejected
+                if self.last
+                and o.size > floor
+                and o.time - self.last.time > 0.35 * self.rate
+                and time - o.time > reserve
+            ]
+            if not overdue:
+                return
+            self.accept(max(overdue, key=lambda o: o.size), 0.075, now)
+
+    def relearn(self, u: Upstroke) -> None:
+        recent = [o.size for o in self.rejected if o.time >= u.time - 2.0 * self.rate]
+        level = typical([u.size, *recent])
+        rest = [size for size in recent if size < 0.4 * level]
+        if rest and level < self.level and level * len(rest) > 4.0 * sum(rest):
+            self.level = level
+            self.noise = min(self.noise, sum(rest) / len(rest))
+
+
+def ticks_to(time: float, group: int) -> int:
+    """The first end of a group of samples that is not before ``time``."""
+    return int(-(-time // group)) * group
+
+
+def typical(sizes: list[float]) -> float:
+    return float(median(size for size in sizes if size >= 0.4 * max(sizes)))

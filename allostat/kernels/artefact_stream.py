@@ -5,7 +5,7 @@ behind the last one for every pass. What is kept is bounded by the length of a c
 
 `allostat.kernels.artefacts.correct` repeats its passes while the number of artefacts of the *whole* series falls, which
 nobody knows before its end. A stream therefore makes a fixed number of passes, one behind the other, and its result is
-that of ``correct(times, passes=...)``. Where two repetitions are enough for the whole series, two passes give its result.
+that of ``correct(times, passes=...)``; where the whole series took as many, it is that of ``correct(times)``.
 
 Source: Lipponen and Tarvainen 2019, 10.1080/03091902.2019.1640306; deviations as in `allostat.kernels.artefacts`.
 """
@@ -175,6 +175,7 @@ class _Pass:
             self._held.classes[first:known],
             self._held.source_index[first:known],
             False,
+            False,
         )
         belongs = np.where(place < 0, -1 - place, place) + first
         ready = (belongs >= self._given) & (belongs < stop)
@@ -182,7 +183,7 @@ class _Pass:
         return CorrectedBeats(times[ready], classes[ready], source[ready])
 
     def _before(self, index: int) -> int:
-        """The place that has `SETTLED_AFTER` beats up to ``index``, deleted ones not counted; 0 when there are fewer."""
+        """The place with `SETTLED_AFTER` beats up to ``index``, deleted ones not counted; 0 when there are fewer."""
         kept = np.flatnonzero(self._found[:index] != EXTRA)
         return int(kept[-SETTLED_AFTER]) if len(kept) >= SETTLED_AFTER else 0
 

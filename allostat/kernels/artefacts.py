@@ -39,15 +39,15 @@ FEWEST_BEATS = 4
 
 
 ROWS = 6
-"""Rows of the working table, one column per beat: interval, difference of intervals, that difference over its threshold,
-running median, weighted distance from it, and the threshold of that distance."""
+"""Rows of the working table, one column per beat: interval, difference of intervals, that difference over its
+threshold, running median, weighted distance from it, and the threshold of that distance."""
 
 REACH = 51
-"""The class of a beat depends on this many beats before and after it: the threshold of the next beat's distance is taken
-from 45 distances on either side, each from 5 intervals on either side."""
+"""The class of a beat depends on this many beats before and after it: the threshold of the next beat's distance is
+taken from 45 distances on either side, each from 5 intervals on either side."""
 
 FAR = 7
-"""A beat that moves changes the running medians of 5 beats to either side, and the differences of two beats after it."""
+"""A beat that moves changes the running medians of 5 beats to either side, and the differences of the next two."""
 
 MARGIN = REACH + 3
 """A beat that moves changes the differences of the two beats after it, which count for the beat before."""
@@ -81,7 +81,7 @@ def lipponen_tarvainen(times_ms: NDArray[Any]) -> NDArray[np.int8]:
 
 
 def correct(
-    times_ms: NDArray[Any], passes: int | None = None
+    times_ms: NDArray[Any], passes: int | None = None, *, spaced: bool = False
 ) -> tuple[NDArray[Any], NDArray[np.int8], NDArray[np.int64]]:
     """Correct the artefacts of a stretch without gaps, repeating detection while their number falls.
 
@@ -94,6 +94,11 @@ def correct(
         (n,) beat times, ascending, in ms. Integer times (sample numbers) stay integers: half-way is rounded down.
     passes
         Detect and correct exactly this many times; None: as long as the number of artefacts falls.
+    spaced
+        Instead of moving beats half-way between their neighbours, give the intervals of each run of ectopic and long or
+        short beats new lengths between those before and after the run. An early beat makes two intervals wrong, and the
+        class of the second lies at the beat after it: half-way, that beat moves instead of the early one, and a quarter
+        of the error stays.
 
     Returns
     -------
@@ -112,7 +117,7 @@ def correct(
     if passes is not None and passes < 0:
         raise ValueError("a number of passes is not negative")
     whole = np.asarray(times_ms).dtype.kind in "iu"
-    times, classes, source = _correct(_as_float(times_ms), whole, -1 if passes is None else passes)
+    times, classes, source = _correct(_as_float(times_ms), whole, -1 if passes is None else passes, spaced)
     return (times.astype(np.int64) if whole else times), classes, source
 
 
@@ -356,12 +361,59 @@ def _centre(times: NDArray[np.float64], found: NDArray[np.int8], whole: bool) ->
 
 
 @kernel
+def _space(times: NDArray[np.float64], found: NDArray[np.int8], whole: bool) -> None:
+    """Give the intervals of each run of ectopic and long or short beats new lengths, in place.
+
+    The run as a whole keeps its length; inside it intervals go evenly from the one before to the one after the run. The
+    interval before an ectopic beat's belongs to the run: both are wrong when the beat between them came early, which is
+    then given the class too.
+    """
+    n = len(times)
+    i = 2
+    while i < n - 1:
+        if found[i] == NORMAL and found[i + 1] != ECTOPIC:
+            i += 1
+            continue
+        first = i
+        i += 1
+        while i < n - 1 and found[i] != NORMAL:
+            i += 1
+        last = i - 1
+        if last == first:
+            if i > n - 2:
+                break
+            last = i
+            i += 1
+        count = last - first + 1
+        before = times[first - 1] - times[first - 2]
+        after = times[last + 1] - times[last] if last + 1 < n else before
+        start, end = times[first - 1], times[last]
+        share = 0.0
+        for k in range(1, count):
+            share += before + (after - before) * k / (count + 1)
+            middle = start + (end - start) * share / (count * (before + after) / 2.0)
+            middle = np.floor(middle) if whole else middle
+            if found[first + k - 1] == NORMAL and times[first + k - 1] != middle:
+                found[first + k - 1] = ECTOPIC
+            times[first + k - 1] = middle
+
+
+@kernel
+def _displace(times: NDArray[np.float64], found: NDArray[np.int8], whole: bool, spaced: bool) -> None:
+    if spaced:
+        _space(times, found, whole)
+    else:
+        _centre(times, found, whole)
+
+
+@kernel
 def move(
     times: NDArray[np.float64],
     found: NDArray[np.int8],
     classes: NDArray[np.int8],
     source: NDArray[np.int64],
     whole: bool,
+    spaced: bool,
 ) -> tuple[NDArray[np.float64], NDArray[np.int8], NDArray[np.int64], NDArray[np.int64]]:
     """One pass of correction.
 
@@ -372,7 +424,9 @@ def move(
     classes, source
         Classes of earlier passes, which stand where a beat was corrected, and indices in the original series.
     whole
-        Whether half-way is rounded down to whole numbers.
+        Whether new times are rounded down to whole numbers.
+    spaced
+        Whether intervals of a run are spaced evenly, instead of moving each beat half-way between its neighbours.
 
     Returns
     -------
@@ -410,38 +464,39 @@ def move(
         place[m] = i
         if found[i] == ECTOPIC or found[i] == LONG_SHORT:
             new_found[m] = found[i]
-            if new_classes[m] == NORMAL or new_classes[m] == EXTRA:
-                new_classes[m] = found[i]
         if shortened and new_classes[m] == NORMAL:
             new_classes[m] = EXTRA
         shortened = False
         m += 1
     new_times = new_times[:m]
-    _centre(new_times, new_found, whole)
+    _displace(new_times, new_found, whole, spaced)
+    for k in range(m):
+        if new_found[k] != NORMAL and (new_classes[k] == NORMAL or new_classes[k] == EXTRA):
+            new_classes[k] = new_found[k]
     return new_times, new_classes[:m].copy(), new_source[:m].copy(), place[:m].copy()
 
 
 @kernel
 def _changes_number(found: NDArray[np.int8]) -> bool:
+    number = 0
     for i in range(len(found)):
         if found[i] == EXTRA or found[i] == MISSED:
-            return True
-    return False
+            number += 1
+    return number > 0
 
 
 @kernel
 def _move_in_place(
-    times: NDArray[np.float64], found: NDArray[np.int8], classes: NDArray[np.int8], whole: bool
+    times: NDArray[np.float64], found: NDArray[np.int8], classes: NDArray[np.int8], whole: bool, spaced: bool
 ) -> NDArray[np.int8]:
     """A pass of correction as `move`, without extra and missed beats. Returns which beats moved."""
     before = times.copy()
-    _centre(times, found, whole)
+    _displace(times, found, whole, spaced)
     moved = np.zeros(len(times), np.int8)
     for i in range(len(times)):
-        if found[i] != NORMAL:
-            moved[i] = 1 if times[i] != before[i] else 0
-            if classes[i] == NORMAL or classes[i] == EXTRA:
-                classes[i] = found[i]
+        moved[i] = 1 if times[i] != before[i] else 0
+        if found[i] != NORMAL and (classes[i] == NORMAL or classes[i] == EXTRA):
+            classes[i] = found[i]
     return moved
 
 
@@ -507,7 +562,7 @@ def _classify_near(
 
 @kernel
 def _correct(
-    given: NDArray[np.float64], whole: bool, passes: int
+    given: NDArray[np.float64], whole: bool, passes: int, spaced: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.int8], NDArray[np.int64]]:
     """``passes`` below 0: while the number of artefacts falls."""
     n = len(given)
@@ -528,12 +583,12 @@ def _correct(
         done += 1
         if _changes_number(found):
             earlier = times
-            times, classes, source, place = move(times, found, classes, source, whole)
+            times, classes, source, place = move(times, found, classes, source, whole, spaced)
             if done == passes or len(times) < FEWEST_BEATS:
                 break
             table, found, main, moved = _carried(earlier, times, place, table, found, main)
         else:
-            moved = _move_in_place(times, found, classes, whole)
+            moved = _move_in_place(times, found, classes, whole, spaced)
             if done == passes:
                 break
         _classify_near(moved, times, table, found, main)

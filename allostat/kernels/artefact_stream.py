@@ -134,8 +134,12 @@ class _Pass:
 
     def push(self, beats: CorrectedBeats, *, final: bool) -> CorrectedBeats:
         if len(beats.times):
-            parts = zip(self._held, beats, strict=True)
-            self._held = CorrectedBeats(*(np.concatenate(pair) for pair in parts))
+            held = self._held
+            self._held = CorrectedBeats(
+                np.concatenate([held.times, beats.times]),
+                np.concatenate([held.classes, beats.classes]),
+                np.concatenate([held.source_index, beats.source_index]),
+            )
             self._found = np.concatenate([self._found, np.zeros(len(beats.times), np.int8)])
         elif not final:
             return _NO_BEATS
@@ -191,7 +195,8 @@ class _Pass:
         needed = min(self._walked - 2 * MARGIN, self._before(self._given))
         if needed <= 0:
             return
-        self._held = CorrectedBeats(*(part[needed:] for part in self._held))
+        held = self._held
+        self._held = CorrectedBeats(held.times[needed:], held.classes[needed:], held.source_index[needed:])
         self._found = self._found[needed:]
         self._walked -= needed
         self._given -= needed

@@ -292,7 +292,8 @@ def on_the_wall(first, days, zone, step_ns=HOUR // 4, peak=15.0):
     ("zone", "first", "hours"),
     [
         ("Europe/Vienna", "2024-03-30", 71), ("Europe/Vienna", "2024-10-26", 73),
-        ("America/New_York", "2024-03-09", 71), ("America/New_York", "2024-11-02", 73), ("Australia/Adelaide", "2024-10-05", 71),
+        ("America/New_York", "2024-03-09", 71), ("America/New_York", "2024-11-02", 73),
+        ("Australia/Adelaide", "2024-10-05", 71),
     ],
 )  # fmt: skip
 def test_days_of_23_and_25_hours(zone, first, hours):

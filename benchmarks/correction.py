@@ -27,10 +27,9 @@ def correction_accuracy(
     """Artefacts of one kind at a time, ``rate`` of the beats, in seated rests of simulated participants.
 
     A planted artefact counts as found when its beat, or the one before or after it, has a class; every beat further
-    than two beats from a planted one that has a class counts against specificity. The method gives the last two beats of
-    a series no class, so they are left out. The HRV errors are the medians over
-    participants of the relative error of the corrected series (``spaced``) against the beats before planting, all three
-    kinds together.
+    than two beats from a planted one that has a class counts against specificity. The method gives the last two beats
+    of a series no class, so they are left out. The HRV errors are the medians over participants of the relative error
+    of the corrected series (``spaced``) against the beats before planting, all three kinds together.
     """
     found = dict.fromkeys(KINDS, 0)
     planted = dict.fromkeys(KINDS, 0)

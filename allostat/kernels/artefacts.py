@@ -42,6 +42,9 @@ ROWS = 6
 """Rows of the working table, one column per beat: interval, difference of intervals, that difference over its
 threshold, running median, weighted distance from it, and the threshold of that distance."""
 
+_FROM, _TO = (0, 1, 4), (3, 2, 5)
+"""Rows of the table that windows slide over, and rows that they fill: medians, then both thresholds."""
+
 REACH = 51
 """The class of a beat depends on this many beats before and after it: the threshold of the next beat's distance is
 taken from 45 distances on either side, each from 5 intervals on either side."""
@@ -263,17 +266,20 @@ def classify(
         Where the walk ended.
     """
     n = len(classes)
-    rr, difference, change, median, distance, limit = table[0], table[1], table[2], table[3], table[4], table[5]
-    _running(difference, WINDOW_BEATS, True, change, first, stop)
+    rr, difference, change, median, distance = table[0], table[1], table[2], table[3], table[4]
+    inner_first, inner_stop = first + margin if first > 0 else 0, stop - margin if stop < n else n
+    # One place that calls for all three windows: each place costs seconds when kernels are compiled.
+    for step in range(3):
+        size = MEDIAN_BEATS if step == 0 else WINDOW_BEATS
+        begin, end = (inner_first, inner_stop) if step == 0 else (first, stop)
+        _running(table[_FROM[step]], size, step > 0, table[_TO[step]], begin, end)
+        if step == 0:
+            for i in range(begin, end):
+                distance[i] = rr[i] - median[i]
+                if distance[i] < 0.0:
+                    distance[i] *= 2.0
     for i in range(first, stop):
         change[i] = difference[i] / change[i]
-    inner_first, inner_stop = first + margin if first > 0 else 0, stop - margin if stop < n else n
-    _running(rr, MEDIAN_BEATS, False, median, inner_first, inner_stop)
-    for i in range(inner_first, inner_stop):
-        distance[i] = rr[i] - median[i]
-        if distance[i] < 0.0:
-            distance[i] *= 2.0
-    _running(distance, WINDOW_BEATS, True, limit, first, stop)
 
     i = start
     while i < last:
@@ -331,15 +337,6 @@ def _misplaced(table: NDArray[np.float64], j: int) -> int:
     if long and abs(rr[j] / 2.0 - median[j]) < limit[j]:
         return MISSED
     return LONG_SHORT
-
-
-@kernel
-def _count(classes: NDArray[np.int8]) -> int:
-    found = 0
-    for i in range(len(classes)):
-        if classes[i] != NORMAL:
-            found += 1
-    return found
 
 
 @kernel
@@ -477,15 +474,6 @@ def move(
 
 
 @kernel
-def _changes_number(found: NDArray[np.int8]) -> bool:
-    number = 0
-    for i in range(len(found)):
-        if found[i] == EXTRA or found[i] == MISSED:
-            number += 1
-    return number > 0
-
-
-@kernel
 def _move_in_place(
     times: NDArray[np.float64], found: NDArray[np.int8], classes: NDArray[np.int8], whole: bool, spaced: bool
 ) -> NDArray[np.int8]:
@@ -560,7 +548,6 @@ def _classify_near(
         classify(table, found, main, first, stop, MARGIN - FAR, start, n - 2)
 
 
-@kernel
 def _correct(
     given: NDArray[np.float64], whole: bool, passes: int, spaced: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.int8], NDArray[np.int64]]:
@@ -576,12 +563,12 @@ def _correct(
     main = np.zeros(n, np.int8)
     fill_intervals(times, table)
     classify(table, found, main, 0, n, 0, 0, n - 2)
-    artefacts = _count(found)
+    artefacts = int(np.count_nonzero(found))
     before = artefacts + 1
     done = 0
     while artefacts > 0 and (done < passes or (passes < 0 and artefacts < before)):
         done += 1
-        if _changes_number(found):
+        if np.any((found == EXTRA) | (found == MISSED)):
             earlier = times
             times, classes, source, place = move(times, found, classes, source, whole, spaced)
             if done == passes or len(times) < FEWEST_BEATS:
@@ -592,5 +579,5 @@ def _correct(
             if done == passes:
                 break
         _classify_near(moved, times, table, found, main)
-        before, artefacts = artefacts, _count(found)
+        before, artefacts = artefacts, int(np.count_nonzero(found))
     return times, classes, source

@@ -21,6 +21,8 @@ _PUBLIC = {
     "inspect": "reading", "read": "reading", "read_all": "reading",
     "find_beats": "beats", "correct_beats": "beats", "signal_quality": "quality",
     "hrv": "hrv", "person_hrv": "hrv", "compare_hrv": "hrv_compare", "circadian": "circadian",
+    "circadian_course": "circadian", "CircadianSettings": "circadian", "sleep_windows": "sleep", "recovery": "recovery",
+    "respiration_rate": "respiration",
     "cortisol": "labs.cortisol",
     "Biomarker": "biomarkers", "BiomarkerTable": "biomarkers", "Person": "biomarkers", "biomarkers": "biomarkers",
     "allostatic_load": "allostatic_load",
@@ -37,7 +39,9 @@ if TYPE_CHECKING:
     from allostat.biomarkers import BiomarkerTable as BiomarkerTable
     from allostat.biomarkers import Person as Person
     from allostat.biomarkers import biomarkers as biomarkers
+    from allostat.circadian import CircadianSettings as CircadianSettings
     from allostat.circadian import circadian as circadian
+    from allostat.circadian import circadian_course as circadian_course
     from allostat.errors import AllostatError as AllostatError
     from allostat.errors import ConfigError as ConfigError
     from allostat.errors import DeviceError as DeviceError
@@ -60,6 +64,9 @@ if TYPE_CHECKING:
     from allostat.recording import Recording as Recording
     from allostat.recording import Signal as Signal
     from allostat.recording import TimeZone as TimeZone
+    from allostat.recovery import recovery as recovery
+    from allostat.respiration import respiration_rate as respiration_rate
+    from allostat.sleep import sleep_windows as sleep_windows
     from allostat.study import Study as Study
 
 

@@ -1,19 +1,38 @@
 """The course of a measure over the day: cosinor, hourly profile, night against day, rise of the morning.
 
-Sources: Cornélissen 2014, 10.1186/1742-4682-11-16; van Someren et al. 1999, 10.3109/07420529908998724.
+Sources: Bingham et al. 1982 (Chronobiologia 9, 397-439); Cornélissen 2014, 10.1186/1742-4682-11-16; van Someren et al.
+1999, 10.3109/07420529908998724.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from allostat.errors import InputError
-from allostat.kernels.cosinor import cosinor
+from allostat.circadian_course import circadian_course as circadian_course
+from allostat.circadian_series import (
+    CORNELISSEN,
+    DEFAULTS,
+    LEAST_CLOCK_HOURS,
+    NAN,
+    NO_HOURS,
+    Points,
+    bounds,
+    clock_name,
+    f_tail,
+    fitted,
+    hour_means,
+    period_names,
+    points_of,
+)
+from allostat.circadian_series import CircadianSettings as CircadianSettings
+from allostat.kernels.cosinor import MultiCosinor
 from allostat.kernels.regression import ols
-from allostat.kernels.rest_activity import rest_activity
+from allostat.kernels.rest_activity import daily_extremes, rest_activity
 from allostat.recording import TimeZone
 from allostat.sleep import DAY_NS, HOUR_NS
 from allostat.sleep import SleepWindow as SleepWindow
@@ -24,21 +43,20 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-    from allostat.recording import Epoch
-
-CORNELISSEN = "10.1186/1742-4682-11-16"
 VAN_SOMEREN = "10.3109/07420529908998724"
 
 MORNING_H = 4.0
-LEAST_CLOCK_HOURS = 12
-"""A cosinor on values from fewer hours of the clock is marked ``FEW_CLOCK_HOURS``."""
-
 _HIGH_AT_REST = ("rmssd", "sdnn", "mean_nn", "median_nn", "pnn", "hf", "sd1")
 _HIGH_IN_ACTIVITY = ("hr", "mean_hr", "steps", "activity", "sbp", "dbp")
 
 
 def circadian(
-    series: xr.DataArray, timezone: TimeZone | str, sleep: Sequence[SleepWindow] = (), *, force: bool = False
+    series: xr.DataArray,
+    timezone: TimeZone | str,
+    sleep: Sequence[SleepWindow] = (),
+    *,
+    force: bool = False,
+    settings: CircadianSettings = DEFAULTS,
 ) -> xr.Dataset:
     """Circadian measures of one windowed variable.
 
@@ -53,14 +71,18 @@ def circadian(
         Main sleep windows, as `sleep_windows` gives.
     force
         Fit the cosinor and the hourly profile although the series covers less than 24 h.
+    settings
+        Where published practice differs.
 
     Returns
     -------
     Dataset
-        Scalars: ``mesor`` ``amplitude`` ``acrophase`` (h of the local clock) with ``…_se``, ``percent_rhythm``, ``f``,
-        ``p``; ``interdaily_stability`` (from 48 h on) ``intradaily_variability`` ``m10`` ``m10_onset`` ``l5``
-        ``l5_onset`` ``relative_amplitude``; ``night_mean`` ``day_mean`` ``dip`` (1 - night / day; for a series of
-        logarithms 1 - exp(night - day)); ``morning_slope`` (per hour since waking, 0 to 4 h, mornings with their own
+        Scalars: ``mesor`` ``amplitude`` ``acrophase`` (h of the local clock) with ``…_se``, ``…_low``, ``…_high``,
+        ``percent_rhythm``, ``f``, ``p``; ``orthophase`` ``bathyphase`` ``magnitude`` of the fitted curve; along
+        ``component`` each cosine's ``component_amplitude`` … ``component_p``; ``interdaily_stability`` (from 48 h on)
+        ``intradaily_variability`` ``m10`` ``m10_onset`` ``l5`` ``l5_onset`` ``relative_amplitude``; ``night_mean``
+        ``day_mean`` with ``night_n`` ``day_n``, ``dip`` (1 - night / day; for a series of logarithms 1 - exp(night -
+        day)), ``day_night_ratio``; ``morning_slope`` (per hour since waking, 0 to 4 h, mornings with their own
         level) with ``_se`` and ``_n``. Along ``morning``: ``slope_by_morning``. Attribute ``quality``: codes
         ``SPAN_BELOW_24_H``, ``SPAN_BELOW_48_H``, ``FEW_CLOCK_HOURS``, ``NO_SLEEP_WINDOW``, ``ZONE_WEAK`` and those of
         the sleep windows. What cannot be computed is NaN.
@@ -79,16 +101,17 @@ def circadian(
     import xarray as xr
 
     zone = TimeZone(timezone, "user") if isinstance(timezone, str) else timezone
-    points = _points(series, zone)
+    points = points_of(series, zone, settings)
     codes = dict.fromkeys(code for window in sleep for code in window.quality)
     if zone.weak:
         codes["ZONE_WEAK"] = None
     if not sleep:
         codes["NO_SLEEP_WINDOW"] = None
     values: dict[str, _Scalar] = {}
+    fit = fitted(points, force, settings)
     for part, more in (
-        _rhythm(points, force),
-        _hourly(points, force),
+        _rhythm(points, fit, force, settings),
+        _hourly(points, force, settings),
         _night_and_day(points, sleep),
         _morning(points, sleep),
     ):
@@ -98,9 +121,13 @@ def circadian(
     data: dict[str, tuple[str | tuple[()], NDArray[np.generic] | float, dict[str, object]]] = {
         name: ((), scalar.value, scalar.attributes(points.unit) | about) for name, scalar in values.items()
     }
+    data |= _components(fit, points.unit, about)
     slopes = _slopes(points, sleep)
     data["slope_by_morning"] = ("morning", slopes, {"long_name": "morning slope", "units": f"{points.unit}/h", **about})
     coords = {
+        "component": ("component", np.arange(len(fit.components)), {"long_name": "component of the cosinor"}),
+        "period": ("component", np.array([c.period_h for c in fit.components]), {
+            "units": "h", "long_name": "period"}),
         "morning": ("morning", np.arange(len(sleep)), {"long_name": "waking after a sleep window"}),
         "wake": ("morning", np.array([s.end_ns for s in sleep], dtype=np.int64), {
             "units": "ns", "long_name": "waking", "epoch": points.epoch}),
@@ -112,7 +139,10 @@ def circadian(
         "quality": " ".join(codes),
         "n": len(points.value),
         "span_h": points.span_h,
-        "method": "24 h cosinor by least squares on the local clock; hourly profile; night against day; morning slope",
+        "clock": settings.clock,
+        "settings": json.dumps(asdict(settings), sort_keys=True),
+        "method": f"cosinor ({period_names(settings)}) by least squares on the {clock_name(settings)}; hourly profile; "
+        "night against day; morning slope",
     }
     return xr.Dataset(data, coords, attrs)
 
@@ -137,82 +167,90 @@ class _Scalar(NamedTuple):
         return {**about, "phase": self.phase} if self.phase else {**about}
 
 
-class _Points(NamedTuple):
-    """Finite values, the instants of their windows' middles, and their wall clock."""
-
-    name: str
-    unit: str
-    value: NDArray[np.float64]
-    at_ns: NDArray[np.int64]
-    wall_ns: NDArray[np.int64]
-    span_h: float
-    epoch: Epoch
-
-
-def _points(series: xr.DataArray, zone: TimeZone) -> _Points:
-    if series.dims != ("window",) or "time" not in series.coords:
-        raise InputError(
-            "a circadian series lies on `window` and has the coordinate `time`",
-            found=f"dimensions {series.dims}, coordinates {sorted(map(str, series.coords))}",
-        )
-    start = np.asarray(series["time"].values)
-    if start.dtype.kind != "i":
-        raise InputError("the coordinate `time` is int64 ns", found=start.dtype)
-    epoch: Epoch = series["time"].attrs.get("epoch", "utc")
-    start = start.astype(np.int64)
-    value = np.asarray(series.values, dtype=np.float64)
-    if "end" in series.coords:
-        end = np.asarray(series["end"].values).astype(np.int64)
-        at = start + (end - start) // 2
-    else:
-        # Without ends a value stands at its time, and covers the step to the next one.
-        end = start + (int(np.median(np.diff(start))) if len(start) > 1 else 0)
-        at = start
-    kept = np.isfinite(value)
-    span_h = float((end[kept].max() - start[kept].min()) / HOUR_NS) if kept.any() else 0.0
-    wall = local_times(at, zone, epoch)
-    unit = str(series.attrs.get("units", "1"))
-    return _Points(str(series.name or ""), unit, value[kept], at[kept], wall[kept], span_h, epoch)
-
-
 _Part = tuple[dict[str, _Scalar], tuple[str, ...]]
-_NAN = float("nan")
 
 
-def _rhythm(points: _Points, force: bool) -> _Part:
+def _rhythm(points: Points, fit: MultiCosinor, force: bool, settings: CircadianSettings) -> _Part:
     enough = points.span_h >= 24 or force
-    t_h = (points.wall_ns % DAY_NS) / HOUR_NS
-    fit = cosinor(t_h, points.value) if enough else cosinor(np.empty(0), np.empty(0))
     codes: tuple[str, ...] = () if points.span_h >= 24 else ("SPAN_BELOW_24_H",)
-    if enough and len(np.unique(np.floor(t_h))) < LEAST_CLOCK_HOURS:
+    if enough and len(np.unique((points.wall_ns % DAY_NS) // HOUR_NS)) < LEAST_CLOCK_HOURS:
         codes += ("FEW_CLOCK_HOURS",)
-    # With 2 numerator degrees of freedom the tail of the F distribution has this closed form.
-    free = fit.n - 3
-    p = (1 + 2 * fit.f / free) ** (-free / 2) if free > 0 and fit.f == fit.f else _NAN
-    how = "cosinor, period 24 h, least squares"
+    main = fit.components[0]
+    numerator = 2 * len(fit.components)
+    free = fit.n - 1 - numerator
+    how, delta = f"cosinor, period {period_names(settings)}, least squares", "delta method"
+    where = clock_name(settings)
+    values = {
+        "percent_rhythm": _Scalar(fit.percent_rhythm, "%", "share of the variance that the cosinor explains", how),
+        "f": _Scalar(fit.f, "1", "F of the zero-amplitude test", f"{how}, {numerator} and {free} degrees of freedom"),
+        "p": _Scalar(
+            f_tail(fit.f, numerator, free), "1", "p of the zero-amplitude test",
+            f"{how}, independent residuals assumed",
+        ),
+        "orthophase": _Scalar(fit.orthophase_h, "h", f"highest value of the fitted curve, hours of the {where}", how),
+        "bathyphase": _Scalar(fit.bathyphase_h, "h", f"lowest value of the fitted curve, hours of the {where}", how),
+        "magnitude": _Scalar(fit.magnitude, "%u", "half the range of the fitted curve", how),
+    }  # fmt: skip
+    for name, value, error, unit, long_name in (
+        ("mesor", fit.mesor, fit.mesor_se, "%u", "mesor"),
+        ("amplitude", main.amplitude, main.amplitude_se, "%u", "amplitude"),
+        ("acrophase", main.acrophase_h, main.acrophase_se_h, "h", f"acrophase, hours of the {where}"),
+    ):
+        low, high = bounds(value, error, free, settings)
+        by = how if name == "mesor" else f"{how}, {delta}"
+        share = f"{100 * settings.confidence:g} % confidence interval"
+        values[name] = _Scalar(value, unit, long_name, how)
+        values[f"{name}_se"] = _Scalar(error, unit, f"standard error of the {long_name.split(',')[0]}", by)
+        values[f"{name}_low"] = _Scalar(low, unit, f"lower end of the {share} of the {name}", by)
+        values[f"{name}_high"] = _Scalar(high, unit, f"upper end of the {share} of the {name}, not taken modulo", by)
+    return values, codes
+
+
+def _components(
+    fit: MultiCosinor, unit: str, about: dict[str, str]
+) -> dict[str, tuple[str | tuple[()], NDArray[np.generic] | float, dict[str, object]]]:
+    free = fit.n - 1 - 2 * len(fit.components)
+    columns = {
+        "component_amplitude": ([c.amplitude for c in fit.components], unit, "amplitude"),
+        "component_amplitude_se": ([c.amplitude_se for c in fit.components], unit, "standard error of the amplitude"),
+        "component_acrophase": ([c.acrophase_h for c in fit.components], "h", "acrophase, modulo the period"),
+        "component_acrophase_se": (
+            [c.acrophase_se_h for c in fit.components], "h", "standard error of the acrophase"),
+        "component_p": (
+            [f_tail(c.f, 2, free) for c in fit.components], "1", "p of the component's zero-amplitude test"),
+    }  # fmt: skip
+    how = "least squares, delta method; F of both coefficients with their covariance, independent residuals assumed"
     return {
-        "mesor": _Scalar(fit.mesor, "%u", "mesor", how),
-        "mesor_se": _Scalar(fit.mesor_se, "%u", "standard error of the mesor", how),
-        "amplitude": _Scalar(fit.amplitude, "%u", "amplitude", how),
-        "amplitude_se": _Scalar(fit.amplitude_se, "%u", "standard error of the amplitude", f"{how}, delta method"),
-        "acrophase": _Scalar(fit.acrophase_h, "h", "acrophase, hours of the local clock", how),
-        "acrophase_se": _Scalar(fit.acrophase_se_h, "h", "standard error of the acrophase", f"{how}, delta method"),
-        "percent_rhythm": _Scalar(fit.percent_rhythm, "%", "share of the variance that the cosine explains", how),
-        "f": _Scalar(fit.f, "1", "F of the zero-amplitude test", f"{how}, 2 and n - 3 degrees of freedom"),
-        "p": _Scalar(float(p), "1", "p of the zero-amplitude test", f"{how}, independent residuals assumed"),
-    }, codes
+        name: ("component", np.array(values), {
+            "units": units, "long_name": long_name, "method": how, "references": CORNELISSEN, **about})
+        for name, (values, units, long_name) in columns.items()
+    }  # fmt: skip
 
 
-def _hourly(points: _Points, force: bool) -> _Part:
+def _hourly(points: Points, force: bool, settings: CircadianSettings) -> _Part:
     enough = (points.span_h >= 24 or force) and len(points.value) > 0
-    hourly, first = _hour_means(points) if enough else (np.empty(0), 0)
-    found = rest_activity(hourly, first_bin=first)
+    hours = hour_means(points) if enough else NO_HOURS
+    kept = hours.mean.copy()
+    for day in np.unique(hours.day):
+        inside = hours.day == day
+        if np.isfinite(kept[inside]).sum() < settings.least_hours_per_day:
+            kept[inside] = np.nan
+    found = rest_activity(kept, clock_bins=hours.clock_hour, centre=settings.centre)
+    if settings.extremes == "days":
+        by_day = daily_extremes(kept, hours.day, hours.clock_hour)
+        by_night = daily_extremes(kept, hours.noon_day, hours.clock_hour)
+        wide = by_day.m10 + by_night.l5
+        found = found._replace(
+            m10=by_day.m10, m10_onset=by_day.m10_onset, l5=by_night.l5, l5_onset=by_night.l5_onset,
+            relative_amplitude=(by_day.m10 - by_night.l5) / wide if wide != 0 else NAN,
+        )  # fmt: skip
     several_days = points.span_h >= 48
     high, low = _phases(points.name)
-    how = "hourly means of the local clock"
+    of = "mean day" if settings.extremes == "profile" else "single days, averaged"
+    how = f"hourly means of the {clock_name(settings)}, {of}"
     return {
         "interdaily_stability": _Scalar(
-            found.interdaily_stability if several_days else _NAN, "1", "interdaily stability (IS)", how, VAN_SOMEREN
+            found.interdaily_stability if several_days else NAN, "1", "interdaily stability (IS)", how, VAN_SOMEREN
         ),
         "intradaily_variability": _Scalar(
             found.intradaily_variability, "1", "intradaily variability (IV)", how, VAN_SOMEREN
@@ -227,17 +265,6 @@ def _hourly(points: _Points, force: bool) -> _Part:
     }, () if several_days else ("SPAN_BELOW_48_H",)
 
 
-def _hour_means(points: _Points) -> tuple[NDArray[np.float64], int]:
-    """Mean of each hour of the wall clock from the first to the last, NaN where there is none, and the first's hour."""
-    hours = points.wall_ns // HOUR_NS
-    first = int(hours.min())
-    counts = np.bincount(hours - first)
-    sums = np.bincount(hours - first, weights=points.value)
-    means = np.full(len(counts), np.nan)
-    means[counts > 0] = sums[counts > 0] / counts[counts > 0]
-    return means, first % 24
-
-
 def _phases(name: str) -> tuple[str, str]:
     """Whether the high and the low hours of a series are those of rest or activity."""
     bare = name.removeprefix("ln_")
@@ -248,35 +275,42 @@ def _phases(name: str) -> tuple[str, str]:
     return "", ""
 
 
-def _night_and_day(points: _Points, sleep: Sequence[SleepWindow]) -> _Part:
+def _night_and_day(points: Points, sleep: Sequence[SleepWindow]) -> _Part:
     asleep = np.zeros(len(points.value), dtype=bool)
     for window in sleep:
         asleep |= (points.at_ns >= window.start_ns) & (points.at_ns < window.end_ns)
-    night = float(points.value[asleep].mean()) if asleep.any() else _NAN
-    day = float(points.value[~asleep].mean()) if asleep.any() and not asleep.all() else _NAN
+    night = float(points.value[asleep].mean()) if asleep.any() else NAN
+    day = float(points.value[~asleep].mean()) if asleep.any() and not asleep.all() else NAN
     if points.unit.startswith("ln("):
         dip, how = 1 - float(np.exp(night - day)), "1 - exp(night - day)"
     else:
-        dip, how = (1 - night / day if day > 0 else _NAN), "1 - night / day"
+        dip, how = (1 - night / day if day > 0 else NAN), "1 - night / day"
+    ratio = float(np.exp(day - night)) if points.unit.startswith("ln(") else (day / night if night > 0 else NAN)
+    n_night, n_day = (float(asleep.sum()), float((~asleep).sum())) if sleep else (NAN, NAN)
     return {
+        "night_n": _Scalar(n_night, "1", "values inside the sleep windows", "count", ""),
+        "day_n": _Scalar(n_day, "1", "values outside the sleep windows", "count", ""),
+        "day_night_ratio": _Scalar(
+            ratio, "1", "day to night ratio", "exp(day - night)" if points.unit.startswith("ln(") else "day / night", ""
+        ),
         "night_mean": _Scalar(night, "%u", "mean inside the sleep windows", "mean", ""),
         "day_mean": _Scalar(day, "%u", "mean outside the sleep windows", "mean", ""),
         "dip": _Scalar(dip, "1", "night-time dip", how, ""),
     }, ()
 
 
-def _since_waking(points: _Points, window: SleepWindow) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _since_waking(points: Points, window: SleepWindow) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     hours = (points.at_ns - window.end_ns) / HOUR_NS
     inside = (hours >= 0) & (hours <= MORNING_H)
     return hours[inside], points.value[inside]
 
 
-def _slopes(points: _Points, sleep: Sequence[SleepWindow]) -> NDArray[np.float64]:
+def _slopes(points: Points, sleep: Sequence[SleepWindow]) -> NDArray[np.float64]:
     found = [ols(*_since_waking(points, window)) for window in sleep]
-    return np.array([line.slope if line.n >= 3 else _NAN for line in found])
+    return np.array([line.slope if line.n >= 3 else NAN for line in found])
 
 
-def _morning(points: _Points, sleep: Sequence[SleepWindow]) -> _Part:
+def _morning(points: Points, sleep: Sequence[SleepWindow]) -> _Part:
     """One slope for all mornings, each with its own level."""
     n = mornings = 0
     xx = xy = yy = 0.0
@@ -288,8 +322,8 @@ def _morning(points: _Points, sleep: Sequence[SleepWindow]) -> _Part:
         xx, xy, yy = xx + float(dx @ dx), xy + float(dx @ dy), yy + float(dy @ dy)
         n, mornings = n + len(x), mornings + 1
     free = n - mornings - 1
-    slope = xy / xx if xx > 0 and free > 0 else _NAN
-    error = float(np.sqrt(max(yy - slope * xy, 0.0) / free / xx)) if xx > 0 and free > 0 else _NAN
+    slope = xy / xx if xx > 0 and free > 0 else NAN
+    error = float(np.sqrt(max(yy - slope * xy, 0.0) / free / xx)) if xx > 0 and free > 0 else NAN
     how = f"least squares on hours since waking, 0 to {MORNING_H:g} h, a level per morning"
     return {
         "morning_slope": _Scalar(slope, "%u/h", "slope after waking", how, ""),

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from allostat.errors import ConfigError, InputError
 from allostat.kernels.artefacts import correct
+from allostat.kernels.irregularity import LIMIT, alternating_share
 from allostat.recording import BeatFlag, Beats
 
-CORRECTIONS = ("lipponen2019",)
+CORRECTIONS = ("lipponen2019", "lipponen2019_spaced")
 """Names of the methods of `correct_beats`."""
 
 
@@ -28,7 +29,11 @@ def correct_beats(beats: Beats, method: str = "lipponen2019") -> Beats:
     beats
         As found or as recorded.
     method
-        ``lipponen2019``.
+        ``lipponen2019``: each ectopic or misplaced beat moves half-way between its neighbours. An early beat leaves a
+        quarter of its error behind, because the beat after it carries the class and moves with it.
+        ``lipponen2019_spaced``: the same detection, but the intervals of each run of such beats get new lengths between
+        those before and after the run. Use it where the corrected series itself is measured (spectra,
+        ``…_interpolated``) and there are ectopic beats.
 
     Returns
     -------
@@ -36,8 +41,11 @@ def correct_beats(beats: Beats, method: str = "lipponen2019") -> Beats:
         ``original`` holds ``beats``. ``flags`` tells what was done: `BeatFlag.MISSED` marks an inserted beat,
         `BeatFlag.EXTRA` one whose interval lost an extra beat, `BeatFlag.ECTOPIC` and `BeatFlag.LONG_SHORT` moved ones
         (or one of the first two or the last of a stretch, which never move); other flags stay. ``uncertainty_ms`` is
-        NaN for inserted and moved beats. ``extras`` holds ``source_index`` alone: the beat's index in ``original``,
-        -1 for an inserted one.
+        NaN for inserted and moved beats. ``extras`` holds two arrays: ``source_index``, the beat's index in
+        ``original``, -1 for an inserted one; ``irregular`` (int8), 1 where more than a sixth of the 91 intervals around
+        alternate by a lot as recorded (`allostat.kernels.irregularity`). So it is in bigeminy, quadrigeminy and atrial
+        fibrillation: the thresholds follow the ectopic beats, which then pass as normal, and variability measured there
+        is not that of the sinus rhythm.
 
     Raises
     ------
@@ -58,8 +66,9 @@ def correct_beats(beats: Beats, method: str = "lipponen2019") -> Beats:
     if len(wrong):
         at = int(wrong[0])
         raise InputError("an interval is not positive", where=f"beat {at}", found=float(beats.intervals_ms[at]))
-    pieces = [_corrected(beats, first, stop) for first, stop in stretches(beats)] or [_NOTHING]
-    times, intervals, flags, source, moved = (np.concatenate(part) for part in zip(*pieces, strict=True))
+    spaced = method == "lipponen2019_spaced"
+    pieces = [_corrected(beats, first, stop, spaced) for first, stop in stretches(beats)] or [_NOTHING]
+    times, intervals, flags, source, moved, irregular = (np.concatenate(part) for part in zip(*pieces, strict=True))
     uncertainty = None
     if beats.uncertainty_ms is not None:
         uncertainty = np.full(len(times), np.nan, dtype=np.float32)
@@ -71,7 +80,7 @@ def correct_beats(beats: Beats, method: str = "lipponen2019") -> Beats:
         flags=flags,
         method=f"{beats.method} + {method}",
         uncertainty_ms=uncertainty,
-        extras={"source_index": source},
+        extras={"source_index": source, "irregular": irregular},
         original=beats,
     )
 
@@ -94,18 +103,20 @@ class _Piece(NamedTuple):
     flags: NDArray[np.int8]
     source_index: NDArray[np.int64]
     moved: NDArray[np.bool_]
+    irregular: NDArray[np.int8]
 
 
 _NOTHING = _Piece(
-    np.empty(0, np.int64), np.empty(0), np.empty(0, np.int8), np.empty(0, np.int64), np.empty(0, np.bool_)
-)
+    np.empty(0, np.int64), np.empty(0), np.empty(0, np.int8), np.empty(0, np.int64), np.empty(0, np.bool_),
+    np.empty(0, np.int8),
+)  # fmt: skip
 
 
-def _corrected(beats: Beats, first: int, stop: int) -> _Piece:
+def _corrected(beats: Beats, first: int, stop: int, spaced: bool) -> _Piece:
     times, intervals = beats.times_ns[first:stop], beats.intervals_ms[first:stop]
     # The intervals decide, not the instants: a device's own intervals are finer than the time stamps beside them.
     elapsed = np.concatenate([[0.0], np.cumsum(intervals[1:])])
-    new_elapsed, classes, source = correct(elapsed)
+    new_elapsed, classes, source = correct(elapsed, spaced=spaced)
     inserted = source < 0
     moved = inserted | (new_elapsed != elapsed[source])
     new_times = times[source]
@@ -118,4 +129,12 @@ def _corrected(beats: Beats, first: int, stop: int) -> _Piece:
     flags = np.where(inserted, np.int8(BeatFlag.NORMAL), beats.flags[first:stop][source])
     told = (classes != 0) & (flags != BeatFlag.UNUSABLE) & (flags != BeatFlag.OUT_OF_RANGE)
     flags[told] = classes[told]
-    return _Piece(new_times, new_intervals, flags.astype(np.int8), np.where(inserted, -1, source + first), moved)
+    origin = np.where(inserted, -1, source + first)
+    return _Piece(new_times, new_intervals, flags.astype(np.int8), origin, moved, _irregular(intervals, source))
+
+
+def _irregular(intervals_ms: NDArray[np.float64], source: NDArray[np.int64]) -> NDArray[np.int8]:
+    """Whether each corrected beat lies among beats that alternated; an inserted beat is as the one before it."""
+    alone = np.concatenate([[np.nan], intervals_ms[1:]])
+    marked = (np.nan_to_num(alternating_share(alone)) > LIMIT).astype(np.int8)
+    return marked[np.maximum.accumulate(source)]

@@ -95,6 +95,48 @@ def test_no_beats_stay_no_beats():
     assert len(correct_beats(Beats.from_times(np.array([5])))) == 1
 
 
+def test_an_early_beat_that_is_spaced_leaves_no_error_behind():
+    rr = 900 + 25 * np.sin(np.arange(400) / 3) + np.random.default_rng(1).normal(0, 6, 400)
+    truth = np.cumsum(rr)
+    early = truth.copy()
+    early[40:360:40] -= 300
+    beats = Beats.from_times(np.rint(early * 1e6).astype(np.int64))
+    error = {}
+    for method in ("lipponen2019", "lipponen2019_spaced"):
+        corrected = correct_beats(beats, method)
+        assert corrected.method.endswith(method)
+        assert np.count_nonzero(corrected.flags) >= 16
+        rmssd = np.sqrt(np.mean(np.diff(corrected.intervals_ms[1:]) ** 2))
+        error[method] = rmssd / np.sqrt(np.mean(np.diff(rr[1:]) ** 2)) - 1
+    assert error["lipponen2019"] > 0.3
+    assert abs(error["lipponen2019_spaced"]) < 0.05
+
+
+def test_bigeminy_is_flagged_instead_of_passing_silently():
+    truth = np.cumsum(850 + 20 * np.sin(np.arange(400) / 3))
+    truth[200:300:2] -= 260
+    corrected = correct_beats(Beats.from_times(np.rint(truth * 1e6).astype(np.int64)))
+    irregular = corrected.extras["irregular"]
+    assert irregular.dtype == np.int8
+    assert irregular[210:290].all()
+    assert not irregular[:150].any()
+    assert len(irregular) == len(corrected)
+
+
+def test_a_record_of_frequent_ectopy_is_irregular_and_one_of_sinus_rhythm_is_not(recordings):
+    from tests.reference import mitbih
+
+    folder = recordings("mitdb")
+    shares = {}
+    for name in ("119", "106", "101", "115"):
+        record = mitbih.read(folder, name)
+        beats = Beats.from_times(np.rint(record.beats / record.rate * 1e9).astype(np.int64))
+        shares[name] = float(np.mean(correct_beats(beats).extras["irregular"]))
+    assert shares["119"] > 0.9
+    assert shares["106"] > 0.5
+    assert shares["101"] == shares["115"] == 0
+
+
 def test_an_unknown_method_offers_the_nearest(beats):
     with pytest.raises(ConfigError, match="lipponen2019"):
         correct_beats(beats, "lipponen2018")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -10,8 +10,9 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from allostat.circadian import SleepWindow, circadian, local_times, sleep_windows
-from allostat.errors import InputError, TimeZoneError
+from allostat.circadian import CircadianSettings, SleepWindow, circadian, circadian_course, local_times, sleep_windows
+from allostat.clocks import equation_of_time_min, solar_times
+from allostat.errors import ConfigError, InputError, TimeZoneError
 from allostat.hrv import hrv
 from allostat.recording import UNKNOWN_ZONE, Beats, TimeZone
 from allostat.tables.diary import DiaryDay
@@ -276,3 +277,156 @@ def test_windows_of_hrv_go_straight_in():
     assert "NIGHT_FROM_HEART_RATE" in found.attrs["quality"].split()
     assert found.attrs["timezone"] == "Europe/Vienna"
     assert all(v.attrs["long_name"] for v in found.data_vars.values())
+
+
+def on_the_wall(first, days, zone, step_ns=HOUR // 4, peak=15.0):
+    """A rhythm that follows the wall clock of a zone, sampled evenly in elapsed time."""
+    start = int(datetime.fromisoformat(first).replace(tzinfo=zone_info(zone)).timestamp()) * S
+    stop = int((datetime.fromisoformat(first) + timedelta(days=days)).replace(tzinfo=zone_info(zone)).timestamp()) * S
+    at = np.arange(start, stop, step_ns)
+    hours = local_times(at, zone) % (24 * HOUR) / HOUR
+    return hourly(rhythm(hours, peak), start_ns=start, step_ns=step_ns)
+
+
+@pytest.mark.parametrize(
+    ("zone", "first", "hours"),
+    [
+        ("Europe/Vienna", "2024-03-30", 71), ("Europe/Vienna", "2024-10-26", 73),
+        ("America/New_York", "2024-03-09", 71), ("America/New_York", "2024-11-02", 73),
+        ("Australia/Adelaide", "2024-10-05", 71),
+    ],
+)  # fmt: skip
+def test_days_of_23_and_25_hours(zone, first, hours):
+    series = on_the_wall(first, 3, zone)
+    assert len(series) == hours * 4
+    found = circadian(series, zone)
+    assert float(found.acrophase) == pytest.approx(15, abs=1e-9)
+    assert float(found.amplitude) == pytest.approx(10, abs=1e-9)
+    assert float(found.m10_onset) == 10
+    by_day = circadian_course(series, zone)
+    assert by_day.sizes["day"] == 3
+    assert (by_day.n.values / 4).tolist() == [24, hours - 48, 24]
+    assert by_day.acrophase.values == pytest.approx([15] * 3, abs=1e-9)
+    assert by_day.clock_hours.values.tolist() == [24, min(hours - 48, 24), 24]
+
+
+def test_the_hour_that_comes_twice_is_two_hours():
+    from allostat.circadian_series import hour_means, points_of
+
+    hours = hour_means(points_of(on_the_wall("2024-10-26", 2, "Europe/Vienna", HOUR), VIENNA))
+    assert len(hours.mean) == 49
+    assert hours.clock_hour[24:29].tolist() == [0, 1, 2, 2, 3]
+    assert np.isfinite(hours.mean).all()
+    spring = hour_means(points_of(on_the_wall("2024-03-30", 2, "Europe/Vienna", HOUR), VIENNA))
+    assert len(spring.mean) == 47
+    assert spring.clock_hour[24:28].tolist() == [0, 1, 3, 4]
+    assert np.isfinite(spring.mean).all()
+
+
+def test_hours_of_a_zone_off_by_half_an_hour_begin_on_its_clock():
+    from allostat.circadian_series import hour_means, points_of
+
+    hours = hour_means(points_of(on_the_wall("2024-06-01", 2, "Asia/Kolkata"), TimeZone("Asia/Kolkata", "user")))
+    assert len(hours.mean) == 48
+    assert hours.clock_hour[:3].tolist() == [0, 1, 2]
+
+
+def test_equation_of_time_and_the_solar_clock():
+    dates = [(2, 11, -14.2), (4, 15, 0.0), (5, 14, 3.7), (7, 26, -6.5), (11, 3, 16.4), (12, 25, 0.0)]
+    at = np.array([int(datetime(2024, m, d, 12, tzinfo=UTC).timestamp()) for m, d, _ in dates]) * S
+    assert equation_of_time_min(at) == pytest.approx([minutes for *_, minutes in dates], abs=0.4)
+    east = solar_times(at, 90.0) - solar_times(at, 0.0)
+    assert (east / HOUR).tolist() == [6.0] * 6
+    with pytest.raises(InputError, match="longitude"):
+        solar_times(at, 181.0)
+    with pytest.raises(TimeZoneError, match="UTC"):
+        solar_times(at, 0.0, "local")
+
+
+def test_summer_time_moves_the_wall_clock_and_not_the_sun():
+    series = hourly(rhythm(np.arange(24 * 60), peak=11.0), start_ns=MONDAY)
+    solar = CircadianSettings(clock="solar", longitude_deg=16.4)
+    sun = circadian_course(series, VIENNA, 3, 3, settings=solar)
+    wall = circadian_course(series, VIENNA, 3, 3)
+    assert np.ptp(sun.acrophase.values) < 0.35
+    assert np.ptp(wall.acrophase.values) == pytest.approx(1.0, abs=1e-6)
+    one = circadian(series, VIENNA, settings=solar)
+    assert one.attrs["clock"] == "solar"
+    assert "solar clock" in one.acrophase.attrs["long_name"]
+    assert float(one.acrophase) == pytest.approx(11 + 16.4 / 15, abs=0.25)
+
+
+def test_several_components_with_intervals():
+    from scipy import stats
+
+    t = np.arange(96)
+    y = rhythm(t) + 4 * np.cos(2 * np.pi * (t - 2) / 12) + np.random.default_rng(1).normal(0, 2, 96)
+    found = circadian(hourly(y), "UTC", settings=CircadianSettings(periods_h=(24.0, 12.0), confidence=0.9))
+    assert found.period.values.tolist() == [24, 12]
+    assert found.component_amplitude.values == pytest.approx([10, 4], abs=1)
+    assert float(found.amplitude) == float(found.component_amplitude[0])
+    assert np.all(found.component_p.values < 1e-6)
+    t_quantile = stats.t.ppf(0.95, 96 - 5)
+    assert float(found.amplitude_high - found.amplitude) == pytest.approx(t_quantile * float(found.amplitude_se))
+    assert float(found.mesor_low) < 70 < float(found.mesor_high)
+    assert float(found.p) == pytest.approx(stats.f.sf(float(found.f), 4, 91), rel=1e-9)
+
+
+def test_no_rhythm_is_not_significant_more_often_than_stated():
+    p = [float(circadian(hourly(np.random.default_rng(k).normal(70, 5, 48)), "UTC").p) for k in range(100)]
+    assert np.mean(np.array(p) < 0.05) < 0.12
+    assert np.mean(p) == pytest.approx(0.5, abs=0.1)
+
+
+def test_settings_of_the_hourly_measures():
+    y = rhythm(np.arange(96)) + np.random.default_rng(2).normal(0, 3, 96)
+    y[30:36] = np.nan
+    by_data = circadian(hourly(y), "UTC")
+    by_days = circadian(hourly(y), "UTC", settings=CircadianSettings(extremes="days"))
+    assert float(by_days.m10) > float(by_data.m10)
+    assert float(by_days.l5) < float(by_data.l5)
+    full = circadian(hourly(y), "UTC", settings=CircadianSettings(least_hours_per_day=20))
+    assert float(full.interdaily_stability) != float(by_data.interdaily_stability)
+    profile = circadian(hourly(y), "UTC", settings=CircadianSettings(centre="profile"))
+    assert float(profile.interdaily_stability) != float(by_data.interdaily_stability)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"periods_h": ()}, {"periods_h": (24.0, 24.0)}, {"confidence": 1.0}, {"clock": "moon"}, {"clock": "solar"},
+        {"longitude_deg": 3.0}, {"centre": "median"}, {"extremes": "weeks"}, {"least_hours_per_day": 25},
+    ],
+)  # fmt: skip
+def test_settings_that_make_no_sense_are_refused(wrong):
+    with pytest.raises(ConfigError):
+        CircadianSettings(**wrong)
+
+
+def test_a_course_over_days_follows_a_drifting_rhythm():
+    t = np.arange(0, 24 * 10, 0.25)
+    drifting = 70 + 10 * np.cos(2 * np.pi * (t - 15 - 0.5 * t / 24) / 24)
+    course = circadian_course(hourly(drifting, step_ns=HOUR // 4), "UTC", 3)
+    assert course.sizes["day"] == 8
+    assert np.diff(course.acrophase.values) == pytest.approx([0.5] * 7, abs=0.05)
+    assert course.phase_shift.values[0] < -1 < 1 < course.phase_shift.values[-1]
+    assert course.day.values[0] == MONDAY // (24 * HOUR)
+    for days, step in ((0, 1), (1, 0)):
+        with pytest.raises(ConfigError):
+            circadian_course(hourly(drifting), "UTC", days, step)
+    assert circadian_course(hourly([]), "UTC").sizes["day"] == 0
+    few = circadian_course(hourly(rhythm(np.arange(8))), "UTC")
+    assert np.isnan(few.acrophase.values).all()
+    with pytest.raises(TimeZoneError):
+        circadian_course(hourly(drifting), UNKNOWN_ZONE)
+
+
+def test_day_to_night_ratio_of_rates_and_of_logarithms():
+    night = [SleepWindow(MONDAY, MONDAY + 6 * HOUR, "diary")]
+    y = np.where(np.arange(24) < 6, 50.0, 75.0)
+    found = circadian(hourly(y), "UTC", night)
+    assert float(found.day_night_ratio) == pytest.approx(1.5, rel=1e-12)
+    assert (float(found.night_n), float(found.day_n)) == (6, 18)
+    logs = circadian(hourly(np.log(y), units="ln(ms)"), "UTC", night)
+    assert float(logs.day_night_ratio) == pytest.approx(1.5, rel=1e-12)
+    assert np.isnan(float(circadian(hourly(y), "UTC").day_night_ratio))

@@ -130,7 +130,7 @@ def _beat_sources(beats: Beats) -> Iterable[str]:
             yield from _DETECTORS.get(beats.source, ())
         elif step.startswith("neurokit:"):
             yield "10.3758/s13428-020-01516-y"
-        elif step == "lipponen2019":
+        elif step in ("lipponen2019", "lipponen2019_spaced"):
             yield "10.1080/03091902.2019.1640306"
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from allostat.kernels.artefact_stream import ArtefactCorrector
 from allostat.kernels.artefacts import correct, lipponen_tarvainen
+from allostat.kernels.irregularity import LIMIT, alternating_share
+from benchmarks.correction import correction_accuracy
 from tests.reference import artefacts as reference
 
 NAMES = {"ectopic": 1, "missed": 2, "extra": 3, "longshort": 4}
@@ -76,13 +80,16 @@ def test_classes_equal_the_slow_twin(rr):
     assert np.array_equal(lipponen_tarvainen(times), reference.classify(times))
 
 
-@settings(max_examples=30, deadline=None)
-@given(rr_series, st.booleans())
-def test_correction_equals_the_slow_twin_and_maps_to_its_source(rr, whole):
+@settings(max_examples=40, deadline=None)
+@given(rr_series, st.booleans(), st.booleans(), st.sampled_from([None, 1, 2, 3]))
+def test_correction_equals_the_slow_twin_and_maps_to_its_source(rr, whole, spaced, passes):
     times = np.cumsum([0, *rr])
     times = times if whole else times.astype(float)
-    corrected, classes, source = correct(times)
-    np.testing.assert_allclose(corrected, reference.correct(times), rtol=0, atol=1e-9)
+    corrected, classes, source = correct(times, passes, spaced=spaced)
+    # New places that hit a whole number exactly are rounded either way.
+    np.testing.assert_allclose(
+        corrected, reference.correct(times, passes, spaced), rtol=0, atol=1 if whole and spaced else 1e-6
+    )
     assert np.all(np.diff(corrected) > 0)
     kept = source[source >= 0]
     assert np.all(np.diff(kept) > 0)
@@ -98,6 +105,111 @@ def test_classes_do_not_depend_on_where_time_starts(rr, scale):
     assert np.array_equal(lipponen_tarvainen(times), lipponen_tarvainen(times + 4096))
     power = 2.0 ** round(np.log2(scale))
     assert np.array_equal(lipponen_tarvainen(times), lipponen_tarvainen(times * power))
+
+
+def some_series(seed, n, share):
+    rng = np.random.default_rng(seed)
+    odd = rng.random(n) < share
+    return np.cumsum(np.where(odd, rng.integers(250, 2000, n), rng.integers(700, 900, n))).astype(float)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.05, 0.3])
+@pytest.mark.parametrize("n", [700, 1500])
+def test_looking_again_only_near_moved_beats_changes_nothing(n, share):
+    times = some_series(n, n, share)
+    for spaced in (False, True):
+        by_steps = times
+        for passes in range(1, 4):
+            by_steps = correct(by_steps, 1, spaced=spaced)[0]
+            assert np.array_equal(correct(times, passes, spaced=spaced)[0], by_steps)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.integers(0, 600), st.sampled_from([0.0, 0.01, 0.05, 0.3]), st.data())
+def test_a_stream_gives_the_bits_of_the_whole_series_for_any_chunking(seed, n, share, data):
+    times = some_series(seed, n, share)
+    passes = data.draw(st.integers(1, 3))
+    cuts = sorted(data.draw(st.lists(st.integers(0, n), max_size=40)))
+    corrector = ArtefactCorrector(passes)
+    for stretch in (times, times - 1e6):  # a flush begins anew
+        given = [corrector.push(part) for part in np.split(stretch, cuts)]
+        given.append(corrector.flush())
+        found = [np.concatenate(parts) for parts in zip(*given, strict=True)]
+        for got, want in zip(found, correct(stretch, passes), strict=True):
+            assert np.array_equal(got, want)
+
+
+def test_a_stream_of_single_beats_is_late_by_a_minute_at_most():
+    times = some_series(3, 400, 0.02)
+    corrector = ArtefactCorrector()
+    late = 0
+    for i, time in enumerate(times):
+        given = corrector.push([time])
+        if len(given.times):
+            late = max(late, i - int(given.source_index.max()))
+    assert 0 < late <= 60
+
+
+def test_a_stream_of_as_many_passes_as_the_series_took_equals_iterated_correction(series):
+    times = np.array(series["peaks_ms"], dtype=float)
+    whole = correct(times)[0]
+    took = next(k for k in range(1, 9) if np.array_equal(correct(times, k)[0], whole))
+    corrector = ArtefactCorrector(took)
+    given = [corrector.push(times[:50]), corrector.push(times[50:]), corrector.flush()]
+    assert np.array_equal(np.concatenate([g.times for g in given]), whole)
+
+
+@pytest.mark.parametrize("wrong", [[1.0, 1.0], [np.nan], [np.inf], [[1.0]]])
+def test_a_stream_refuses_what_does_not_ascend(wrong):
+    with pytest.raises(ValueError, match="ascending"):
+        ArtefactCorrector().push(wrong)
+    corrector = ArtefactCorrector()
+    corrector.push([5.0])
+    with pytest.raises(ValueError, match="ascending"):
+        corrector.push([5.0])
+    with pytest.raises(ValueError, match="pass"):
+        ArtefactCorrector(0)
+
+
+def test_published_sensitivity_and_specificity_are_reproduced():
+    found = correction_accuracy(people=6, minutes=30.0)
+    assert found["sensitivity_missed"] == 1.0
+    assert found["sensitivity_extra"] == 1.0
+    assert found["sensitivity_ectopic"] >= 0.9696
+    assert found["specificity"] >= 0.9994
+    for name in ("mean_nn", "sdnn", "rmssd"):
+        assert found[f"error_{name}"] < 0.02
+
+
+def alternating(every, n=400):
+    rng = np.random.default_rng(1)
+    beats = np.cumsum(850 + 20 * np.sin(np.arange(n) / 3) + rng.normal(0, 10, n))
+    beats[every::every] -= 250
+    return np.diff(beats)
+
+
+@pytest.mark.parametrize(
+    ("every", "irregular"), [(2, True), (3, True), (4, True), (8, True), (25, False), (500, False)]
+)
+def test_frequent_ectopy_is_told_from_rare(every, irregular):
+    share = alternating_share(alternating(every))
+    assert (np.median(share) > LIMIT) == irregular
+    assert np.allclose(share, slow_share(alternating(every)))
+
+
+def slow_share(rr):
+    change = [2 * (b - a) / (a + b) for a, b in itertools.pairwise(rr)]
+    pairs = [(i + 1, min(abs(a), abs(b)) > 0.15 and a * b < 0) for i, (a, b) in enumerate(itertools.pairwise(change))]
+    return [np.mean([hit for at, hit in pairs if abs(at - i) <= 45]) for i in range(len(rr))]
+
+
+def test_breathing_alternates_by_less():
+    assert alternating_share(900 + 120 * np.sin(np.arange(300) * 2 * np.pi / 4)).max() < LIMIT
+
+
+@pytest.mark.parametrize("rr", [[], [800.0], [np.nan] * 5, [np.inf, 0.0, -1.0]])
+def test_no_intervals_have_no_share(rr):
+    assert np.isnan(alternating_share(np.array(rr))).all()
 
 
 def test_artefacts_planted_in_a_night_are_found(recordings):

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from allostat.kernels.cosinor import cosinor
+from allostat.kernels.cosinor import cosinor, multi_cosinor
 from allostat.kernels.regression import log_linear, ols
-from allostat.kernels.rest_activity import rest_activity
+from allostat.kernels.rest_activity import daily_extremes, rest_activity
 from tests.reference import cosinor as reference
 
 HOURS = np.arange(168.0)
@@ -117,3 +117,105 @@ def test_a_line_needs_two_different_places():
     assert (two.slope, two.n) == (0.5, 2)
     assert np.isnan(two.slope_se)
     assert log_linear(np.arange(4.0), np.array([1.0, 0.0, -1.0, np.e])).n == 2
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from([(24.0,), (24.0, 12.0), (24.0, 12.0, 8.0), (21.0, 5.5)]))
+def test_several_cosines_equal_the_slow_twin(seed, periods):
+    t, y = noisy(seed)
+    fit, slow = multi_cosinor(t, y, periods), reference.multi_cosinor(t, y, periods)
+    for name, value in slow.items():
+        if name != "components":
+            assert getattr(fit, name) == pytest.approx(value, rel=1e-6), name
+    for got, want in zip(fit.components, slow["components"], strict=True):
+        for name, value in want.items():
+            assert getattr(got, name) == pytest.approx(value, rel=1e-5), name
+
+
+def test_two_cosines_are_found_again_with_the_extremes_of_their_sum():
+    t = np.arange(0, 72, 0.25)
+    y = 70 + 8 * np.cos(2 * np.pi * (t - 15) / 24) + 3 * np.cos(2 * np.pi * (t - 2) / 12)
+    fit = multi_cosinor(t, y, (24.0, 12.0))
+    assert [c.amplitude for c in fit.components] == pytest.approx([8, 3], rel=1e-9)
+    assert [c.acrophase_h for c in fit.components] == pytest.approx([15, 2], rel=1e-9)
+    fine = np.arange(0, 24, 0.0005)
+    curve = 8 * np.cos(2 * np.pi * (fine - 15) / 24) + 3 * np.cos(2 * np.pi * (fine - 2) / 12)
+    assert fit.orthophase_h == pytest.approx(fine[curve.argmax()], abs=0.001)
+    assert fit.bathyphase_h == pytest.approx(fine[curve.argmin()], abs=0.001)
+    assert fit.magnitude == pytest.approx((curve.max() - curve.min()) / 2, rel=1e-8)
+
+
+def test_statsmodels_gives_the_same_coefficients_errors_and_tests():
+    api = pytest.importorskip("statsmodels.api")
+    t, y = noisy(7)
+    w = 2 * np.pi / 24
+    design = np.column_stack([np.ones(len(t)), np.cos(w * t), np.sin(w * t), np.cos(2 * w * t), np.sin(2 * w * t)])
+    theirs, fit = api.OLS(y, design).fit(), multi_cosinor(t, y, (24.0, 12.0))
+    assert fit.mesor == pytest.approx(theirs.params[0], rel=1e-10)
+    assert fit.mesor_se == pytest.approx(theirs.bse[0], rel=1e-10)
+    assert fit.f == pytest.approx(theirs.fvalue, rel=1e-9)
+    second = theirs.f_test(np.eye(5)[3:])
+    assert fit.components[1].f == pytest.approx(float(second.fvalue), rel=1e-8)
+
+
+def test_intervals_of_the_cosinor_hold_the_truth_as_often_as_they_say():
+    hits = np.zeros(2)
+    rounds = 400
+    for seed in range(rounds):
+        t = np.arange(0, 48, 1.0)
+        y = 70 + 6 * np.cos(2 * np.pi * (t - 15) / 24) + np.random.default_rng(seed).normal(0, 4, len(t))
+        fit = cosinor(t, y)
+        hits += [
+            abs(fit.amplitude - 6) < 2.014 * fit.amplitude_se,
+            abs(fit.acrophase_h - 15) < 2.014 * fit.acrophase_se_h,
+        ]
+    assert np.all(hits / rounds > 0.92)
+    assert np.all(hits / rounds < 0.98)
+
+
+@pytest.mark.parametrize("periods", [(), (24.0, 24.0), (0.0,), (np.nan,), (np.inf,)])
+def test_periods_are_different_positive_numbers(periods):
+    with pytest.raises(ValueError, match="periods"):
+        multi_cosinor(HOURS, RHYTHM, periods)
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 4, 5])
+def test_a_handful_of_points_gives_what_it_determines(n):
+    fit = multi_cosinor(np.arange(n) * 3.0, np.array([1.0, 4.0, 2.0, 8.0, 5.0])[:n], (24.0, 12.0))
+    assert fit.n == n
+    assert np.isnan(fit.f)
+    assert np.isfinite(fit.mesor) == (n == 5)
+
+
+def test_is_from_the_profile_weighs_the_hours_of_the_day_alike():
+    x = RHYTHM + np.random.default_rng(3).normal(0, 3, len(RHYTHM))
+    assert rest_activity(x, centre="profile").interdaily_stability == pytest.approx(
+        rest_activity(x).interdaily_stability, rel=1e-12
+    )
+    x[24:150] = np.where(np.arange(126) % 3 == 0, np.nan, x[24:150])
+    assert rest_activity(x, centre="profile").interdaily_stability != rest_activity(x).interdaily_stability
+    with pytest.raises(ValueError, match="profile"):
+        rest_activity(x, centre="median")
+
+
+def test_an_hour_that_comes_twice_counts_in_its_clock_hour():
+    bins = np.concatenate([np.arange(24), [0, 1, 2, 2], np.arange(3, 24), np.arange(24)])
+    x = np.cos(2 * np.pi * bins / 24)
+    found = rest_activity(x, clock_bins=bins)
+    assert found.interdaily_stability == pytest.approx(1, rel=1e-12)
+    for wrong in (bins[1:], bins + 1, bins.astype(float)):
+        with pytest.raises(ValueError, match="bin"):
+            rest_activity(x, clock_bins=wrong)
+
+
+def test_extremes_of_single_days_are_averaged():
+    bins = np.tile(np.arange(24), 3)
+    day = np.repeat(np.arange(3), 24)
+    x = np.where((bins >= 8) & (bins < 18), 90.0, 60.0) + day
+    x[(bins >= 1) & (bins < 6)] -= 10
+    found = daily_extremes(x, day, bins)
+    assert (found.m10, found.m10_onset, found.l5, found.l5_onset, found.days) == pytest.approx((91, 8, 51, 1, 3))
+    x[30] = np.nan
+    assert daily_extremes(x, day, bins).days == 3
+    assert daily_extremes(np.full(72, np.nan), day, bins).days == 0
+    assert daily_extremes(np.empty(0), np.empty(0, int), np.empty(0, int)).days == 0

@@ -28,9 +28,9 @@ def classify(times):
     if n < 4:
         return classes
     rr = np.concatenate([[0.0], np.diff(times)])
-    rr[0] = rr[1:].mean()
+    rr[0] = rr[1:91].mean()
     d = np.concatenate([[0.0], np.diff(rr)])
-    d[0] = d[1:].mean()
+    d[0] = d[1:91].mean()
     d = d / threshold(d)
     median = np.array([np.median(centred(rr, i, 11)) for i in range(n)])
     m = rr - median
@@ -70,7 +70,7 @@ def classify(times):
     return classes
 
 
-def correct_once(times, classes, whole):
+def correct_once(times, classes, whole, spaced=False):
     def half_way(a, b):
         middle = a + (b - a) / 2
         return float(np.floor(middle)) if whole else middle
@@ -81,6 +81,8 @@ def correct_once(times, classes, whole):
         if kind == MISSED and i > 1:
             with_missed.append([half_way(beats[i - 1][0], time), 0])
         with_missed.append([time, kind])
+    if spaced:
+        return space([time for time, _ in with_missed], [kind for _, kind in with_missed], whole)
     for kind in (ECTOPIC, LONG_SHORT):
         old = [time for time, _ in with_missed]
         for i in range(2, len(with_missed) - 1):
@@ -89,15 +91,47 @@ def correct_once(times, classes, whole):
     return np.array([time for time, _ in with_missed])
 
 
-def correct(times):
+def space(times, kinds, whole):
+    """New lengths for the intervals of runs of beats that are to move; an ectopic beat's run begins a beat earlier."""
+    times = list(times)
+    n = len(times)
+    moving = [2 <= i < n - 1 and kinds[i] in (ECTOPIC, LONG_SHORT) for i in range(n)]
+    i = 2
+    while i < n - 1:
+        starts = moving[i] or kinds[i + 1] == ECTOPIC
+        if not starts:
+            i += 1
+            continue
+        run = [i]
+        while run[-1] + 1 < n - 1 and moving[run[-1] + 1]:
+            run.append(run[-1] + 1)
+        if len(run) == 1:
+            if i + 1 > n - 2:
+                break
+            run.append(i + 1)
+        a, b = run[0], run[-1]
+        before = times[a - 1] - times[a - 2]
+        after = times[b + 1] - times[b]
+        wanted = np.linspace(before, after, len(run) + 2)[1:-1]
+        steps = wanted / wanted.sum() * (times[b] - times[a - 1])
+        for k, beat in enumerate(run[:-1]):
+            time = times[a - 1] + steps[: k + 1].sum()
+            times[beat] = float(np.floor(time)) if whole else time
+        i = b + 1
+    return np.array(times)
+
+
+def correct(times, passes=None, spaced=False):
     whole = np.asarray(times).dtype.kind in "iu"
     times = np.asarray(times, dtype=float)
     classes = classify(times)
+    done = 0
     while True:
         total = np.count_nonzero(classes)
-        if total == 0:
+        if total == 0 or done == passes:
             return times
-        times = correct_once(times, classes, whole)
+        times = correct_once(times, classes, whole, spaced)
+        done += 1
         classes = classify(times)
-        if np.count_nonzero(classes) >= total:
+        if passes is None and np.count_nonzero(classes) >= total:
             return times

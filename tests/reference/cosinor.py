@@ -52,3 +52,40 @@ def line(x, y):
         "residual_sd": np.sqrt(variance),
         "r_squared": 1 - rss / np.sum((y - y.mean()) ** 2),
     }
+
+
+def multi_cosinor(t, y, periods):
+    columns = [np.ones(len(t))]
+    for period in periods:
+        columns += [np.cos(2 * np.pi * t / period), np.sin(2 * np.pi * t / period)]
+    design = np.column_stack(columns)
+    found, covariance, variance, rss = _fit(design, y)
+    rss0 = np.sum((y - y.mean()) ** 2)
+    components = []
+    for k, period in enumerate(periods):
+        beta, gamma = found[1 + 2 * k], found[2 + 2 * k]
+        others = np.delete(design, [1 + 2 * k, 2 + 2 * k], axis=1)
+        without = _fit(others, y)[3]
+        amplitude = np.hypot(beta, gamma)
+        block = covariance[1 + 2 * k : 3 + 2 * k, 1 + 2 * k : 3 + 2 * k]
+        cosine, sine = beta / amplitude, gamma / amplitude
+        spread = cosine**2 * block[0, 0] + sine**2 * block[1, 1] + 2 * cosine * sine * block[0, 1]
+        turn = sine**2 * block[0, 0] + cosine**2 * block[1, 1] - 2 * cosine * sine * block[0, 1]
+        components.append(
+            {
+                "period_h": period,
+                "amplitude": amplitude,
+                "acrophase_h": np.arctan2(gamma, beta) * period / (2 * np.pi) % period,
+                "amplitude_se": np.sqrt(spread),
+                "acrophase_se_h": np.sqrt(turn) / amplitude * period / (2 * np.pi),
+                "f": ((without - rss) / 2) / variance,
+            }
+        )
+    return {
+        "mesor": found[0],
+        "mesor_se": np.sqrt(covariance[0, 0]),
+        "percent_rhythm": 100 * (1 - rss / rss0),
+        "f": ((rss0 - rss) / (2 * len(periods))) / variance,
+        "residual_sd": np.sqrt(variance),
+        "components": components,
+    }

@@ -1,0 +1,160 @@
+"""Breathing rate from what breathing does to the heart beats of an ECG or PPG."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from allostat.errors import ConfigError, InputError
+from allostat.kernels.respiration import MODULATIONS, Breathing, breathing, modulations
+from allostat.recording import NS_PER_S, BeatFlag, Beats, Signal
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from numpy.typing import NDArray
+
+CHARLTON = "10.1088/0967-3334/37/4/610"
+KARLEN = "10.1109/TBME.2013.2246160"
+BAND_HZ = (0.1, 0.6)
+ACCEPTED_SHARE = 0.45
+"""Windows with less of the fused power near the peak are not accepted."""
+
+
+def respiration_rate(
+    signal: Signal,
+    beats: Beats,
+    window_s: float = 60.0,
+    step_s: float = 10.0,
+    *,
+    band_hz: tuple[float, float] = BAND_HZ,
+    accepted_share: float = ACCEPTED_SHARE,
+) -> xr.Dataset:
+    """Breathing rate in windows, from amplitude, level and interval of the beats, fused.
+
+    Parameters
+    ----------
+    signal
+        ECG or PPG.
+    beats
+        Its beats as found (`allostat.find_beats`), not corrected: each must be a peak of the signal.
+    window_s, step_s
+        Length of the windows and distance of their starts. Spectra of a minute tell rates apart by 1 /min; shorter
+        windows (32 s in Karlen) follow changes and err more.
+    band_hz
+        Lowest and highest rate looked for.
+    accepted_share
+        Share of the fused power that must lie near the peak for a window to be accepted.
+
+    Returns
+    -------
+    Dataset(window)
+        ``respiration_rate`` (/min), ``uncertainty`` (/min: how far the modulations' own rates lie from it, weighted by
+        how clear they are; an indication, no standard error of repeated measurement), ``power_share``,
+        ``rate_by_modulation`` (modulation, window) and ``reasons`` (bit mask: ``FEW_BEATS``, ``NO_PEAK``, ``UNCLEAR``).
+        Rates of windows that are ``UNCLEAR`` are given; the others are NaN. ``accepted`` is 1 where there is no reason.
+        Coordinates ``time`` and ``end``: int64 ns.
+
+    Raises
+    ------
+    InputError
+        When the signal is neither ECG nor PPG, or beats and signal count time from different epochs.
+    ConfigError
+        When window, step, band or share make no sense.
+
+    Notes
+    -----
+    A breath is seen once per beat: rates above half the heart rate cannot be seen. In atrial fibrillation and with
+    frequent ectopic beats the interval says nothing of breathing.
+
+    References
+    ----------
+    Charlton et al. 2016, 10.1088/0967-3334/37/4/610; Karlen et al. 2013, 10.1109/TBME.2013.2246160.
+    """
+    import xarray as xr
+
+    if signal.kind not in ("ecg", "ppg"):
+        raise InputError("breathing is measured in ECG or PPG", where=signal.name, found=signal.kind)
+    if len(beats) and len(signal) and beats.epoch != signal.clock.epoch:
+        raise InputError(
+            "beats and signal count time from different epochs", found=f"{beats.epoch}, {signal.clock.epoch}"
+        )
+    _refuse(window_s, step_s, band_hz, accepted_share)
+    start, end = signal.clock.start_ns, signal.clock.end_ns
+    width, hop = round(window_s * NS_PER_S), round(step_s * NS_PER_S)
+    count = max((end - start - width) // hop + 1, 0)
+    starts = start + hop * np.arange(count, dtype=np.int64)
+    at_s, series = _series(signal, beats)
+    found = [
+        breathing(at_s, series, (int(t) - start) / NS_PER_S, (int(t) - start + width) / NS_PER_S, band_hz)
+        for t in starts
+    ]
+    rate = np.array([one.rate_hz * 60 for one in found])
+    share = np.array([one.power_share for one in found])
+    reasons = np.array([_reasons(one, accepted_share) for one in found], dtype=np.int8)
+    about = {
+        "method": "spectra of amplitude, level and interval of the beats, fused",
+        "references": f"{CHARLTON} {KARLEN}",
+    }
+    by_modulation = np.array([one.rates_hz * 60 for one in found]).reshape(count, len(MODULATIONS)).T
+    data: dict[str, tuple[str | tuple[str, str], NDArray[np.generic], dict[str, object]]] = {
+        "respiration_rate": ("window", rate, {"units": "/min", "long_name": "breathing rate", **about}),
+        "uncertainty": ("window", np.array([one.se_hz * 60 for one in found]), {
+            "units": "/min", "long_name": "disagreement of the modulations", **about}),
+        "power_share": ("window", share, {"units": "1", "long_name": "share of power near the peak", **about}),
+        "rate_by_modulation": (("modulation", "window"), by_modulation, {
+            "units": "/min", "long_name": "rate of each modulation", "modulations": " ".join(MODULATIONS), **about}),
+        "accepted": ("window", (reasons == 0).astype(np.int8), {"long_name": "nothing speaks against the rate"}),
+        "reasons": ("window", reasons, {
+            "long_name": "what speaks against the rate", "flag_masks": np.array([1, 2, 4], dtype=np.int8),
+            "flag_meanings": "FEW_BEATS NO_PEAK UNCLEAR"}),
+    }  # fmt: skip
+    coords = {
+        "time": ("window", starts, {"units": "ns", "long_name": "start of the window", "epoch": signal.clock.epoch}),
+        "end": (
+            "window",
+            starts + width,
+            {"units": "ns", "long_name": "end of the window", "epoch": signal.clock.epoch},
+        ),
+        "modulation": ("modulation", np.arange(len(MODULATIONS)), {"long_name": "modulation"}),
+    }
+    attrs = {"sensor": signal.kind, "beats": beats.method, "band_hz": list(band_hz), "accepted_share": accepted_share}
+    return xr.Dataset(data, coords, attrs)
+
+
+def _refuse(window_s: float, step_s: float, band_hz: tuple[float, float], share: float) -> None:
+    if not 20.0 <= window_s <= 3600.0 or not 0.1 <= step_s <= 3600.0:
+        raise ConfigError("windows last 20 s to an hour", found=f"window {window_s}, step {step_s}")
+    if not 0.03 <= band_hz[0] < band_hz[1] <= 2.0:
+        raise ConfigError("the band lies between 0.03 and 2 Hz, low before high", found=band_hz)
+    if not 0 <= share <= 1:
+        raise ConfigError("a share lies between 0 and 1", found=share)
+
+
+def _reasons(found: Breathing, accepted_share: float) -> int:
+    if not np.any(np.isfinite(found.rates_hz)) and not np.isfinite(found.power_share):
+        return 1
+    if not np.isfinite(found.rate_hz):
+        return 2
+    return 0 if found.power_share >= accepted_share else 4
+
+
+def _series(signal: Signal, beats: Beats) -> tuple[NDArray[np.float64], tuple[NDArray[np.float64], ...]]:
+    """Instants of the beats in s since the signal's start, and the three series, stretch by stretch of the clock."""
+    at_s: list[NDArray[np.float64]] = [np.empty(0)]
+    parts: list[list[NDArray[np.float64]]] = [[np.empty(0)] for _ in MODULATIONS]
+    unusable = np.isin(beats.flags, (BeatFlag.UNUSABLE, BeatFlag.OUT_OF_RANGE))
+    for first, stop, block in signal.clock.spans():
+        place = (beats.times_ns - block.t0_ns) * (block.rate_hz / NS_PER_S)
+        inside = (place >= 0) & (place <= stop - first - 1) & ~unusable
+        if signal.clock.block_of(np.array([first]))[0] < len(signal.clock.blocks) - 1:
+            inside &= beats.times_ns < signal.clock.blocks[int(signal.clock.block_of(np.array([first]))[0]) + 1].t0_ns
+        series = modulations(signal.physical(first, stop), place[inside])
+        seconds = series.interval / block.rate_hz
+        seconds[~np.isfinite(beats.intervals_ms[inside])] = np.nan
+        at_s.append((beats.times_ns[inside] - signal.clock.start_ns) / NS_PER_S)
+        for part, values in zip(parts, (series.amplitude, series.baseline, seconds), strict=True):
+            part.append(values)
+    joined = np.concatenate(at_s)
+    ascending = np.concatenate([[True], np.diff(np.maximum.accumulate(joined)) > 0])[: len(joined)]
+    return joined[ascending], tuple(np.concatenate(part)[ascending] for part in parts)

@@ -85,11 +85,11 @@ def _kernels() -> str:
 
 
 def _cache() -> str:
-    from allostat.kernels.compiled import cache_folder, cache_place
+    from allostat.kernels.compiled import cache_home, cache_place
 
     return {
-        "user": f"compiled kernels are kept in the user's cache folder: {cache_folder()}",
-        "NUMBA_CACHE_DIR": f"compiled kernels are kept below NUMBA_CACHE_DIR: {cache_folder()}",
+        "user": f"compiled kernels are kept in the user's cache folder: {cache_home()}",
+        "NUMBA_CACHE_DIR": f"compiled kernels are kept below NUMBA_CACHE_DIR: {cache_home()}",
         "numba": "the user's cache folder cannot be written: compiled kernels are kept where numba can, "
         "or compiled in every process (set NUMBA_CACHE_DIR to a folder that can be written)",
         "off": "kernels are not compiled: NUMBA_DISABLE_JIT is set",

@@ -17,11 +17,11 @@ from allostat.kernels import compiled
         ("off", "not compiled"),
     ],
 )
-def test_the_kind_of_cache_folder_is_told(place: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_kind_of_cache_home_is_told(place: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiled, "cache_place", lambda: place)
     assert said in CHECKS["cache"]()
 
 
 def test_the_folder_told_is_the_one_in_use() -> None:
-    folder = compiled.cache_folder()
+    folder = compiled.cache_home()
     assert folder is None or compiled.cache_place() == "off" or str(folder) in CHECKS["cache"]()

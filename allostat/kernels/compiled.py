@@ -65,8 +65,25 @@ def kernel(function: Function) -> Function:
             compiled: Function = _numba.njit(cache=True, nogil=True)(function)
         except RuntimeError:  # numba found no folder that can be written
             compiled = _numba.njit(nogil=True)(function)
+    _forget_literals(compiled)
     KERNELS.append(compiled)
     return compiled
+
+
+def _forget_literals(dispatcher: Any) -> None:
+    """Let calls from other kernels share one compilation, whatever constants they pass.
+
+    numba compiles a function anew for every constant that another compiled function gives it (``f(x, 0)``, ``f(x, 1)``
+    and ``f(x, i)`` are three compilations), and most of the time to compile went there. Here a constant counts as any
+    number of its type; what that costs in speed, LLVM regains where it inlines.
+    """
+    template_for = dispatcher.get_call_template
+
+    def get_call_template(args: Any, kws: Any) -> Any:
+        plain = [_numba.types.unliteral(arg) for arg in args]
+        return template_for(plain, {name: _numba.types.unliteral(arg) for name, arg in kws.items()})
+
+    dispatcher.get_call_template = get_call_template
 
 
 @functools.cache

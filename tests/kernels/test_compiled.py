@@ -217,6 +217,12 @@ def test_a_changed_kernel_reaches_the_kernels_that_call_it_and_no_others(rooms: 
     assert kept == ["kernels-inner", "kernels-inner", "kernels-lone", "kernels-outer", "kernels-outer"]
 
 
+def test_constants_that_kernels_pass_to_kernels_do_not_compile_them_again(rooms: Rooms) -> None:
+    rooms._write("outer", "from rooms.inner import inner\n", "inner(x) + inner(0) + inner(x=1) + inner(2)")
+    show = "import sys\nprint(outer(1), len(sys.modules['rooms.inner'].inner.signatures))"
+    assert rooms.run(show) == ["8", "1"]
+
+
 def test_a_renamed_module_is_another_one(rooms: Rooms) -> None:
     rooms.run("lone(1)")
     (rooms.package / "lone.py").rename(rooms.package / "alone.py")

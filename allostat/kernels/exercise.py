@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,18 +48,12 @@ def exercise() -> dict[str, object]:
     return {name: call() for name, call in CALLS.items()}
 
 
-def import_all() -> None:
-    """Import every kernel module, so that `allostat.kernels.compiled.KERNELS` is complete."""
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        if path.stem != "__init__":
-            import_module(f"{__package__}.{path.stem}")
-
-
 @functools.cache
 def _noise(n: int) -> Floats:
     """Even noise of zero mean that needs no generator: the same on every machine and with every NumPy."""
-    x = np.sin(np.arange(1, n + 1) * 12.9898) * 43758.5453
-    return x - np.floor(x) - 0.5
+    x: Floats = np.sin(np.arange(1, n + 1) * 12.9898) * 43758.5453
+    noise: Floats = x - np.floor(x) - 0.5
+    return noise
 
 
 def _nn() -> Floats:
@@ -69,13 +61,15 @@ def _nn() -> Floats:
     beat = np.arange(150)
     nn = 850.0 + 40.0 * np.sin(2 * np.pi * 0.22 * beat) + 25.0 * np.sin(2 * np.pi * beat / 40) + 40.0 * _noise(150)
     nn[60] = np.nan
-    return nn
+    noise: Floats = x - np.floor(x) - 0.5
+    return noise
 
 
 def _whole() -> Floats:
     """The intervals without the gap."""
     nn = _nn()
-    return nn[np.isfinite(nn)]
+    whole: Floats = nn[np.isfinite(nn)]
+    return whole
 
 
 def _windows() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -117,9 +111,9 @@ def _ppg() -> Floats:
 def _pulse_maxima() -> Floats:
     beats = _beats_s()
     shape = (len(beats), 2)
-    return bump_maxima(
-        beats, 0.06, np.stack([beats, beats + 0.3], axis=1), np.full(shape, 0.08), np.full(shape, (1.0, 0.35))
-    )
+    places = np.stack([beats, beats + 0.3], axis=1)
+    maxima: Floats = bump_maxima(beats, 0.06, places, np.full(shape, 0.08), np.full(shape, (1.0, 0.35)))
+    return maxima
 
 
 def _train() -> object:

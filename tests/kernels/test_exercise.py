@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -95,7 +96,8 @@ def called_by(function: Any) -> Iterator[Any]:
 
 @compiled_only
 def test_the_calls_reach_every_kernel() -> None:
-    exercise.import_all()
+    for path in Path(exercise.__file__).parent.glob("[!_]*.py"):
+        import_module(f"allostat.kernels.{path.stem}")
     exercise.exercise()
     ours = [function for function in KERNELS if function.py_func.__module__.startswith("allostat.kernels.")]
     reached = [function for function in ours if function.signatures]

@@ -117,18 +117,24 @@ def _sizes(boxes: Iterable[int]) -> NDArray[np.int64]:
 
 @kernel
 def _profile(nn: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Running sum of the intervals less their mean; NaN where they are not finite, and from 0 on after that."""
-    total, n = 0.0, 0
-    for i in range(len(nn)):
-        if math.isfinite(nn[i]):
-            total += nn[i]
-            n += 1
+    """Running sum of the intervals of a stretch less their mean."""
+    n = len(nn)
+    # Four sums at a time: an addition has to wait for the one before in the same sum.
+    a, b, c, d = 0.0, 0.0, 0.0, 0.0
+    for i in range(0, n - 3, 4):
+        a += nn[i]
+        b += nn[i + 1]
+        c += nn[i + 2]
+        d += nn[i + 3]
+    total = a + b + c + d
+    for i in range(n - n % 4, n):
+        total += nn[i]
     mean = total / n if n else 0.0
-    profile = np.empty(len(nn))
+    profile = np.empty(n)
     level = 0.0
-    for i in range(len(nn)):
-        level = level + (nn[i] - mean) if math.isfinite(nn[i]) else 0.0
-        profile[i] = level if math.isfinite(nn[i]) else math.nan
+    for i in range(n):
+        level += nn[i] - mean
+        profile[i] = level
     return profile
 
 
@@ -152,39 +158,61 @@ def _extend(
 
 
 @kernel
+def _rest(total: float, moment: float, squares: float, n: int) -> float:
+    """Sum of squares left by the straight line through the n values of a box."""
+    slope = moment - 0.5 * (n - 1) * total
+    return max(squares - total * total / n - slope * slope * 12.0 / (n * (n * n - 1.0)), 0.0)
+
+
+@kernel
+def _box(profile: NDArray[np.float64], begin: int, n: int) -> float:
+    """The same from the values themselves, added up in the same order."""
+    total, moment, squares = 0.0, 0.0, 0.0
+    for k in range(1, n):
+        value = profile[begin + k] - profile[begin]
+        total += value
+        moment += float(k) * value
+        squares += value * value
+    return _rest(total, moment, squares, n)
+
+
+@kernel
 def _fluctuations(nn: NDArray[np.float64], sizes: NDArray[np.int64], overlap: bool) -> NDArray[np.float64]:
     """F of ascending sizes.
 
     The sums over a box of n values are those over the box of n - 1 values that begins at the same place, and one
-    value more. Done for all places at once, this is faster than going through the boxes one by one although most
-    places begin no box, because neighbouring places are worked on together by one instruction.
+    value more. Done for all places at once this is faster than box by box, although most places begin no box, because
+    one instruction works on several neighbouring places. Not when sizes lie far apart: then it is box by box.
     """
-    profile = _profile(nn)
     left, boxes = np.zeros(len(sizes)), np.zeros(len(sizes), np.int64)
-    total, moment, squares = np.empty(len(nn)), np.empty(len(nn)), np.empty(len(nn))
     begin = 0
     for i in range(len(nn) + 1):
-        if i < len(nn) and not math.isnan(profile[i]):
+        if i < len(nn) and math.isfinite(nn[i]):
             continue
-        stretch = profile[begin:i]
+        stretch = nn[begin:i]
         begin = i + 1
-        total[: len(stretch)] = 0.0
-        moment[: len(stretch)] = 0.0
-        squares[: len(stretch)] = 0.0
+        if len(stretch) < sizes[0]:
+            continue
+        profile = _profile(stretch)
+        total, moment, squares = np.zeros(len(stretch)), np.zeros(len(stretch)), np.zeros(len(stretch))
         taken = 1
         for j in range(len(sizes)):
             n = sizes[j]
             if n > len(stretch):
                 break
-            while taken < n:
-                _extend(stretch, taken, total, moment, squares)
-                taken += 1
-            middle, per_n, per_spread = 0.5 * (n - 1), 1.0 / n, 12.0 / (n * (n * n - 1.0))
-            for at in range(0, len(stretch) - n + (not overlap), n // 2 if overlap else n):
-                slope = moment[at] - middle * total[at]
-                rest = squares[at] - total[at] * total[at] * per_n - slope * slope * per_spread
-                left[j] += max(rest, 0.0)
-                boxes[j] += 1
+            starts = range(0, len(stretch) - n + (not overlap), n // 2 if overlap else n)
+            boxes[j] += len(starts)
+            rest = 0.0
+            if n - taken > 2 * (len(sizes) - j):
+                for at in starts:
+                    rest += _box(profile, at, n)
+            else:
+                while taken < n:
+                    _extend(profile, taken, total, moment, squares)
+                    taken += 1
+                for at in starts:
+                    rest += _rest(total[at], moment[at], squares[at], n)
+            left[j] += rest
     for j in range(len(sizes)):
         left[j] = math.sqrt(left[j] / (boxes[j] * sizes[j])) if boxes[j] else math.nan
     return left

@@ -35,19 +35,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from allostat.kernels.compiled import kernel
-from allostat.kernels.time_domain import _mean_and_sd, sdnn
 
 MEASURES = ("sample_entropy", "approximate_entropy")
 """Columns of `windowed`, in order."""
 
 LONGEST_TEMPLATE = 16
 
-_WORDS = 8
-_COLUMNS = 64 * _WORDS
 _ONE, _TWO, _FOUR, _EIGHT = np.uint64(1), np.uint64(2), np.uint64(4), np.uint64(8)
-_SIXTEEN, _THIRTY_TWO, _TOP = np.uint64(16), np.uint64(32), np.uint64(63)
+_SIXTEEN, _THIRTY_TWO = np.uint64(16), np.uint64(32)
 _PAIRS, _NIBBLES, _BYTES = np.uint64(0x5555555555555555), np.uint64(0x3333333333333333), np.uint64(0x0F0F0F0F0F0F0F0F)
-_EVEN_BYTES, _COUNT = np.uint64(0x00FF00FF00FF00FF), np.uint64(0xFFFF)
+_COUNT = np.uint64(0xFF)
 
 
 class Entropies(NamedTuple):
@@ -84,8 +81,7 @@ def entropies(
     """
     nn = _series(nn_ms)
     _check(m, r_ms, r_sd)
-    r = r_sd * sdnn(nn) if r_ms is None else float(r_ms)
-    sample, approximate, shorter, longer = _entropies(nn, m, _widest(r, strict))
+    sample, approximate, shorter, longer = _entropies(nn, m, _tolerance(nn, r_ms or 0.0, r_sd, strict))
     return Entropies(float(sample), float(approximate), int(shorter), int(longer))
 
 
@@ -163,7 +159,7 @@ def multiscale_entropy(
     chosen = [int(scale) for scale in scales]
     if min(chosen, default=1) < 1:
         raise ValueError(f"scales must be 1 or more, not {min(chosen)}")
-    r = _widest(r_sd * sdnn(nn) if r_ms is None else float(r_ms), strict)
+    r = _tolerance(nn, r_ms or 0.0, r_sd, strict)
     out = np.full(len(chosen), np.nan)
     for k, scale in enumerate(chosen):
         offsets = 1 if kind == "multiscale" else scale
@@ -189,9 +185,22 @@ def _check(m: int, r_ms: float | None, r_sd: float) -> None:
         raise ValueError(f"tolerance must be a positive share of the standard deviation, not {r_sd}")
 
 
-def _widest(r: float, strict: bool) -> float:
-    """The largest distance that is a match: less than r is at most the number before r."""
-    return float(np.nextafter(r, 0.0)) if strict else r
+@kernel
+def _tolerance(nn: NDArray[np.float64], r_ms: float, r_sd: float, strict: bool) -> float:
+    """The largest distance that is a match; ``r_ms`` 0 asks for the share of the standard deviation (divisor n - 1)."""
+    r = r_ms
+    if r_ms == 0.0:
+        n, total, squares = 0, 0.0, 0.0
+        for i in range(len(nn)):
+            if math.isfinite(nn[i]):
+                n += 1
+                total += nn[i]
+        for i in range(len(nn)):
+            if math.isfinite(nn[i]):
+                squares += (nn[i] - total / n) ** 2
+        r = r_sd * math.sqrt(squares / (n - 1)) if n > 1 else math.nan
+    # What is less than r is at most the number before r.
+    return np.nextafter(r, 0.0) if strict else r
 
 
 @kernel
@@ -256,128 +265,129 @@ def _ascending(values: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 @kernel
-def _prefix_sets(
-    values: NDArray[np.float64],
-    order: NDArray[np.int64],
-    begin: int,
-    end: int,
-    r: float,
-    sets: NDArray[np.uint64],
-    low: NDArray[np.int64],
-    high: NDArray[np.int64],
+def _neighbours(
+    values: NDArray[np.float64], order: NDArray[np.int64], r: float, low: NDArray[np.int64], high: NDArray[np.int64]
 ) -> None:
-    """Sets ``sets[k]`` of the columns of the k smallest values at ``begin:end``, and which two of them enclose the
-    values within r of each value: ``low`` and ``high``.
-    """
-    column = np.empty(end - begin, np.float64)
-    n = 0
-    for k in range(len(order)):
-        at = order[k] - begin
-        if 0 <= at < end - begin:
-            column[n] = values[order[k]]
-            for w in range(_WORDS):
-                sets[n + 1, w] = sets[n, w]
-            sets[n + 1, at >> 6] |= _ONE << np.uint64(at & 63)
-            n += 1
-    a, b = 0, 0
-    for k in range(len(order)):
+    """Ranks ``low[i]:high[i]`` of the values within r of value i."""
+    n, a, b = len(order), 0, 0
+    for k in range(n):
         value = values[order[k]]
-        while b < n and column[b] - value <= r:
+        while b < n and values[order[b]] - value <= r:
             b += 1
-        while a < n and value - column[a] > r:
+        while a < n and value - values[order[a]] > r:
             a += 1
         low[order[k]] = a
         high[order[k]] = b
 
 
 @kernel
-def _bits(words: NDArray[np.uint64], among: NDArray[np.uint64]) -> int:
-    """Number of bits that are set in both, `_WORDS` words each; no product, which could overflow."""
-    total = np.uint64(0)
-    for w in range(_WORDS):
-        x = words[w] & among[w]
+def _rows(
+    order: NDArray[np.int64],
+    begin: int,
+    low: NDArray[np.int64],
+    high: NDArray[np.int64],
+    smallest: NDArray[np.uint64],
+    rows: NDArray[np.uint64],
+) -> None:
+    """For each value the set of those of the 64 positions from ``begin`` on whose values are within r."""
+    found = np.uint64(0)
+    for k in range(len(order)):
+        at = order[k] - begin
+        if 0 <= at < 64:
+            found |= _ONE << np.uint64(at)
+        smallest[k + 1] = found
+    for i in range(len(low)):
+        rows[i] = smallest[high[i]] ^ smallest[low[i]]
+
+
+@kernel
+def _narrow(rows: NDArray[np.uint64], matches: NDArray[np.uint64]) -> None:
+    """Keep of the matches of each template those that match one interval further on, when ``matches`` are those of
+    templates one shorter: the next template's matches moved back by one, and among the first interval's own.
+    """
+    for i in range(len(rows) - 1):
+        matches[i] = rows[i] & (matches[i + 1] >> _ONE)
+    matches[len(rows) - 1] = 0
+
+
+@kernel
+def _add_sizes(matches: NDArray[np.uint64], among: np.uint64, sizes: NDArray[np.int64]) -> None:
+    """Add the number of elements of each set that are in ``among`` too."""
+    for i in range(len(matches)):
+        x = matches[i] & among
+        # Bits are added up in pairs, fours and bytes; no product, which could overflow.
         x = x - ((x >> _ONE) & _PAIRS)
         x = (x & _NIBBLES) + ((x >> _TWO) & _NIBBLES)
-        total += (x + (x >> _FOUR)) & _BYTES
-    total = (total & _EVEN_BYTES) + ((total >> _EIGHT) & _EVEN_BYTES)
-    total = total + (total >> _SIXTEEN)
-    total = total + (total >> _THIRTY_TWO)
-    return int(total & _COUNT)
+        x = (x + (x >> _FOUR)) & _BYTES
+        x = x + (x >> _EIGHT)
+        x = x + (x >> _SIXTEEN)
+        x = x + (x >> _THIRTY_TWO)
+        sizes[i] += np.int64(x & _COUNT)
 
 
 @kernel
 def _count(
-    values: NDArray[np.float64], m: int, r: float, similar: NDArray[np.int64], similar_longer: NDArray[np.int64]
-) -> int:
-    """Add to ``similar`` how many templates of length m match each, to the other likewise for m + 1; both with itself.
-
-    Returns the number of matches (ordered pairs and self-matches) of length m among templates that can be prolonged.
+    values: NDArray[np.float64],
+    m: int,
+    r: float,
+    ends: NDArray[np.int64],
+    shorter: NDArray[np.int64],
+    longer: NDArray[np.int64],
+) -> None:
+    """Count for each template, itself included, the matches of length m that are the last of a stretch (``ends``) and
+    that can be prolonged (``shorter``), and the matches of length m + 1 (``longer``).
     """
     n = len(values)
     order = _ascending(values)
-    run = np.zeros(n + 1, np.int64)
-    """Finite intervals from here on, at most m + 1."""
-    for i in range(n - 1, -1, -1):
-        run[i] = min(run[i + 1] + 1, m + 1) if math.isfinite(values[i]) else 0
-    sets = np.zeros((min(n, _COLUMNS) + 1, _WORDS), np.uint64)
     low, high = np.zeros(n, np.int64), np.zeros(n, np.int64)
-    # One word more, always empty: what is moved into the last one.
-    level = np.zeros((m + 1, _WORDS + 1), np.uint64)
-    counted, prolonged = np.empty(_WORDS, np.uint64), np.empty(_WORDS, np.uint64)
-    among_prolonged = 0
-    begin = 0
-    while begin < n:
-        end = min(begin + _COLUMNS, n)
-        # Templates that begin in the last columns end beyond them: they begin the next block.
-        next_begin = end if end == n else end - m
-        _prefix_sets(values, order, begin, end, r, sets, low, high)
-        counted[:] = 0
-        prolonged[:] = 0
-        for i in range(begin, next_begin):
-            bit = _ONE << np.uint64((i - begin) & 63)
-            counted[(i - begin) >> 6] |= bit
-            if run[i] > m:
-                prolonged[(i - begin) >> 6] |= bit
-        level[:] = 0
-        for i in range(n - 1, -1, -1):
-            for k in range(m, 0, -1):
-                for w in range(_WORDS):
-                    moved = (level[k - 1, w] >> _ONE) | (level[k - 1, w + 1] << _TOP)
-                    level[k, w] = moved & (sets[high[i], w] ^ sets[low[i], w])
-            for w in range(_WORDS):
-                level[0, w] = sets[high[i], w] ^ sets[low[i], w]
-            if run[i] >= m:
-                similar[i] += _bits(level[m - 1], counted)
-            if run[i] > m:
-                similar_longer[i] += _bits(level[m], counted)
-                among_prolonged += _bits(level[m - 1], prolonged)
-        begin = next_begin
-    return among_prolonged
+    _neighbours(values, order, r, low, high)
+    smallest, rows, matches = np.zeros(n + 1, np.uint64), np.empty(n, np.uint64), np.empty(n, np.uint64)
+    # Of the 64 positions of a word the last m begin templates that end beyond: the next word has them again.
+    for begin in range(0, n, 64 - m):
+        prolonged, last, run = np.uint64(0), np.uint64(0), 0
+        for i in range(min(begin + 64, n) - 1, begin - 1, -1):
+            run = run + 1 if math.isfinite(values[i]) else 0
+            if i < begin + 64 - m:
+                if run > m:
+                    prolonged |= _ONE << np.uint64(i - begin)
+                elif run == m:
+                    last |= _ONE << np.uint64(i - begin)
+        _rows(order, begin, low, high, smallest, rows)
+        matches[:] = rows
+        for _ in range(m - 1):
+            _narrow(rows, matches)
+        _add_sizes(matches, prolonged, shorter)
+        if last:
+            _add_sizes(matches, last, ends)
+        _narrow(rows, matches)
+        _add_sizes(matches, prolonged, longer)
 
 
 @kernel
 def _entropies(values: NDArray[np.float64], m: int, r: float) -> tuple[float, float, int, int]:
     """SampEn, ApEn and the pairs of matches of length m and m + 1."""
-    if not r > 0.0:
+    if not r > 0.0 or len(values) < m + 2:
         return math.nan, math.nan, 0, 0
-    similar, similar_longer = np.zeros(len(values), np.int64), np.zeros(len(values), np.int64)
-    shorter = _count(values, m, r, similar, similar_longer)
-    templates, longer_templates, longer = 0, 0, 0
+    ends, shorter = np.zeros(len(values), np.int64), np.zeros(len(values), np.int64)
+    longer = np.zeros(len(values), np.int64)
+    _count(values, m, r, ends, shorter, longer)
+    templates, longer_templates, matches, longer_matches = 0, 0, 0, 0
     phi, phi_longer = 0.0, 0.0
-    # A template matches itself: none that exists has the count 0.
+    # A template matches itself: the count of one that exists is not 0.
     for i in range(len(values)):
-        if similar[i] > 0:
-            templates += 1
-            phi += math.log(similar[i])
-        if similar_longer[i] > 0:
+        if longer[i] > 0:
             longer_templates += 1
-            longer += similar_longer[i]
-            phi_longer += math.log(similar_longer[i])
+            matches += shorter[i]
+            longer_matches += longer[i]
+            phi_longer += math.log(longer[i])
+        if shorter[i] + ends[i] > 0:
+            templates += 1
+            phi += math.log(shorter[i] + ends[i])
     if longer_templates < 2:
         return math.nan, math.nan, 0, 0
     phi = phi / templates - math.log(templates)
     phi_longer = phi_longer / longer_templates - math.log(longer_templates)
-    pairs, longer_pairs = (shorter - longer_templates) // 2, (longer - longer_templates) // 2
+    pairs, longer_pairs = (matches - longer_templates) // 2, (longer_matches - longer_templates) // 2
     return _minus_log_ratio(longer_pairs, pairs), phi - phi_longer, pairs, longer_pairs
 
 
@@ -388,7 +398,6 @@ def _windowed(
     out = np.empty((len(first), 2))
     for k in range(len(first)):
         values = nn[first[k] : stop[k]]
-        r = r_sd * _mean_and_sd(values[np.isfinite(values)])[1]
-        found = _entropies(values, m, np.nextafter(r, 0.0) if strict else r)
+        found = _entropies(values, m, _tolerance(values, 0.0, r_sd, strict))
         out[k, 0], out[k, 1] = found[0], found[1]
     return out

@@ -9,6 +9,8 @@ that are not equal. Inflections cut the differences into segments.
 - PSS: percentage of intervals in short segments (fewer than three differences).
 - PAS: percentage of intervals in alternation segments: four or more changes of direction, one at every interval.
 
+Equal intervals must be equal to the bit: differences of instants in seconds make inflections out of rounding.
+
 NaN is a gap: it ends the last segment before it, and no difference reaches across. All percentages have the number of
 finite intervals as divisor. Without a single difference, or without any difference that is not 0, there is nothing to
 fragment: NaN.

@@ -11,8 +11,8 @@ Source: Task Force 1996, 10.1161/01.CIR.93.5.1043. Both look at the histogram of
 Both depend on the bin, and mean little in less than 20 minutes.
 
 Deviations of NeuroKit2 0.2.13: its last bin takes up an interval of exactly its upper edge, so that in intervals of
-whole bins the longest are counted with the second longest; its TINN leaves out the error outside the triangle, which
-makes the triangle too narrow, keeps it inside the data, and is 0 when the least error is above 2**14.
+whole bins the longest are counted with the second longest. Its TINN tries only one left corner, the bin after the
+shortest interval, leaves out the error outside the triangle, and is 0 when the least error is above 2**14.
 """
 
 from __future__ import annotations
@@ -97,18 +97,20 @@ def windowed(
 def _base(counts: NDArray[np.int64], peak: int, step: int) -> int:
     """Bins from the peak to the corner of the best triangle in one direction; 1 is a triangle of the peak alone.
 
-    The error of one side does not depend on the other one. Beyond the data every further bin adds to the error, from
-    some width on: twice the data is never the best.
+    The error of one side does not depend on the other. Without the part that all widths have in common it is
+    ``-2 sum(count * side) + sum(side^2)``, where ``side = height (1 - k / width)`` k bins from the peak. The best width
+    lies below ``sqrt(3) (extent + 1)`` even if all bins are as full as the peak.
     """
     extent = len(counts) - 1 - peak if step > 0 else peak
     height = float(counts[peak])
-    best, least = 1, math.inf
-    for width in range(1, 2 * extent + 3):
-        error = 0.0
-        for k in range(1, max(width, extent + 1)):
-            count = float(counts[peak + step * k]) if k <= extent else 0.0
-            side = height * (1.0 - k / width) if k < width else 0.0
-            error += (count - side) ** 2
+    best, least = 1, 0.0
+    inside, moment = 0, 0
+    for width in range(2, 2 * extent + 3):
+        k = width - 1
+        if k <= extent:
+            inside += counts[peak + step * k]
+            moment += k * counts[peak + step * k]
+        error = height * k * (2 * width - 1) / (6.0 * width) - 2.0 * (inside - moment / width)
         if error < least:
             best, least = width, error
     return best

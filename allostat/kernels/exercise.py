@@ -59,10 +59,11 @@ def _noise(n: int) -> Floats:
 def _nn() -> Floats:
     """Two minutes of intervals in ms with a gap."""
     beat = np.arange(150)
-    nn = 850.0 + 40.0 * np.sin(2 * np.pi * 0.22 * beat) + 25.0 * np.sin(2 * np.pi * beat / 40) + 40.0 * _noise(150)
+    nn: Floats = (
+        850.0 + 40.0 * np.sin(2 * np.pi * 0.22 * beat) + 25.0 * np.sin(2 * np.pi * beat / 40) + 40.0 * _noise(150)
+    )
     nn[60] = np.nan
-    noise: Floats = x - np.floor(x) - 0.5
-    return noise
+    return nn
 
 
 def _whole() -> Floats:

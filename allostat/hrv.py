@@ -1,8 +1,8 @@
 """Heart rate variability in windows, with the settings, units and sources of every value.
 
 Sources: Task Force 1996, 10.1161/01.CIR.93.5.1043; Shaffer and Ginsberg 2017, 10.3389/fpubh.2017.00258.
-`allostat.hrv_windows` holds the presets and measures arrays; `allostat.hrv_person` condenses nights and resting
-recordings to the values of a person.
+`allostat.hrv_presets` holds the settings, `allostat.hrv_names` what each variable means; `allostat.hrv_windows`
+measures arrays; `allostat.hrv_person` condenses nights and resting recordings to the values of a person.
 """
 
 from __future__ import annotations
@@ -10,14 +10,17 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
 from allostat.errors import ConfigError
+from allostat.hrv_names import MEASURES as MEASURES
+from allostat.hrv_names import describe
 from allostat.hrv_person import Night as Night
 from allostat.hrv_person import person_hrv as person_hrv
 from allostat.hrv_windows import PRESETS as PRESETS
+from allostat.hrv_windows import MeasureSet as MeasureSet
 from allostat.hrv_windows import Preset as Preset
 from allostat.hrv_windows import Reason as Reason
 from allostat.hrv_windows import interval_series, measure, preset_of
@@ -27,59 +30,6 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-TASK_FORCE = "10.1161/01.CIR.93.5.1043"
-OVERVIEW = "10.3389/fpubh.2017.00258"
-BRENNAN = "10.1109/10.959330"
-WELCH = "10.1109/TAU.1967.1161901"
-LIPPONEN = "10.1080/03091902.2019.1640306"
-
-
-class _About(NamedTuple):
-    units: str
-    long_name: str
-    method: str
-    references: tuple[str, ...]
-
-
-def _beat(units: str, long_name: str, method: str, *references: str) -> _About:
-    return _About(units, long_name, method, references or (TASK_FORCE,))
-
-
-MEASURES = {
-    "mean_nn": _beat("ms", "mean NN interval", "mean"),
-    "median_nn": _beat("ms", "median NN interval", "median"),
-    "min_nn": _beat("ms", "shortest NN interval", "minimum"),
-    "max_nn": _beat("ms", "longest NN interval", "maximum"),
-    "sdnn": _beat("ms", "standard deviation of NN intervals (SDNN)", "divisor n-1"),
-    "rmssd": _beat(
-        "ms", "root mean square of successive differences (RMSSD)", "pairs of neighbouring NN intervals only"
-    ),
-    "ln_rmssd": _beat("ln(ms)", "natural logarithm of RMSSD", "ln of RMSSD in ms", OVERVIEW),
-    "sdsd": _beat("ms", "standard deviation of successive differences (SDSD)", "divisor one less than the differences"),
-    "pnn20": _beat("%", "differences above 20 ms (pNN20)", "share of the differences", OVERVIEW),
-    "pnn50": _beat("%", "differences above 50 ms (pNN50)", "share of the differences"),
-    "cvnn": _beat("%", "coefficient of variation of NN intervals", "100 SDNN / mean NN", OVERVIEW),
-    "cv_rmssd": _beat("%", "RMSSD relative to the mean NN interval", "100 RMSSD / mean NN", "10.1111/psyp.13287"),
-    "hr_of_mean_nn": _beat("/min", "heart rate of the mean NN interval", "60000 / mean NN"),
-    "mean_hr_of_beats": _beat("/min", "mean of the beats' heart rates", "mean of 60000 / NN"),
-    "min_hr": _beat("/min", "lowest heart rate of a single beat", "60000 / longest NN"),
-    "max_hr": _beat("/min", "highest heart rate of a single beat", "60000 / shortest NN"),
-    "sd1": _beat("ms", "short axis of the Poincaré plot (SD1)", "sd((NN[i+1] - NN[i]) / sqrt 2)", BRENNAN),
-    "sd2": _beat("ms", "long axis of the Poincaré plot (SD2)", "sd((NN[i+1] + NN[i]) / sqrt 2)", BRENNAN),
-    "rmssd_interpolated": _beat(
-        "ms", "RMSSD of the corrected series", "raw corrected intervals, interpolated beats included", LIPPONEN
-    ),
-    "sdnn_interpolated": _beat(
-        "ms", "SDNN of the corrected series", "raw corrected intervals, interpolated beats included", LIPPONEN
-    ),
-    "total_power": _beat("ms2", "power of all bands", "sum of the bands"),
-    "lf_hf": _beat("1", "ratio of low- to high-frequency power", "LF / HF"),
-    "spectrum_s": _beat("s", "time that the Welch windows cover", "overlaps counted once"),
-}
-"""Variables of `hrv` besides the bands."""
-
-_BAND_NAMES = {"vlf": "very low frequency power", "lf": "low frequency power", "hf": "high frequency power"}
-
 
 def hrv(
     beats: Beats,
@@ -87,6 +37,7 @@ def hrv(
     step: str | float | None = None,
     preset: str | Preset = "taskforce1996",
     drop_artefacts: bool = True,
+    measures: MeasureSet = "full",
 ) -> xr.Dataset:
     """Heart rate variability of a recording, in windows.
 
@@ -101,10 +52,12 @@ def hrv(
     step
         Distance of the windows' starts; ``window`` when None.
     preset
-        Name of a preset (``taskforce1996``, ``kubios``) or a `Preset`.
+        Name of a preset (``taskforce1996``, ``kubios``, ``neurokit``) or a `Preset`.
     drop_artefacts
         Whether intervals that touch an artefact are left out of everything but the spectrum and the variables
         named ``…_interpolated``; otherwise the corrected series counts as NN.
+    measures
+        ``full``: all; ``standard``: time domain, Poincaré axes and band powers.
 
     Returns
     -------
@@ -112,12 +65,13 @@ def hrv(
         Measures (ms, ms2, %, /min) with attributes ``units``, ``long_name``, ``method``, ``references``, ``preset``
         and ``sensor``; ``n_intervals``, ``n_differences``, ``valid_share`` (of the window's time, covered by NN
         intervals), ``corrected_share`` (of its beats), ``reasons`` (bit mask of `Reason`). Coordinates ``time`` and
-        ``end``: int64 ns from the beats' epoch. Where a reason rejects a window its measures are NaN.
+        ``end``: int64 ns from the beats' epoch. Where a reason rejects a window its measures are NaN; a measure that
+        needs a longer window (attribute ``shortest_s``) is NaN with the reason ``NEEDS_LONGER``.
 
     Raises
     ------
     ConfigError
-        When preset, window or step are not understood.
+        When preset, window, step or set of measures are not understood.
 
     Notes
     -----
@@ -127,15 +81,17 @@ def hrv(
     import xarray as xr
 
     settings = preset_of(preset)
+    if measures not in get_args(MeasureSet):
+        raise ConfigError("unknown set of HRV measures", found=measures, valid=get_args(MeasureSet))
     starts, ends = _windows(beats, window, step)
-    found = measure(interval_series(beats, drop_artefacts=drop_artefacts), starts, ends, settings)
+    found = measure(interval_series(beats, drop_artefacts=drop_artefacts), starts, ends, settings, measures)
     data: dict[str, tuple[str, NDArray[np.generic], dict[str, object]]] = {}
     for name, values in found.values.items():
         if name in ("n_intervals", "n_differences"):
             long_name = "NN intervals" if name == "n_intervals" else "differences of neighbouring NN intervals"
             data[name] = ("window", values.astype(np.int64), {"units": "1", "long_name": f"number of {long_name}"})
         else:
-            data[name] = ("window", values, _attributes(name, settings, beats))
+            data[name] = ("window", values, {**describe(name, settings), "sensor": beats.source})
     data["valid_share"] = ("window", found.valid_share, {
         "units": "1", "long_name": "share of the window's time covered by NN intervals"})  # fmt: skip
     data["corrected_share"] = ("window", found.corrected_share, {
@@ -158,35 +114,6 @@ def hrv(
         "drop_artefacts": int(drop_artefacts),
     }
     return xr.Dataset(data, coords, attrs)
-
-
-def _attributes(name: str, preset: Preset, beats: Beats) -> dict[str, object]:
-    series = "detrended" if preset.series == "detrended" else "raw"
-    if name in (bands := {band.name: band for band in preset.bands}):
-        band = bands[name]
-        about = _About(
-            "ms2",
-            f"{_BAND_NAMES.get(name, name)}, {band.low_hz:g} to {band.high_hz:g} Hz",
-            f"cubic spline at {preset.resampling_hz:g} Hz, Welch, Hann windows of at most {preset.window_s:g} s, half "
-            f"overlapping, detrending {preset.spectrum_detrend}, trapezoids with interpolated band edges",
-            (TASK_FORCE, WELCH),
-        )
-    else:
-        about = MEASURES[name]
-        if name in ("sdnn", "rmssd", "ln_rmssd", "sdsd", "pnn20", "pnn50", "sd1", "sd2"):
-            about = about._replace(method=f"{about.method}; {series} intervals")
-        if name == "lf_hf":
-            lf, hf = bands["lf"], bands["hf"]
-            edges = f"{lf.low_hz:g} to {lf.high_hz:g} Hz over {hf.low_hz:g} to {hf.high_hz:g} Hz"
-            about = about._replace(method=f"{edges}, Welch")
-    return {
-        "units": about.units,
-        "long_name": about.long_name,
-        "method": about.method,
-        "references": " ".join(dict.fromkeys((*about.references, *preset.references))),
-        "preset": preset.name,
-        "sensor": beats.source,
-    }
 
 
 def _windows(

@@ -1,4 +1,4 @@
-"""Heart rate variability in windows: settings, the series that is measured, and the measuring.
+"""Heart rate variability in windows: what rejects a window, and the measuring.
 
 Arrays in, arrays out; `allostat.hrv` gives the results their names, units and sources.
 """
@@ -12,99 +12,35 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from allostat.errors import ConfigError
-from allostat.kernels import poincare, spectrum, time_domain
-from allostat.recording import NS_PER_S, BeatFlag, Beats
+from allostat.hrv_measures import (
+    COUNTS,
+    LONG_S,
+    basic_measures,
+    complexity_measures,
+    derived_measures,
+    detrended_basic_measures,
+    further_measures,
+    heart_rate_sd,
+    long_measures,
+    pattern_measures,
+)
+from allostat.hrv_presets import PRESETS as PRESETS
+from allostat.hrv_presets import Band as Band
+from allostat.hrv_presets import Preset as Preset
+from allostat.hrv_presets import preset_of as preset_of
+from allostat.hrv_series import IntervalSeries as IntervalSeries
+from allostat.hrv_series import detrended_intervals, even_windows, with_mean
+from allostat.hrv_series import interval_series as interval_series
+from allostat.hrv_spectra import band_values
+from allostat.recording import NS_PER_S
 
+MeasureSet = Literal["standard", "full"]
+"""``standard``: time domain, Poincaré axes and band powers. ``full``: all measures."""
 
-@dataclass(frozen=True, slots=True)
-class Band:
-    """A frequency band; ``shortest_s`` is the shortest gap-free stretch from which its power is given."""
+STANDARD_SPECTRAL = ("vlf", "lf", "hf", "spectrum_s", "total_power", "lf_hf")
 
-    name: str
-    low_hz: float
-    high_hz: float
-    shortest_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Preset:
-    """Every setting of an HRV analysis.
-
-    Parameters
-    ----------
-    name
-        As users call it.
-    references
-        DOIs.
-    series
-        What time-domain and Poincaré measures are taken from: ``raw`` intervals, or ``detrended`` ones (smoothness
-        priors on the even series, brought back to the beats). Mean interval and heart rates are always raw.
-    resampling_hz
-        Rate of the even series (cubic spline, not-a-knot ends).
-    smoothing
-        Lambda of the smoothness priors; used where something is detrended by them.
-    spectrum_detrend
-        ``linear`` or ``constant`` per Welch window, or ``smoothness_priors`` of the whole stretch.
-    window_s
-        Longest Welch window (Hann, half overlapping); 256 s. A shorter stretch is one window, filled with zeros.
-    bands
-        Frequency bands.
-    shortest_s
-        Windows below this length give no values.
-    short_s
-        Windows below this length are marked ultra-short.
-    least_valid_share, most_corrected_share
-        Windows outside these give no values.
-    """
-
-    name: str
-    references: tuple[str, ...]
-    series: Literal["raw", "detrended"]
-    spectrum_detrend: Literal["linear", "constant", "smoothness_priors"]
-    smoothing: float
-    bands: tuple[Band, ...]
-    resampling_hz: float = 4.0
-    window_s: float = 256.0
-    shortest_s: float = 30.0
-    short_s: float = 294.0
-    """Below this a window is ultra-short: 5 min less the 2 % that lie before the first and after the last beat."""
-    least_valid_share: float = 0.8
-    most_corrected_share: float = 0.1
-
-
-_BANDS = (Band("vlf", 0.0, 0.04, 240.0), Band("lf", 0.04, 0.15, 120.0), Band("hf", 0.15, 0.4, 60.0))
-
-PRESETS = {
-    preset.name: preset
-    for preset in (
-        Preset("taskforce1996", ("10.1161/01.CIR.93.5.1043",), "raw", "linear", 0.0, _BANDS),
-        Preset(
-            "kubios",
-            ("10.1016/j.cmpb.2013.07.024", "10.1109/10.979357"),
-            "detrended",
-            "smoothness_priors",
-            256.0,
-            _BANDS,
-        ),
-    )
-}
-"""Presets by name."""
-
-
-def preset_of(preset: str | Preset) -> Preset:
-    """A preset by name; a `Preset` passes.
-
-    Raises
-    ------
-    ConfigError
-        When there is none of this name.
-    """
-    if isinstance(preset, Preset):
-        return preset
-    if preset not in PRESETS:
-        raise ConfigError("unknown HRV preset", found=preset, valid=PRESETS)
-    return PRESETS[preset]
+_AT_ONCE = 2048
+"""Windows that are measured together; overlapping ones are laid out end to end where they are detrended."""
 
 
 class Reason(IntFlag):
@@ -120,62 +56,13 @@ class Reason(IntFlag):
     """A band's power is missing: no gap-free stretch is long enough."""
     ULTRA_SHORT = 16
     """Shorter than 5 minutes; values are given."""
+    NEEDS_LONGER = 32
+    """Too short for some measures (triangular index, SDANN, turbulence …): these are missing."""
+    UNDEFINED = 64
+    """Some measure has no value here: no templates match, too few premature beats, no variation."""
 
 
 REJECTED = Reason.TOO_SHORT | Reason.TOO_FEW_VALID | Reason.TOO_MANY_CORRECTED
-
-
-@dataclass(frozen=True, slots=True)
-class IntervalSeries:
-    """What is measured, one element per beat.
-
-    Parameters
-    ----------
-    ends_ns
-        Instant at which the interval ends.
-    nn_ms
-        Normal-to-normal intervals; NaN elsewhere.
-    corrected_ms
-        The corrected series without its gaps closed; NaN at gaps and unusable intervals.
-    corrected
-        Whether the beat was corrected.
-    covered_s
-        Time covered by NN intervals from the first beat to this one.
-    """
-
-    ends_ns: NDArray[np.int64]
-    nn_ms: NDArray[np.float64]
-    corrected_ms: NDArray[np.float64]
-    corrected: NDArray[np.bool_]
-    covered_s: NDArray[np.float64]
-
-
-_ARTEFACTS = (BeatFlag.ECTOPIC, BeatFlag.MISSED, BeatFlag.EXTRA, BeatFlag.LONG_SHORT)
-_UNUSABLE = (BeatFlag.UNUSABLE, BeatFlag.OUT_OF_RANGE)
-_INTERVAL_ONLY = (BeatFlag.NORMAL, BeatFlag.EXTRA, BeatFlag.OUT_OF_RANGE)
-"""Flags that say nothing against the beat itself, so that the interval after it may be normal."""
-
-
-def interval_series(beats: Beats, *, drop_artefacts: bool = True) -> IntervalSeries:
-    """The series of a recording.
-
-    Parameters
-    ----------
-    beats
-        Corrected or as recorded.
-    drop_artefacts
-        Whether intervals that touch an artefact count as NN. They never reach ``corrected_ms``'s gaps.
-    """
-    usable = np.isfinite(beats.intervals_ms) & ~np.isin(beats.flags, _UNUSABLE)
-    corrected_ms = np.where(usable, beats.intervals_ms, np.nan)
-    normal = usable.copy()
-    if drop_artefacts:
-        normal &= beats.flags == BeatFlag.NORMAL
-        normal[1:] &= np.isin(beats.flags[:-1], _INTERVAL_ONLY)
-    seconds = np.zeros(len(beats))
-    seconds[1:] = np.where(normal[1:], np.diff(beats.times_ns) / NS_PER_S, 0.0)
-    nn = np.where(normal, beats.intervals_ms, np.nan)
-    return IntervalSeries(beats.times_ns, nn, corrected_ms, np.isin(beats.flags, _ARTEFACTS), np.cumsum(seconds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,25 +81,124 @@ class WindowValues:
 
 
 def measure(
-    series: IntervalSeries, starts_ns: NDArray[np.int64], ends_ns: NDArray[np.int64], preset: Preset
+    series: IntervalSeries,
+    starts_ns: NDArray[np.int64],
+    ends_ns: NDArray[np.int64],
+    preset: Preset,
+    measures: MeasureSet = "standard",
 ) -> WindowValues:
     """Measure windows; an interval belongs to the window [start, end) in which it ends.
 
     Differences are taken between intervals that both end inside the window. A preset without bands has no spectra.
     """
-    first = np.searchsorted(series.ends_ns, starts_ns)
-    stop = np.searchsorted(series.ends_ns, ends_ns)
+    parts = [
+        _measure(series, starts_ns[at : at + _AT_ONCE], ends_ns[at : at + _AT_ONCE], preset, measures)
+        for at in range(0, max(len(starts_ns), 1), _AT_ONCE)
+    ]
+    if len(parts) == 1:
+        return parts[0]
+    return WindowValues(
+        {name: np.concatenate([part.values[name] for part in parts]) for name in parts[0].values},
+        np.concatenate([part.valid_share for part in parts]),
+        np.concatenate([part.corrected_share for part in parts]),
+        np.concatenate([part.reasons for part in parts]),
+    )
+
+
+def _measure(
+    series: IntervalSeries,
+    starts_ns: NDArray[np.int64],
+    ends_ns: NDArray[np.int64],
+    preset: Preset,
+    measures: MeasureSet,
+) -> WindowValues:
+    first = np.searchsorted(series.ends_ns, starts_ns).astype(np.int64)
+    stop = np.searchsorted(series.ends_ns, ends_ns).astype(np.int64)
     valid_share = _valid_share(series, starts_ns, ends_ns)
     corrected_share = _corrected_share(series, first, stop)
     reasons = _reasons(series, starts_ns, ends_ns, preset, valid_share, corrected_share)
     rejected = (reasons & int(REJECTED)) != 0
-    values = _interval_measures(series, first, stop, preset, rejected)
-    if preset.bands:
-        powers = _spectra(series, first, stop, preset, rejected)
-        missing = np.isnan(np.column_stack([powers[band.name] for band in preset.bands])).any(axis=1)
-        reasons[missing & ~rejected] |= np.int16(Reason.NO_SPECTRUM)
-        values |= powers
+    bounds = _Bounds(starts_ns, ends_ns, first, stop, np.where(rejected, first, stop))
+    values = _all_measures(series, bounds, preset, measures)
+    for name, found in values.items():
+        if name not in COUNTS:
+            found[rejected] = np.nan
+    _mark_missing(values, bounds, preset, reasons, rejected)
     return WindowValues(values, valid_share, corrected_share, reasons)
+
+
+@dataclass(frozen=True, slots=True)
+class _Bounds:
+    """Windows as instants and as beats; ``kept`` is ``stop``, or ``first`` where the window is rejected."""
+
+    starts_ns: NDArray[np.int64]
+    ends_ns: NDArray[np.int64]
+    first: NDArray[np.int64]
+    stop: NDArray[np.int64]
+    kept: NDArray[np.int64]
+
+    @property
+    def length_s(self) -> NDArray[np.float64]:
+        return np.asarray((self.ends_ns - self.starts_ns) / NS_PER_S)
+
+
+def _all_measures(
+    series: IntervalSeries, bounds: _Bounds, preset: Preset, measures: MeasureSet
+) -> dict[str, NDArray[np.float64]]:
+    full = measures == "full"
+    first, kept = bounds.first, bounds.kept
+    values = basic_measures(series.nn_ms, first, bounds.stop)
+    raw = used = detrended = (series.nn_ms, first, kept)
+    if preset.series == "detrended" or (full and preset.nonlinear_series == "detrended"):
+        even = even_windows(series, first, kept, preset, detrended=True)
+        detrended = detrended_intervals(series, first, kept, even, preset)
+    if preset.series == "detrended":
+        values = detrended_basic_measures(values, *detrended)
+        used = with_mean(detrended, values["mean_nn"])
+    whole = basic_measures(series.corrected_ms, first, kept)
+    values["rmssd_interpolated"], values["sdnn_interpolated"] = whole["rmssd"], whole["sdnn"]
+    if full:
+        values |= derived_measures(values)
+        values |= further_measures(*raw)
+        values["sd_hr"] = heart_rate_sd(*used)
+        values["mcv_nn"] = 100 * values["mad_nn"] / values["median_nn"]
+        nonlinear = detrended if preset.nonlinear_series == "detrended" else raw
+        values |= complexity_measures(*nonlinear, bounds.length_s, preset)
+        values |= pattern_measures(*raw, preset)
+        values |= long_measures(series, first, kept, bounds.starts_ns, bounds.ends_ns, preset, used)
+    if preset.pnn_divisor == "intervals":
+        for name in ("pnn20", "pnn50"):
+            values[name] *= values["n_differences"] / (values["n_differences"] + 1)
+    if preset.bands:
+        if preset.spectrum_detrend != "smoothness_priors" or preset.series == "raw":
+            smooth = preset.spectrum_detrend == "smoothness_priors"
+            even = even_windows(series, first, kept, preset, detrended=smooth)
+        powers = band_values(series, first, kept, even, preset)
+        standard = (*(band.name for band in preset.bands), *STANDARD_SPECTRAL)
+        values |= powers if full else {name: powers[name] for name in powers if name in standard}
+    return values
+
+
+def _mark_missing(
+    values: dict[str, NDArray[np.float64]],
+    bounds: _Bounds,
+    preset: Preset,
+    reasons: NDArray[np.int16],
+    rejected: NDArray[np.bool_],
+) -> None:
+    """Say why measures of accepted windows are missing."""
+    bands = {band.name: band.shortest_s for band in preset.bands}
+    # Beats lie up to 2 % inside the window's ends.
+    least = LONG_S | dict.fromkeys(("triangular_index", "tinn"), preset.geometric_s)
+    least |= {name: shortest for name, shortest in bands.items() if name not in ("vlf", "lf", "hf")}
+    spectral = {*bands, *STANDARD_SPECTRAL, "lf_nu", "hf_nu", "ln_hf", *(f"{name}_peak" for name in bands)}
+    for name, found in values.items():
+        missing = np.isnan(found) & ~rejected
+        if not missing.any():
+            continue
+        short = missing & (bounds.length_s < least.get(name, 0.0))
+        reasons[short] |= np.int16(Reason.NEEDS_LONGER)
+        reasons[missing & ~short] |= np.int16(Reason.NO_SPECTRUM if name in spectral else Reason.UNDEFINED)
 
 
 def _valid_share(
@@ -253,133 +239,3 @@ def _reasons(
     reasons[corrected_share > preset.most_corrected_share] |= np.int16(Reason.TOO_MANY_CORRECTED)
     reasons[length_s < preset.short_s] |= np.int16(Reason.ULTRA_SHORT)
     return reasons
-
-
-_OF_THE_MEAN = (
-    "mean_nn", "median_nn", "min_nn", "max_nn", "hr_of_mean_nn", "mean_hr_of_beats", "min_hr", "max_hr",
-)  # fmt: skip
-_COUNTS = ("n_intervals", "n_differences")
-
-
-def _interval_measures(
-    series: IntervalSeries,
-    first: NDArray[np.intp],
-    stop: NDArray[np.intp],
-    preset: Preset,
-    rejected: NDArray[np.bool_],
-) -> dict[str, NDArray[np.float64]]:
-    raw = _table(series.nn_ms, first, stop)
-    whole = _table(series.corrected_ms, first, stop)
-    table = dict(raw)
-    if preset.series == "detrended":
-        table |= _detrended_table(series, first, stop, preset, rejected)
-        table |= {name: raw[name] for name in (*_OF_THE_MEAN, *_COUNTS)}
-        table["cvnn"] = 100.0 * table["sdnn"] / raw["mean_nn"]
-        table["cv_rmssd"] = 100.0 * table["rmssd"] / raw["mean_nn"]
-    table["rmssd_interpolated"] = whole["rmssd"]
-    table["sdnn_interpolated"] = whole["sdnn"]
-    for name, values in table.items():
-        if name not in _COUNTS:
-            values[rejected] = np.nan
-    return table
-
-
-def _table(
-    nn_ms: NDArray[np.float64], first: NDArray[np.intp], stop: NDArray[np.intp]
-) -> dict[str, NDArray[np.float64]]:
-    rows = np.column_stack([time_domain.windowed(nn_ms, first, stop), poincare.windowed(nn_ms, first, stop)])
-    return {name: rows[:, k].copy() for k, name in enumerate((*time_domain.MEASURES, "sd1", "sd2"))}
-
-
-def _detrended_table(
-    series: IntervalSeries,
-    first: NDArray[np.intp],
-    stop: NDArray[np.intp],
-    preset: Preset,
-    rejected: NDArray[np.bool_],
-) -> dict[str, NDArray[np.float64]]:
-    """The table of each window's detrended intervals, laid end to end."""
-    parts: list[NDArray[np.float64]] = []
-    for a, b in zip(first, stop, strict=True):
-        detrended = np.full(b - a, np.nan)
-        for lo, hi in _stretches(series.corrected_ms, int(a), int(b)):
-            if hi - lo >= 4 and not rejected[len(parts)]:
-                detrended[lo - a : hi - a] = _detrended(series, lo, hi, preset)[0]
-        parts.append(np.where(np.isnan(series.nn_ms[a:b]), np.nan, detrended))
-    ends = np.cumsum([len(p) for p in parts])
-    return _table(np.concatenate(parts), np.concatenate([[0], ends[:-1]]), ends)
-
-
-def _detrended(
-    series: IntervalSeries, first: int, stop: int, preset: Preset
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """A stretch without its trend, at its beats and on the even grid."""
-    at_s = (series.ends_ns[first:stop] - series.ends_ns[first]) / NS_PER_S
-    even = spectrum.even_series(at_s, series.corrected_ms[first:stop], preset.resampling_hz)
-    if len(even) < 4:
-        return np.full(stop - first, np.nan), np.empty(0)
-    even = even - spectrum.smoothness_priors_trend(even, preset.smoothing)
-    return spectrum.cubic_spline(np.arange(len(even)) / preset.resampling_hz, even, at_s), even
-
-
-def _stretches(intervals_ms: NDArray[np.float64], first: int, stop: int) -> list[tuple[int, int]]:
-    """Runs of finite intervals inside [first, stop)."""
-    finite = np.isfinite(intervals_ms[first:stop])
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], finite, [False]]).astype(np.int8))) + first
-    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
-
-
-def _spectra(
-    series: IntervalSeries,
-    first: NDArray[np.intp],
-    stop: NDArray[np.intp],
-    preset: Preset,
-    rejected: NDArray[np.bool_],
-) -> dict[str, NDArray[np.float64]]:
-    powers = {name: np.full(len(first), np.nan) for name in (*(b.name for b in preset.bands), "spectrum_s")}
-    for k in np.flatnonzero(~rejected):
-        found = _spectrum(series, int(first[k]), int(stop[k]), preset)
-        if found is None:
-            continue
-        frequencies, density, stretch_s, used_s = found
-        powers["spectrum_s"][k] = used_s
-        for band in preset.bands:
-            if stretch_s >= band.shortest_s:
-                powers[band.name][k] = spectrum.band_power(frequencies, density, band.low_hz, band.high_hz)
-    powers["total_power"] = sum((powers[band.name] for band in preset.bands), np.zeros(len(first)))
-    high = powers["hf"]
-    ratio = np.full(len(first), np.nan)
-    np.divide(powers["lf"], high, out=ratio, where=high > 0)
-    powers["lf_hf"] = ratio
-    return powers
-
-
-def _spectrum(
-    series: IntervalSeries, first: int, stop: int, preset: Preset
-) -> tuple[NDArray[np.float64], NDArray[np.float64], float, float] | None:
-    """Density of a window, the length of its longest stretch and the time that the Welch windows cover, in s.
-
-    Welch windows never reach across a gap. All have the length that the longest stretch allows; each stretch that
-    holds at least one such window takes part.
-    """
-    rate = preset.resampling_hz
-    evens = []
-    for lo, hi in _stretches(series.corrected_ms, first, stop):
-        if hi - lo < 4:
-            continue
-        if preset.spectrum_detrend == "smoothness_priors":
-            evens.append(_detrended(series, lo, hi, preset)[1])
-        else:
-            at_s = (series.ends_ns[lo:hi] - series.ends_ns[lo]) / NS_PER_S
-            evens.append(spectrum.even_series(at_s, series.corrected_ms[lo:hi], rate))
-    longest = max((len(even) for even in evens), default=0)
-    whole = round(preset.window_s * rate)
-    length = min(longest, whole)
-    if longest / rate < min(band.shortest_s for band in preset.bands):
-        return None
-    detrend = "constant" if preset.spectrum_detrend == "smoothness_priors" else preset.spectrum_detrend
-    segments = np.concatenate([spectrum.welch_segments(even, length, detrend=detrend) for even in evens])
-    frequencies, density = spectrum.welch_density(segments, rate, whole)
-    hop = length - length // 2
-    used = sum((len(even) - length) // hop * hop + length for even in evens if len(even) >= length)
-    return frequencies, density, longest / rate, used / rate

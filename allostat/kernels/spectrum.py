@@ -1,108 +1,27 @@
-"""Spectrum of an interval series: cubic spline, detrending, Welch's periodogram, band power.
+"""Power spectrum of an even interval series: Welch's periodogram, band power; single series and many windows at once.
 
-Sources: Task Force 1996, 10.1161/01.CIR.93.5.1043; Welch 1967, 10.1109/TAU.1967.1161901; smoothness priors: Tarvainen,
-Ranta-aho and Karjalainen 2002, 10.1109/10.979357.
+Sources: Task Force 1996, 10.1161/01.CIR.93.5.1043; Welch 1967, 10.1109/TAU.1967.1161901. Every density is one-sided and
+absolute: ms^2/Hz of intervals in ms, so that its area is the variance.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from allostat.kernels.compiled import kernel
+from allostat.kernels.even_series import Stretches
+from allostat.kernels.even_series import cubic_spline as cubic_spline
+from allostat.kernels.even_series import even_series as even_series
+from allostat.kernels.even_series import smoothness_priors_trend as smoothness_priors_trend
 
 Floats = NDArray[np.float64]
 
-
-def cubic_spline(x: NDArray[Any], y: NDArray[Any], at: NDArray[Any]) -> Floats:
-    """Interpolating cubic spline with not-a-knot ends (parabola through three points, line through two).
-
-    Parameters
-    ----------
-    x, y
-        (n,) knots, ascending, and their values; n >= 2.
-    at
-        (m,) ascending places. Outside the knots the outermost cubics continue.
-
-    Returns
-    -------
-    values
-        float64 (m,).
-    """
-    if len(x) < 2:
-        raise ValueError("a spline needs two knots")
-    knots = np.ascontiguousarray(x, dtype=np.float64)
-    values = np.ascontiguousarray(y, dtype=np.float64)
-    return _evaluate(knots, values, _slopes(knots, values), np.ascontiguousarray(at, dtype=np.float64))
-
-
-@kernel
-def _slopes(x: Floats, y: Floats) -> Floats:
-    """First derivative at each knot: a tridiagonal system, solved by elimination."""
-    n = len(x)
-    h = x[1:] - x[:-1]
-    secant = (y[1:] - y[:-1]) / h
-    slope = np.empty(n)
-    if n == 2:
-        slope[:] = secant[0]
-        return slope
-    if n == 3:
-        bend = (secant[1] - secant[0]) / (h[0] + h[1])
-        slope[0] = secant[0] - bend * h[0]
-        slope[1] = secant[0] + bend * h[0]
-        slope[2] = secant[1] + bend * h[1]
-        return slope
-    upper = np.empty(n)
-    span = h[0] + h[1]
-    upper[0] = span / h[1]
-    slope[0] = ((h[0] + 2.0 * span) * h[1] * secant[0] + h[0] ** 2 * secant[1]) / (span * h[1])
-    for i in range(1, n - 1):
-        pivot = 2.0 * (h[i - 1] + h[i]) - h[i] * upper[i - 1]
-        upper[i] = h[i - 1] / pivot
-        right = 3.0 * (h[i] * secant[i - 1] + h[i - 1] * secant[i])
-        slope[i] = (right - h[i] * slope[i - 1]) / pivot
-    span = h[n - 2] + h[n - 3]
-    right = (h[n - 2] ** 2 * secant[n - 3] + (2.0 * span + h[n - 2]) * h[n - 3] * secant[n - 2]) / span
-    slope[n - 1] = (right - span * slope[n - 2]) / (h[n - 3] - span * upper[n - 2])
-    for i in range(n - 2, -1, -1):
-        slope[i] -= upper[i] * slope[i + 1]
-    return slope
-
-
-@kernel
-def _evaluate(x: Floats, y: Floats, slope: Floats, at: Floats) -> Floats:
-    out = np.empty(len(at))
-    k = 0
-    for i in range(len(at)):
-        while k < len(x) - 2 and at[i] >= x[k + 1]:
-            k += 1
-        h = x[k + 1] - x[k]
-        secant = (y[k + 1] - y[k]) / h
-        s = at[i] - x[k]
-        cubic = (slope[k] + slope[k + 1] - 2.0 * secant) / h**2
-        square = (3.0 * secant - 2.0 * slope[k] - slope[k + 1]) / h
-        out[i] = y[k] + s * (slope[k] + s * (square + s * cubic))
-    return out
-
-
-def even_series(times_s: NDArray[Any], nn_ms: NDArray[Any], rate_hz: float) -> Floats:
-    """Intervals of a gap-free stretch on an even grid of ``rate_hz`` from the first to the last beat time.
-
-    Parameters
-    ----------
-    times_s
-        (n,) ascending instants at which the intervals end, in s.
-    nn_ms
-        (n,) the intervals.
-    rate_hz
-        Grid rate; 4 Hz is the usual one.
-    """
-    t = np.ascontiguousarray(times_s, dtype=np.float64)
-    samples = int(np.floor((t[-1] - t[0]) * rate_hz * (1 + 1e-12))) + 1
-    return cubic_spline(t - t[0], nn_ms, np.arange(samples) / rate_hz)
+_AT_ONCE = 64
+"""Segments that are transformed together: they stay in the cache of the processor."""
 
 
 @lru_cache(maxsize=64)
@@ -114,33 +33,43 @@ def hann(n: int) -> Floats:
 
 
 @kernel
-def _tapered_segments(series: Floats, taper: Floats, hop: int, linear: bool) -> Floats:
-    """Overlapping segments of a series, each without its mean or its straight line, times the taper."""
+def _taper_segment(segment: Floats, taper: Floats, degree: int, out: Floats) -> None:
+    """A segment as it is (degree -1), without its mean (0) or its straight line (1), times the taper."""
     n = len(taper)
-    count = (len(series) - n) // hop + 1 if len(series) >= n else 0
-    out = np.empty((max(count, 0), n))
     centre = (n - 1) / 2.0
     moment = n * (float(n) * n - 1.0) / 12.0
-    for k in range(count):
-        segment = series[k * hop : k * hop + n]
-        mean = 0.0
+    mean, slope = 0.0, 0.0
+    if degree >= 0:
         for i in range(n):
             mean += segment[i]
         mean /= n
-        slope = 0.0
-        if linear and n > 1:
-            for i in range(n):
-                slope += (i - centre) * (segment[i] - mean)
-            slope /= moment
+    if degree == 1 and n > 1:
         for i in range(n):
-            out[k, i] = (segment[i] - mean - slope * (i - centre)) * taper[i]
+            slope += (i - centre) * (segment[i] - mean)
+        slope /= moment
+    for i in range(n):
+        out[i] = (segment[i] - mean - slope * (i - centre)) * taper[i]
+
+
+@kernel
+def _tapered_segments(series: Floats, taper: Floats, hop: int, degree: int) -> Floats:
+    """Overlapping segments of a series, each detrended and times the taper."""
+    n = len(taper)
+    count = (len(series) - n) // hop + 1 if len(series) >= n else 0
+    out = np.empty((max(count, 0), n))
+    for k in range(count):
+        _taper_segment(series[k * hop : k * hop + n], taper, degree, out[k])
     return out
 
 
 def welch_segments(series: NDArray[Any], length: int, *, detrend: str = "linear") -> Floats:
-    """Half-overlapping Hann-weighted segments of ``length`` samples: float64 (segments, length)."""
+    """Half-overlapping Hann-weighted segments of ``length`` samples: float64 (segments, length).
+
+    Each loses its straight line (``linear``), its mean (``constant``) or nothing (``none``).
+    """
     values = np.ascontiguousarray(series, dtype=np.float64)
-    return _tapered_segments(values, hann(length), max(length - length // 2, 1), detrend == "linear")
+    degree = {"none": -1, "constant": 0, "linear": 1}[detrend]
+    return _tapered_segments(values, hann(length), max(length - length // 2, 1), degree)
 
 
 def welch_density(segments: Floats, rate_hz: float, n_fft: int) -> tuple[Floats, Floats]:
@@ -217,61 +146,129 @@ def band_power(frequencies_hz: NDArray[Any], density: NDArray[Any], low_hz: floa
     return float(np.trapezoid(np.interp(corners, f, density), corners))
 
 
-def smoothness_priors_trend(series: NDArray[Any], smoothing: float) -> Floats:
-    """Trend of an even series: ``(I + smoothing^2 D'D)^-1 series`` with second differences D.
+def band_powers(density: Floats, step_hz: float, bands: NDArray[Any]) -> Floats:
+    """`band_power` of many spectra whose frequencies are 0, ``step_hz``, ...
 
     Parameters
     ----------
-    series
-        (n,) even samples, n >= 3.
-    smoothing
-        Regularisation (lambda): the larger, the smoother the trend.
+    density
+        (w, f) spectra.
+    step_hz
+        Distance of their frequencies.
+    bands
+        (b, 2) lower and upper edges in Hz.
 
-    References
-    ----------
-    Tarvainen, Ranta-aho and Karjalainen 2002, 10.1109/10.979357.
+    Returns
+    -------
+    powers
+        float64 (w, b); NaN when a band reaches beyond the last frequency or the spectrum is NaN.
     """
-    values = np.ascontiguousarray(series, dtype=np.float64)
-    if len(values) < 3:
-        raise ValueError("second differences need three samples")
-    return _smooth(values, float(smoothing))
+    edges = np.ascontiguousarray(bands, dtype=np.float64) / step_hz
+    return _band_powers(np.ascontiguousarray(density, dtype=np.float64), float(step_hz), edges)
 
 
 @kernel
-def _smooth(z: Floats, smoothing: float) -> Floats:
-    """Solve the symmetric five-diagonal system by an LDL' decomposition."""
-    n = len(z)
-    weight = smoothing * smoothing
-    diagonal, first, second = np.ones(n), np.zeros(n), np.zeros(n)
-    for k in range(n - 2):
-        diagonal[k] += weight
-        diagonal[k + 1] += 4.0 * weight
-        diagonal[k + 2] += weight
-        first[k] -= 2.0 * weight
-        first[k + 1] -= 2.0 * weight
-        second[k] += weight
-    d, low1, low2 = np.empty(n), np.zeros(n), np.zeros(n)
-    out = z.copy()
-    for i in range(n):
-        pivot = diagonal[i]
-        if i >= 1:
-            pivot -= low1[i - 1] * low1[i - 1] * d[i - 1]
-            out[i] -= low1[i - 1] * out[i - 1]
-        if i >= 2:
-            pivot -= low2[i - 2] * low2[i - 2] * d[i - 2]
-            out[i] -= low2[i - 2] * out[i - 2]
-        d[i] = pivot
-        if i + 1 < n:
-            below = first[i]
-            if i >= 1:
-                below -= low1[i - 1] * low2[i - 1] * d[i - 1]
-            low1[i] = below / pivot
-        if i + 2 < n:
-            low2[i] = second[i] / pivot
-    for i in range(n):
-        out[i] /= d[i]
-    for i in range(n - 2, -1, -1):
-        out[i] -= low1[i] * out[i + 1]
-        if i + 2 < n:
-            out[i] -= low2[i] * out[i + 2]
+def _band_powers(density: Floats, step: float, edges: Floats) -> Floats:
+    """Edges in steps; the density between two frequencies is a straight line."""
+    out = np.empty((len(density), len(edges)))
+    last = density.shape[1] - 1
+    for b in range(len(edges)):
+        low, high = edges[b, 0], edges[b, 1]
+        if not (0.0 <= low < high <= last):
+            out[:, b] = np.nan
+            continue
+        for w in range(len(density)):
+            power = 0.0
+            for k in range(int(low), min(int(high) + 1, last)):
+                begin, end = max(low - k, 0.0), min(high - k, 1.0)
+                rise = density[w, k + 1] - density[w, k]
+                power += (end - begin) * (density[w, k] + 0.5 * (begin + end) * rise)
+            out[w, b] = power * step
     return out
+
+
+class WelchWindows(NamedTuple):
+    """Welch spectra of windows.
+
+    Parameters
+    ----------
+    density
+        (w, f) on the frequencies 0, rate / n_fft, ...; NaN where a window has no sample.
+    longest
+        (w,) samples of each window's longest stretch.
+    used
+        (w,) samples that Welch segments cover, overlaps counted once.
+    """
+
+    density: Floats
+    longest: NDArray[np.int64]
+    used: NDArray[np.int64]
+
+
+def welch_windows(
+    stretches: Stretches, window: NDArray[np.int64], count: int, rate_hz: float, whole: int, *, linear: bool
+) -> WelchWindows:
+    """Welch spectra of many windows, each of which may have several gap-free stretches.
+
+    Segments never reach across a gap. Those of a window all have the length that its longest stretch allows, at most
+    ``whole``; each stretch that holds at least one of them takes part. Transforms have the length ``whole``.
+
+    Parameters
+    ----------
+    stretches
+        Even series.
+    window
+        (s,) ascending: which window each stretch belongs to.
+    count
+        Number of windows w.
+    rate_hz
+        Rate of the even series.
+    whole
+        Longest segment in samples.
+    linear
+        Whether each segment loses its straight line, or else its mean.
+    """
+    lengths = np.diff(stretches.edges)
+    longest = np.zeros(count, dtype=np.int64)
+    np.maximum.at(longest, window, lengths)
+    length = np.minimum(longest, whole)[window]
+    hop = np.maximum(length - length // 2, 1)
+    segments = np.where((lengths >= length) & (length > 0), (lengths - length) // hop + 1, 0)
+    used = np.zeros(count, dtype=np.int64)
+    np.add.at(used, window, np.where(segments > 0, (segments - 1) * hop + length, 0))
+    stretch = np.repeat(np.arange(len(lengths)), segments)
+    nth = np.arange(len(stretch)) - np.repeat(np.cumsum(segments) - segments, segments)
+    begin = stretches.edges[stretch] + nth * hop[stretch]
+    density = np.zeros((count, whole // 2 + 1))
+    for at in range(0, len(stretch), _AT_ONCE):
+        part = slice(at, at + _AT_ONCE)
+        rows, energy = _weighted(stretches.values, begin[part], length[stretch[part]], whole, int(linear))
+        _gather(np.fft.rfft(rows, axis=1), energy * rate_hz, window[stretch[part]], density)
+    taken = np.bincount(window, segments, count)
+    density[:, 1 : None if whole % 2 else -1] *= 2.0
+    density /= np.where(taken > 0, taken, np.nan)[:, None]
+    return WelchWindows(density, longest, used)
+
+
+@kernel
+def _weighted(
+    series: Floats, begin: NDArray[np.int64], length: NDArray[np.int64], whole: int, degree: int
+) -> tuple[Floats, Floats]:
+    """Detrended, Hann-weighted segments filled with zeros, and the sum of squares of each one's weights."""
+    rows, energy = np.zeros((len(begin), whole)), np.empty(len(begin))
+    taper = np.empty(0)
+    for k in range(len(begin)):
+        n = length[k]
+        if len(taper) != n:
+            taper = 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(n) / n)
+        energy[k] = np.sum(taper * taper)
+        _taper_segment(series[begin[k] : begin[k] + n], taper, degree, rows[k, :n])
+    return rows, energy
+
+
+@kernel
+def _gather(spectra: NDArray[np.complex128], scale: Floats, window: NDArray[np.int64], density: Floats) -> None:
+    for k in range(len(spectra)):
+        for f in range(spectra.shape[1]):
+            value = spectra[k, f]
+            density[window[k], f] += (value.real * value.real + value.imag * value.imag) / scale[k]

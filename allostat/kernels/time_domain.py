@@ -168,3 +168,49 @@ def _windowed(nn: NDArray[np.float64], first: NDArray[np.int64], stop: NDArray[n
     for k in range(len(first)):
         _measure(nn[first[k] : stop[k]], out[k])
     return out
+
+
+DISTRIBUTION = ("prc20_nn", "prc80_nn", "iqr_nn", "mad_nn", "skewness_nn", "kurtosis_nn")
+"""Columns of `distribution_windowed`, in order."""
+
+
+def distribution_windowed(nn_ms: NDArray[Any], first: NDArray[Any], stop: NDArray[Any]) -> NDArray[np.float64]:
+    """How the intervals ``first[k]:stop[k]`` of each window are distributed: float64 (w, len(DISTRIBUTION)).
+
+    Quantiles in ms (Hyndman and Fan's type 7); the median absolute
+    deviation times 1.4826; skewness and kurtosis from moments with the divisor n (3 for a normal distribution).
+    """
+    return _distributions(
+        np.ascontiguousarray(nn_ms, dtype=np.float64),
+        np.ascontiguousarray(first, dtype=np.int64),
+        np.ascontiguousarray(stop, dtype=np.int64),
+    )
+
+
+@kernel
+def _quantile(ordered: NDArray[np.float64], share: float) -> float:
+    place = share * (len(ordered) - 1)
+    below = int(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (place - below) * (ordered[above] - ordered[below])
+
+
+@kernel
+def _distributions(nn: NDArray[np.float64], first: NDArray[np.int64], stop: NDArray[np.int64]) -> NDArray[np.float64]:
+    out = np.full((len(first), 6), np.nan)
+    for w in range(len(first)):
+        part = nn[first[w] : stop[w]]
+        finite = part[np.isfinite(part)]
+        if len(finite) == 0:
+            continue
+        ordered = np.sort(finite)
+        out[w, 0] = _quantile(ordered, 0.2)
+        out[w, 1] = _quantile(ordered, 0.8)
+        out[w, 2] = _quantile(ordered, 0.75) - _quantile(ordered, 0.25)
+        out[w, 3] = 1.4826 * _quantile(np.sort(np.abs(ordered - _quantile(ordered, 0.5))), 0.5)
+        off = finite - _mean_and_sd(finite)[0]
+        variance = np.mean(off * off)
+        if variance > 0.0:
+            out[w, 4] = np.mean(off * off * off) / variance**1.5
+            out[w, 5] = np.mean(off * off * off * off) / variance**2
+    return out

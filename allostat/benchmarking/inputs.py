@@ -29,6 +29,24 @@ def quantised_ms(n: int, seed: int = 1) -> Floats:
     return np.round(intervals_ms(n, seed))
 
 
+def even_intervals_ms(n: int) -> Floats:
+    """Intervals resampled at 4 Hz."""
+    from allostat.kernels.even_series import even_series
+
+    nn = intervals_ms(n // 3)
+    return even_series(np.cumsum(nn) / 1000.0, nn, 4.0)[:n]
+
+
+def with_premature_beats(n: int) -> Floats:
+    """Intervals with a premature beat and a pause in every 500, and a turbulence after it."""
+    nn = intervals_ms(n)
+    for at in range(300, n - 40, 500):
+        nn[at], nn[at + 1] = 0.6 * nn[at], 1.4 * nn[at + 1]
+        nn[at + 2 : at + 4] -= 25.0
+        nn[at + 4 : at + 12] += np.linspace(0.0, 40.0, 8)
+    return nn
+
+
 def synthetic_ecg(minutes: float, rate_hz: float) -> NDArray[np.int16]:
     """ECG of P, QRS and T bells with noise, in µV."""
     return np.round(1000 * _wave(minutes, rate_hz, _ECG_BELLS, 0.02)).astype(np.int16)

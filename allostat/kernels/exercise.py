@@ -16,27 +16,39 @@ from numpy.typing import NDArray
 
 from allostat.kernels import r_peaks, systolic_peaks
 from allostat.kernels.artefacts import correct, lipponen_tarvainen
+from allostat.kernels.autoregressive import autoregressive, densities
+from allostat.kernels.autoregressive import windowed as autoregressive_windowed
 from allostat.kernels.beat_train import N_NORMALS, beat_train, ornstein_uhlenbeck
 from allostat.kernels.cosinor import cosinor
 from allostat.kernels.dfa import dfa, fluctuations
 from allostat.kernels.dfa import windowed as dfa_windowed
 from allostat.kernels.entropy import entropies, multiscale_entropy
 from allostat.kernels.entropy import windowed as entropy_windowed
+from allostat.kernels.even_series import (
+    Stretches,
+    at_beats,
+    cubic_spline,
+    even_series,
+    even_stretches,
+    smoothness_priors_trend,
+    without_trend,
+)
 from allostat.kernels.fragmentation import fragmentation, segment_shares
 from allostat.kernels.geometric import geometry
+from allostat.kernels.lomb_scargle import lomb_scargle
 from allostat.kernels.phase_rectified import acceleration_capacity, deceleration_capacity
-from allostat.kernels.poincare import poincare
+from allostat.kernels.poincare import asymmetry_windowed, poincare
 from allostat.kernels.poincare import windowed as poincare_windowed
 from allostat.kernels.r_peak import RPeakDetector
 from allostat.kernels.regression import log_linear
 from allostat.kernels.render import add_bumps, bump_maxima
 from allostat.kernels.rest_activity import rest_activity
 from allostat.kernels.segments import long_term
-from allostat.kernels.spectrum import cubic_spline, even_series, smoothness_priors_trend, welch
+from allostat.kernels.spectrum import band_powers, welch, welch_windows
 from allostat.kernels.systolic_peak import SystolicPeakDetector, pulse_polarity
 from allostat.kernels.text_rows import read_rows
 from allostat.kernels.text_table import DECIMAL, format_rows
-from allostat.kernels.time_domain import pnn, time_domain
+from allostat.kernels.time_domain import distribution_windowed, pnn, time_domain
 from allostat.kernels.time_domain import windowed as time_domain_windowed
 from allostat.kernels.turbulence import heart_rate_turbulence
 
@@ -141,6 +153,30 @@ def _turbulence() -> object:
     return heart_rate_turbulence(intervals)
 
 
+def _stretches() -> Stretches:
+    """Even series of the two stretches beside the gap."""
+    ends = np.round(np.nancumsum(_nn()) * 1e6).astype(np.int64)
+    return even_stretches(ends, _nn(), np.array([0, 61]), np.array([60, 150]), 4.0)
+
+
+def _at_beats() -> Floats:
+    ends = np.round(np.nancumsum(_nn()) * 1e6).astype(np.int64)
+    out = np.full(150, np.nan)
+    first, stop = np.array([0, 61]), np.array([60, 150])
+    at_beats(without_trend(_stretches(), 500.0), ends, first, stop, 4.0, first, out)
+    return out
+
+
+def _spectra() -> object:
+    spectra = welch_windows(_stretches(), np.array([0, 0]), 1, 4.0, 128, linear=True)
+    return spectra, band_powers(spectra.density, 4.0 / 128, np.array([[0.04, 0.15], [0.15, 0.4]]))
+
+
+def _models() -> object:
+    models = autoregressive_windowed(_stretches(), np.array([0, 0]), 1, 8)
+    return models, densities(models, 4.0, 64)
+
+
 def _day() -> tuple[Floats, Floats]:
     t_h = np.arange(0.0, 48.0, 0.5)
     return t_h, 50 + 10 * np.cos(2 * np.pi * (t_h - 15) / 24) + _noise(len(t_h))
@@ -148,6 +184,10 @@ def _day() -> tuple[Floats, Floats]:
 
 CALLS: dict[str, Callable[[], Any]] = {
     "acceleration_capacity": lambda: acceleration_capacity(_nn()),
+    "asymmetry_windowed": lambda: asymmetry_windowed(_nn(), *_windows()),
+    "at_beats": _at_beats,
+    "autoregressive": lambda: autoregressive(_stretches().values[:200], 8),
+    "autoregressive windowed": _models,
     "beat_train": _train,
     "bump_maxima": _pulse_maxima,
     "correct": lambda: correct(_times_with_artefacts()),
@@ -157,6 +197,7 @@ CALLS: dict[str, Callable[[], Any]] = {
     "deceleration_capacity": lambda: deceleration_capacity(_nn()),
     "dfa": lambda: dfa(_nn()),
     "dfa windowed": lambda: dfa_windowed(_nn(), *_windows()),
+    "distribution_windowed": lambda: distribution_windowed(_nn(), *_windows()),
     "entropies": lambda: entropies(_nn()),
     "entropy windowed": lambda: entropy_windowed(_nn(), *_windows()),
     "even_series": lambda: even_series(np.cumsum(_whole()) / 1000, _whole(), 4.0),
@@ -167,6 +208,7 @@ CALLS: dict[str, Callable[[], Any]] = {
     "heart_rate_turbulence": _turbulence,
     "lipponen_tarvainen": lambda: lipponen_tarvainen(_times_with_artefacts()),
     "log_linear": lambda: log_linear(np.array([0.0, 4.0, 9.0, 15.0]), np.array([15.0, 9.0, 5.0, 2.5])),
+    "lomb_scargle": lambda: lomb_scargle(np.cumsum(_whole()) / 1000, _whole(), 0.01, 40),
     "long_term": lambda: long_term(_nn(), np.nancumsum(_nn()) / 1000, segment_s=30.0),
     "multiscale_entropy": lambda: multiscale_entropy(_nn(), scales=range(1, 4)),
     "ornstein_uhlenbeck": lambda: ornstein_uhlenbeck(_noise(50), 1.0, 8.0),
@@ -184,6 +226,7 @@ CALLS: dict[str, Callable[[], Any]] = {
     "systolic_peaks with fractions": lambda: SystolicPeakDetector.over(_ppg(), 64.0)[1],
     "time_domain": lambda: time_domain(_nn()),
     "time_domain windowed": lambda: time_domain_windowed(_nn(), *_windows()),
+    "welch windows": _spectra,
     "welch": lambda: welch(_whole(), 4.0, window_s=20.0),
 }
 """Public kernel functions by name, each on a small input."""

@@ -45,7 +45,18 @@ def _band_powers(times_s: Any, nn_ms: Any) -> Pair:
     return (lambda: get_frequency_domain_features(given)), lambda found: {name: found[name] for name in ("lf", "hf")}
 
 
+def _geometry(nn_ms: Any) -> Pair:
+    from hrvanalysis import get_geometrical_features
+
+    given = nn_ms.tolist()
+    return (
+        lambda: get_geometrical_features(given),
+        lambda found: {"triangular_index": found["triangular_index"]},
+    )
+
+
 CONTENDERS = {
+    ("geometry", "hrv-analysis"): _geometry,
     ("time_domain", "hrv-analysis"): _time_domain,
     ("time_domain_24h", "hrv-analysis"): _time_domain_in_windows,
     ("poincare", "hrv-analysis"): _poincare,

@@ -126,6 +126,99 @@ def _welch(series: Any, rate_hz: float) -> Pair:
     return call, lambda result: {"at_resonance": result[1].max(), "total": np.sum(result[1]) * result[0][1]}
 
 
+def _time_domain_in_windows(nn_ms: Any, first: Any, stop: Any) -> Pair:
+    import neurokit2
+
+    windows = [_intervals(nn_ms[a:b]) for a, b in zip(first, stop, strict=True)]
+    names = {"mean_nn": "HRV_MeanNN", "sdnn": "HRV_SDNN", "rmssd": "HRV_RMSSD", "pnn50": "HRV_pNN50"}
+    return (
+        lambda: [neurokit2.hrv_time(given, sampling_rate=1000) for given in windows],
+        lambda rows: {name: np.mean([row[column].iloc[0] for row in rows]) for name, column in names.items()},
+    )
+
+
+def _entropies(nn_ms: Any) -> Pair:
+    import neurokit2
+
+    def call() -> Any:
+        r = 0.2 * nn_ms.std(ddof=1)
+        sample = neurokit2.entropy_sample(nn_ms, dimension=2, tolerance=r)[0]
+        return sample, neurokit2.entropy_approximate(nn_ms, dimension=2, tolerance=r)[0]
+
+    return call, lambda found: {"sample": found[0], "approximate": found[1]}
+
+
+def _multiscale_entropy(nn_ms: Any) -> Pair:
+    import neurokit2
+
+    return (
+        lambda: neurokit2.entropy_multiscale(nn_ms, scale=range(1, 6), dimension=2, tolerance=10.0, method="MSEn")[0],
+        lambda found: {"mean": found},
+    )
+
+
+def _dfa(nn_ms: Any) -> Pair:
+    import neurokit2
+
+    boxes = np.arange(4, 17)
+    return (
+        lambda: neurokit2.fractal_dfa(nn_ms, scale=boxes, overlap=False)[0],
+        lambda found: {"alpha1": found},
+    )
+
+
+def _fragmentation(nn_ms: Any) -> Pair:
+    from neurokit2.hrv.hrv_nonlinear import _hrv_nonlinear_fragmentation
+
+    def answer(found: Any) -> Any:
+        return {"pip": 100 * found["PIP"], "ials": found["IALS"]}
+
+    return (lambda: _hrv_nonlinear_fragmentation(nn_ms, rri_time=np.cumsum(nn_ms) / 1000, out={})), answer
+
+
+def _lomb_scargle(times_s: Any, nn_ms: Any) -> Pair:
+    from scipy import signal
+
+    periodogram: Any = signal.lombscargle
+    angular = 2 * np.pi * np.arange(1, 481) / 1200
+    scale = 2 * np.mean(np.diff(times_s))
+    return (
+        lambda: periodogram(times_s, nn_ms - nn_ms.mean(), angular),
+        lambda power: {"mean_density": scale * np.mean(power), "peak": scale * np.max(power)},
+    )
+
+
+def _autoregressive(series: Any, rate_hz: float) -> Pair:
+    import neurokit2
+
+    def call() -> Any:
+        return neurokit2.signal_psd(
+            series, sampling_rate=rate_hz, method="burg", order=16, order_criteria=None, normalize=False
+        )
+
+    return call, lambda table: {"peak": table["Power"].max()}
+
+
+def _smoothness_priors(series: Any, smoothing: float) -> Pair:
+    import neurokit2
+
+    def answer(detrended: Any) -> Any:
+        trend = series - detrended
+        return {"start": trend[0], "middle": trend[len(trend) // 2], "end": trend[-1]}
+
+    return (lambda: neurokit2.signal_detrend(series, method="tarvainen2002", regularization=smoothing)), answer
+
+
+def _geometry(nn_ms: Any) -> Pair:
+    import neurokit2
+
+    given = _intervals(nn_ms)
+    return (
+        lambda: neurokit2.hrv_time(given, sampling_rate=1000),
+        lambda table: {"triangular_index": table["HRV_HTI"].iloc[0]},
+    )
+
+
 def _log_linear(t_h: Any, values: Any) -> Pair:
     from scipy import stats
 
@@ -147,7 +240,17 @@ CONTENDERS = {
     ("correction", "neurokit2 one pass"): _fixpeaks(False, _corrected),
     ("artefact_classes", "neurokit2"): _fixpeaks(False, _class_counts),
     ("time_domain", "neurokit2"): _time_domain,
+    ("time_domain_24h", "neurokit2"): _time_domain_in_windows,
     ("band_powers", "neurokit2"): _band_powers,
+    ("entropy", "neurokit2"): _entropies,
+    ("entropy_5000", "neurokit2"): _entropies,
+    ("multiscale_entropy", "neurokit2"): _multiscale_entropy,
+    ("dfa", "neurokit2"): _dfa,
+    ("fragmentation", "neurokit2"): _fragmentation,
+    ("lomb_scargle", "scipy"): _lomb_scargle,
+    ("autoregressive", "neurokit2 burg"): _autoregressive,
+    ("smoothness_priors", "neurokit2"): _smoothness_priors,
+    ("geometry", "neurokit2 hrv_time"): _geometry,
     ("hrv_24h", "neurokit2"): _hrv_in_windows,
     ("welch", "scipy"): _welch,
     ("log_linear", "scipy linregress"): _log_linear,
@@ -156,4 +259,5 @@ CONTENDERS = {
 SHORTER = {
     ("correction", "neurokit2 iterative"): 20_000,
     ("hrv_24h", "neurokit2"): 4,
+    ("time_domain_24h", "neurokit2"): 100,
 }

@@ -1,4 +1,4 @@
-"""pyHRV and BioSPPy."""
+"""pyHRV and BioSPPy, and the spectral estimation that pyHRV uses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-PACKAGES = ("pyhrv", "biosppy")
+PACKAGES = ("pyhrv", "biosppy", "spectrum")
 
 Pair = tuple[Callable[[], Any], Callable[[Any], Any]]
 
@@ -74,6 +74,37 @@ def _band_powers(times_s: Any, nn_ms: Any) -> Pair:
     return (lambda: welch_psd(nn_ms, mode="dev")), answer
 
 
+def _geometry(nn_ms: Any) -> Pair:
+    import pyhrv.time_domain as td
+
+    return (
+        lambda: td.triangular_index(nn_ms, plot=False, show=False),
+        lambda found: {"triangular_index": found["tri_index"]},
+    )
+
+
+def _sample_entropy(nn_ms: Any) -> Pair:
+    from pyhrv.nonlinear import sample_entropy
+
+    return (
+        lambda: sample_entropy(nn_ms, tolerance=0.2 * nn_ms.std(ddof=1)),
+        lambda found: {"sample": found["sampen"]},
+    )
+
+
+def _autoregressive(series: Any, rate_hz: float) -> Pair:
+    import spectrum
+
+    def call() -> Any:
+        coefficients, variance = spectrum.modcovar(series - series.mean(), 16)
+        response = np.fft.rfft(np.concatenate([[1.0], coefficients]), 1024)
+        density = np.abs(variance) / rate_hz / np.abs(response) ** 2
+        density[1:-1] *= 2
+        return density
+
+    return call, lambda density: {"mean_density": np.mean(density), "peak": np.max(density)}
+
+
 def _biosppy_band_powers(times_s: Any, nn_ms: Any) -> Pair:
     from biosppy.signals import hrv
 
@@ -89,6 +120,9 @@ CONTENDERS = {
     ("time_domain", "biosppy"): _biosppy_time_domain,
     ("poincare", "pyhrv"): _poincare,
     ("band_powers", "pyhrv"): _band_powers,
+    ("geometry", "pyhrv"): _geometry,
+    ("entropy", "pyhrv (sample only)"): _sample_entropy,
+    ("autoregressive", "spectrum modcovar"): _autoregressive,
     ("band_powers", "biosppy"): _biosppy_band_powers,
 }
 

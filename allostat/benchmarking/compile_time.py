@@ -50,7 +50,8 @@ def measured(cache: str | None = None) -> CompileTime:
         check=False,
     )
     if ended.returncode:
-        raise RuntimeError(f"the kernels cannot be called: {ended.stderr.strip().splitlines()[-1:]}")
+        last = ended.stderr.strip().splitlines()[-1:]
+        raise RuntimeError("the kernels cannot be called: " + "".join(last))
     return CompileTime(**json.loads(ended.stdout))
 
 

@@ -113,8 +113,9 @@ def _loading() -> str:
     if not first.compiled:
         return _loaded(first)
     said = f"{first.compiled} kernels were compiled in {first.cpu_s:.1f} s of CPU"
-    again = compile_time.measured()
-    return f"{said}, once" if again.compiled else f"{said}, once; {_loaded(again)}"
+    if cache_place() == "numba":
+        return f"{said}, in every process anew: see cache"
+    return f"{said}, once; {_loaded(compile_time.measured())}"
 
 
 def _loaded(found: CompileTime) -> str:

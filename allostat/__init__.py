@@ -20,7 +20,7 @@ _PUBLIC = {
     "Recording": "recording", "Signal": "recording", "TimeZone": "recording",
     "inspect": "reading", "read": "reading", "read_all": "reading",
     "find_beats": "beats", "correct_beats": "beats", "signal_quality": "quality",
-    "hrv": "hrv", "person_hrv": "hrv", "circadian": "circadian",
+    "hrv": "hrv", "person_hrv": "hrv", "compare_hrv": "hrv_compare", "circadian": "circadian",
     "cortisol": "labs.cortisol",
     "Biomarker": "biomarkers", "BiomarkerTable": "biomarkers", "Person": "biomarkers", "biomarkers": "biomarkers",
     "allostatic_load": "allostatic_load",
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from allostat.errors import UnitError as UnitError
     from allostat.hrv import hrv as hrv
     from allostat.hrv import person_hrv as person_hrv
+    from allostat.hrv_compare import compare_hrv as compare_hrv
     from allostat.labs.cortisol import cortisol as cortisol
     from allostat.quality import signal_quality as signal_quality
     from allostat.reading import inspect as inspect

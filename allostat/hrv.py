@@ -81,10 +81,9 @@ def hrv(
     import xarray as xr
 
     settings = preset_of(preset)
-    if measures not in get_args(MeasureSet):
-        raise ConfigError("unknown set of HRV measures", found=measures, valid=get_args(MeasureSet))
+    chosen = measure_set(measures)
     starts, ends = _windows(beats, window, step)
-    found = measure(interval_series(beats, drop_artefacts=drop_artefacts), starts, ends, settings, measures)
+    found = measure(interval_series(beats, drop_artefacts=drop_artefacts), starts, ends, settings, chosen)
     data: dict[str, tuple[str, NDArray[np.generic], dict[str, object]]] = {}
     for name, values in found.values.items():
         if name in ("n_intervals", "n_differences"):
@@ -129,6 +128,20 @@ def _windows(
     count = max((last - start - width) // hop + 1, 1)
     starts = start + hop * np.arange(count, dtype=np.int64)
     return starts, starts + width
+
+
+def measure_set(name: str) -> MeasureSet:
+    """A set of measures by its name.
+
+    Raises
+    ------
+    ConfigError
+        When there is none of this name.
+    """
+    match name:
+        case "standard" | "full":
+            return name
+    raise ConfigError("unknown set of HRV measures", found=name, valid=get_args(MeasureSet))
 
 
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h)\s*")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
 from allostat.errors import ConfigError
 
@@ -183,3 +184,12 @@ def preset_of(preset: str | Preset) -> Preset:
     if preset not in PRESETS:
         raise ConfigError("unknown HRV preset", found=preset, valid=PRESETS)
     return PRESETS[preset]
+
+
+def preset_from(settings: Mapping[str, Any]) -> Preset:
+    """The preset whose ``dataclasses.asdict`` was written into a result, as the attribute ``settings`` holds it."""
+    known = {field.name for field in fields(Preset)}
+    values: dict[str, Any] = {
+        name: tuple(v) if isinstance(v, list) else v for name, v in settings.items() if name in known
+    }
+    return Preset(**values | {"bands": tuple(Band(**band) for band in settings["bands"])})

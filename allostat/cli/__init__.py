@@ -18,6 +18,7 @@ VERBS = {
     "check": "dry run: what would be read, for whom, and what is wrong",
     "inspect": "one export on one screen",
     "hrv": "heart rate variability of one file",
+    "compare": "every measure of one file under several presets, and what differs",
     "load": "allostatic load of one biomarker table",
     "bench": "speed of the kernels on this machine",
     "doctor": "is this installation sound?",

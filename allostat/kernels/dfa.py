@@ -90,8 +90,10 @@ def windowed(
     Raises
     ------
     ValueError
-        When a range is empty or begins below 3.
+        When there is no range, or one is empty or begins below 3.
     """
+    if not ranges:
+        raise ValueError("no range of box sizes")
     for low, high in ranges:
         if low < 3 or (high is not None and high <= low):
             raise ValueError(f"not a range of box sizes: {low} to {high}")
@@ -161,7 +163,9 @@ def _extend(
 def _rest(total: float, moment: float, squares: float, n: int) -> float:
     """Sum of squares left by the straight line through the n values of a box."""
     slope = moment - 0.5 * (n - 1) * total
-    return max(squares - total * total / n - slope * slope * 12.0 / (n * (n * n - 1.0)), 0.0)
+    rest = squares - total * total / n - slope * slope * 12.0 / (n * (n * n - 1.0))
+    # Less than this is rounding: a box of equal intervals has no fluctuation.
+    return rest if rest > 1e-13 * squares else 0.0
 
 
 @kernel
@@ -191,7 +195,7 @@ def _fluctuations(nn: NDArray[np.float64], sizes: NDArray[np.int64], overlap: bo
             continue
         stretch = nn[begin:i]
         begin = i + 1
-        if len(stretch) < sizes[0]:
+        if len(sizes) == 0 or len(stretch) < sizes[0]:
             continue
         profile = _profile(stretch)
         total, moment, squares = np.zeros(len(stretch)), np.zeros(len(stretch)), np.zeros(len(stretch))

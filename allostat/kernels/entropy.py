@@ -14,6 +14,9 @@ What tools do differently, and what is done here
   PhysioNet's sampen does. On intervals of a clock (1/128 s) the two differ.
 - r is 0.2 of the standard deviation with divisor n - 1 of the series that is given: whether that series is detrended
   changes SampEn by up to a factor of 2, so the caller says which it is. Multiscale entropy keeps the r of scale 1.
+- The PhysioNet Cardiovascular Signal Toolbox counts B among all templates of length m, one more than can be prolonged,
+  which moves SampEn by some 0.3 % in five minutes; its ApEn is the logarithm of the mean share of matches instead of
+  the mean of logarithms, another measure.
 - NaN is a gap: a template never contains or spans one, but templates of all stretches are compared with each other.
 - Without any matching pair SampEn is undefined: NaN, not infinity. A series without variation has no r of its own:
   NaN; with a given r it is perfectly regular and both entropies are 0.

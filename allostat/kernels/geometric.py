@@ -121,19 +121,20 @@ def _windowed(bins: NDArray[np.int64], first: NDArray[np.int64], stop: NDArray[n
     """HTI, and TINN in bins; -1 is no interval."""
     out = np.full((len(first), 2), math.nan)
     for w in range(len(first)):
+        inside = bins[first[w] : stop[w]]
         n, low, high = 0, 0, -1
-        for i in range(first[w], stop[w]):
-            if bins[i] >= 0:
-                low = min(low, bins[i]) if n else bins[i]
-                high = max(high, bins[i])
+        for i in range(len(inside)):
+            if inside[i] >= 0:
+                low = min(low, inside[i]) if n else inside[i]
+                high = max(high, inside[i])
                 n += 1
         if n == 0:
             continue
         counts = np.zeros(high - low + 1, np.int64)
         peak = 0
-        for i in range(first[w], stop[w]):
-            if bins[i] >= 0:
-                counts[bins[i] - low] += 1
+        for i in range(len(inside)):
+            if inside[i] >= 0:
+                counts[inside[i] - low] += 1
         for k in range(len(counts)):
             if counts[k] > counts[peak]:
                 peak = k

@@ -123,50 +123,177 @@ def _differences(nn: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @kernel
-def _measure(nn: NDArray[np.float64], row: NDArray[np.float64]) -> None:
-    row[:] = np.nan
-    finite = nn[np.isfinite(nn)]
-    change = _differences(nn)
-    row[0] = len(finite)
-    row[1] = len(change)
-    if len(finite) == 0:
-        return
-    mean, sd = _mean_and_sd(finite)
-    ordered = np.sort(finite)
-    n = len(ordered)
-    rate = 0.0
-    for i in range(n):
-        rate += 60000.0 / finite[i]
-    row[2] = mean
-    row[3] = 0.5 * (ordered[(n - 1) // 2] + ordered[n // 2])
-    row[4] = ordered[0]
-    row[5] = ordered[n - 1]
-    row[6] = sd
-    row[12] = 100.0 * sd / mean
-    row[14] = 60000.0 / mean
-    row[15] = rate / n
-    row[16] = 60000.0 / ordered[n - 1]
-    row[17] = 60000.0 / ordered[0]
-    if len(change) == 0:
-        return
-    squares = 0.0
-    for i in range(len(change)):
-        squares += change[i] ** 2
-    rms = math.sqrt(squares / len(change))
-    row[7] = rms
-    # A metronome has no logarithm of its RMSSD: missing, not minus infinity.
-    row[8] = math.log(rms) if rms > 0.0 else np.nan
-    row[9] = _mean_and_sd(change)[1]
-    row[10] = _pnn(nn, 20.0)
-    row[11] = _pnn(nn, 50.0)
-    row[13] = 100.0 * rms / mean
+def _total(values: NDArray[np.float64]) -> float:
+    """Sum in four lanes, so that one addition need not wait for the one before it."""
+    a, b, c, d = 0.0, 0.0, 0.0, 0.0
+    whole = len(values) - len(values) % 4
+    for i in range(0, whole, 4):
+        a += values[i]
+        b += values[i + 1]
+        c += values[i + 2]
+        d += values[i + 3]
+    for i in range(whole, len(values)):
+        a += values[i]
+    return (a + b) + (c + d)
+
+
+@kernel
+def _squares(values: NDArray[np.float64], centre: float) -> float:
+    """Sum of squared distances from a centre, in four lanes."""
+    a, b, c, d = 0.0, 0.0, 0.0, 0.0
+    whole = len(values) - len(values) % 4
+    for i in range(0, whole, 4):
+        a += (values[i] - centre) ** 2
+        b += (values[i + 1] - centre) ** 2
+        c += (values[i + 2] - centre) ** 2
+        d += (values[i + 3] - centre) ** 2
+    for i in range(whole, len(values)):
+        a += (values[i] - centre) ** 2
+    return (a + b) + (c + d)
+
+
+@kernel
+def _extremes(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Smallest and largest of finite values, in four lanes."""
+    low0, low1, low2, low3 = values[0], values[0], values[0], values[0]
+    high0, high1, high2, high3 = low0, low0, low0, low0
+    whole = len(values) - len(values) % 4
+    for i in range(0, whole, 4):
+        v0, v1, v2, v3 = values[i], values[i + 1], values[i + 2], values[i + 3]
+        low0, high0 = v0 if v0 < low0 else low0, v0 if v0 > high0 else high0
+        low1, high1 = v1 if v1 < low1 else low1, v1 if v1 > high1 else high1
+        low2, high2 = v2 if v2 < low2 else low2, v2 if v2 > high2 else high2
+        low3, high3 = v3 if v3 < low3 else low3, v3 if v3 > high3 else high3
+    for i in range(whole, len(values)):
+        low0, high0 = min(low0, values[i]), max(high0, values[i])
+    return min(min(low0, low1), min(low2, low3)), max(max(high0, high1), max(high2, high3))
+
+
+_BINS = 4096
+"""Bins of 1 ms above the shortest interval in which the median is looked for; all longer ones share the last."""
+
+
+@kernel
+def _bins(nn: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Bin of each interval, ascending with its length; -1 for none."""
+    lowest = np.inf
+    for i in range(len(nn)):
+        if np.isfinite(nn[i]) and nn[i] < lowest:
+            lowest = nn[i]
+    bins = np.full(len(nn), -1, np.int64)
+    for i in range(len(nn)):
+        if np.isfinite(nn[i]):
+            bins[i] = int(min(nn[i] - lowest, _BINS - 1.0))
+    return bins
+
+
+@kernel
+def _medians(
+    nn: NDArray[np.float64], bins: NDArray[np.int64], first: NDArray[np.int64], stop: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Median of each window, exact: the bin that holds it is found by counts that move along with the windows."""
+    out = np.full(len(first), np.nan)
+    counts = np.zeros(_BINS, np.int64)
+    begin, end, n, at, below = 0, 0, 0, 0, 0
+    for k in range(len(first)):
+        if first[k] >= end or stop[k] <= begin:
+            for i in range(begin, end):
+                if bins[i] >= 0:
+                    counts[bins[i]] = 0
+            begin, end, n, at, below = first[k], first[k], 0, 0, 0
+        # Beats that come in (+1) and go (-1) at either end of the window.
+        for change in range(4):
+            low, high, sign = end, stop[k], 1
+            if change == 1:
+                low, high, sign = first[k], begin, 1
+            elif change == 2:
+                low, high, sign = stop[k], end, -1
+            elif change == 3:
+                low, high, sign = begin, first[k], -1
+            for i in range(low, high):
+                if bins[i] >= 0:
+                    counts[bins[i]] += sign
+                    n += sign
+                    if bins[i] < at:
+                        below += sign
+        begin, end = first[k], max(stop[k], first[k])
+        if n == 0:
+            continue
+        rank = (n - 1) // 2
+        while below > rank:
+            at -= 1
+            below -= counts[at]
+        while below + counts[at] <= rank:
+            below += counts[at]
+            at += 1
+        held = np.empty(counts[at])
+        found, above = 0, np.inf
+        for i in range(begin, end):
+            if bins[i] == at:
+                held[found] = nn[i]
+                found += 1
+        held.sort()
+        middle = held[rank - below]
+        if n % 2 == 0:
+            if rank - below + 1 < found:
+                above = held[rank - below + 1]
+            else:
+                for i in range(begin, end):
+                    if bins[i] > at and nn[i] < above:
+                        above = nn[i]
+            middle = 0.5 * (middle + above)
+        out[k] = middle
+    return out
 
 
 @kernel
 def _windowed(nn: NDArray[np.float64], first: NDArray[np.int64], stop: NDArray[np.int64]) -> NDArray[np.float64]:
-    out = np.empty((len(first), 18))
+    out = np.full((len(first), 18), np.nan)
+    size = len(nn)
+    # Of each interval: the difference to the one before it, its heart rate, and counts up to it.
+    change, rate = np.full(size, np.nan), np.empty(size)
+    counts = np.zeros((size + 1, 4), np.int64)
+    for i in range(size):
+        rate[i] = 60000.0 / nn[i] if nn[i] != 0.0 else np.nan
+        if i > 0:
+            change[i] = nn[i] - nn[i - 1]
+        counts[i + 1, 0] = counts[i, 0] + np.isfinite(nn[i])
+        counts[i + 1, 1] = counts[i, 1] + np.isfinite(change[i])
+        counts[i + 1, 2] = counts[i, 2] + (abs(change[i]) > 20.0 and np.isfinite(change[i]))
+        counts[i + 1, 3] = counts[i, 3] + (abs(change[i]) > 50.0 and np.isfinite(change[i]))
+    medians = _medians(nn, _bins(nn), first, stop)
     for k in range(len(first)):
-        _measure(nn[first[k] : stop[k]], out[k])
+        a, b = first[k], max(stop[k], first[k])
+        n = counts[b, 0] - counts[a, 0]
+        row = out[k]
+        row[0], row[1] = n, counts[b, 1] - counts[min(a + 1, b), 1]
+        if n == 0:
+            continue
+        values, steps, rates = nn[a:b], change[a + 1 : b], rate[a:b]
+        if n < b - a:
+            steps, rates = steps[np.isfinite(steps)], rates[np.isfinite(values)]
+            values = values[np.isfinite(values)]
+        mean = _total(values) / n
+        row[2], row[3] = mean, medians[k]
+        row[4], row[5] = _extremes(values)
+        if n > 1:
+            row[6] = math.sqrt(_squares(values, mean) / (n - 1))
+        row[12] = 100.0 * row[6] / mean
+        row[14] = 60000.0 / mean
+        row[15] = _total(rates) / n
+        row[16], row[17] = 60000.0 / row[5], 60000.0 / row[4]
+        m = len(steps)
+        if m == 0:
+            continue
+        rms = math.sqrt(_squares(steps, 0.0) / m)
+        row[7] = rms
+        # A metronome has no logarithm of its RMSSD: missing, not minus infinity.
+        row[8] = math.log(rms) if rms > 0.0 else np.nan
+        if m > 1:
+            row[9] = math.sqrt(_squares(steps, _total(steps) / m) / (m - 1))
+        row[10] = 100.0 * (counts[b, 2] - counts[a + 1, 2]) / m
+        row[11] = 100.0 * (counts[b, 3] - counts[a + 1, 3]) / m
+        row[13] = 100.0 * rms / mean
     return out
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from allostat.recording import NS_PER_S
 from allostat.report.blocks import Picture, Table, number
 from allostat.report.series import Series, values
 from allostat.report.svg import (
@@ -68,7 +67,7 @@ def spectrum_plot(item: Series) -> Picture | None:
             title="Power spectral density",
             description=f"Window from {item.clock.text(start)}: {text}.",
         ),
-        f"Power spectral density (Welch) of the window from {item.clock.text(start)}, whose HF power is nearest to the "
+        f"Power spectral density of the window from {item.clock.text(start)}, whose HF power is nearest to the "
         f"median: {text}.",
         Table("Spectrum", ("quantity", "value"), rows, frozenset({1})),
         wide=False,
@@ -83,8 +82,9 @@ def _typical_window(windows: xr.Dataset) -> int | None:
 
 
 def _density(item: Series, at: int, settings: dict[str, Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    from allostat.hrv_windows import interval_series
-    from allostat.kernels import spectrum
+    from allostat.hrv_presets import preset_from
+    from allostat.hrv_series import interval_series
+    from allostat.hrv_spectra import window_spectrum
 
     assert item.windows is not None
     series = interval_series(item.beats)
@@ -93,14 +93,8 @@ def _density(item: Series, at: int, settings: dict[str, Any]) -> tuple[NDArray[n
     known = np.flatnonzero(np.isfinite(series.corrected_ms[first:stop]))
     if len(known) < _LEAST_INTERVALS or len(known) != known[-1] - known[0] + 1:
         return None
-    first, stop = first + int(known[0]), first + int(known[-1]) + 1
-    nn = series.corrected_ms[first:stop]
-    rate = float(settings["resampling_hz"])
-    even = spectrum.even_series((series.ends_ns[first:stop] - series.ends_ns[first]) / NS_PER_S, nn, rate)
-    detrend = str(settings["spectrum_detrend"])
-    if detrend == "smoothness_priors":
-        even, detrend = even - spectrum.smoothness_priors_trend(even, float(settings["smoothing"])), "constant"
-    return spectrum.welch(even, rate, window_s=float(settings["window_s"]), detrend=detrend)
+    frequencies, power = window_spectrum(series, first, stop, preset_from(settings))
+    return (frequencies, power) if np.isfinite(power).all() else None
 
 
 def _every(frequencies: NDArray[np.float64], power: NDArray[np.float64]) -> list[tuple[float, float]]:

@@ -37,9 +37,11 @@ class InputSection:
 
 @dataclass(frozen=True, slots=True)
 class HrvSection:
-    """Heart rate variability: preset, windows, and which recordings count as resting ones."""
+    """Heart rate variability: preset, set of measures (``standard`` or ``full``), windows, and which recordings count
+    as resting ones."""
 
     preset: str = "taskforce1996"
+    measures: str = "standard"
     window: str = "5min"
     step: str = "5min"
     rest_min_s: float = 120.0

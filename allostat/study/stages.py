@@ -15,7 +15,7 @@ from allostat.beats import correct_beats, find_beats
 from allostat.biomarkers import BiomarkerTable, biomarkers
 from allostat.circadian import circadian
 from allostat.errors import AllostatError, InputError
-from allostat.hrv import hrv, person_hrv, seconds_of
+from allostat.hrv import hrv, measure_set, person_hrv, seconds_of
 from allostat.labs import lab_biomarkers
 from allostat.quality import signal_quality
 from allostat.reading import adapters
@@ -177,7 +177,9 @@ def windowed_hrv(series: Sequence[Series], config: StudyConfig) -> dict[str, xr.
     for item in series:
         if len(item.beats) > 2:
             steps = (config.hrv.window, config.hrv.step) if item.duration_s >= window_s else (None, None)
-            found[item.id] = hrv(item.beats, window=steps[0], step=steps[1], preset=config.hrv.preset)
+            found[item.id] = hrv(
+                item.beats, steps[0], steps[1], config.hrv.preset, measures=measure_set(config.hrv.measures)
+            )
     return found
 
 

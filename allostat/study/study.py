@@ -211,10 +211,12 @@ def check_settings(config: StudyConfig) -> None:
     AllostatError
         An unknown preset, time zone, definition or reference; the nearest valid one is named.
     """
-    from allostat.hrv_windows import preset_of
+    from allostat.hrv import measure_set
+    from allostat.hrv_presets import preset_of
     from allostat.zones import zone_info
 
     preset_of(config.hrv.preset)
+    measure_set(config.hrv.measures)
     if config.study.timezone is not None:
         zone_info(config.study.timezone, where="setting timezone")
     _hashes(config)

@@ -91,6 +91,15 @@ def test_bad_input_is_missing_or_refused():
     for bounds in ((2, 12), (12, 12), (16, 4)):
         with pytest.raises(ValueError, match="range of box sizes"):
             windowed(series(100), [0], [100], (bounds,))
+    with pytest.raises(ValueError, match="no range"):
+        windowed(series(100), [0], [100], ())
+
+
+def test_boxes_of_equal_intervals_leave_nothing_and_not_rounding():
+    """A jump between two boxes: neither has a fluctuation, and there is no exponent of rounding errors."""
+    nn = np.array([400.0, 1430.3, 1430.3, 1430.3])
+    assert fluctuations(nn, [3])[0] == 0.0
+    assert math.isnan(dfa(nn, [3, 4]))
 
 
 def test_a_tenth_of_the_beats_too_short_for_the_range_is_missing():

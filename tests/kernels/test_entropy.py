@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import math
 
 import numpy as np
@@ -17,7 +18,9 @@ from allostat.kernels.entropy import (
     windowed,
 )
 from tests.reference import entropy as reference
-from tests.reference import neurokit
+from tests.reference import mitbih, neurokit
+
+NOISE_AND_ARTEFACT = (14, 16)
 
 
 def series(n, seed=0):
@@ -73,6 +76,30 @@ def test_kubios_sample_values(recordings):
     nn = 1000 * np.loadtxt(recordings("kubios_sample01") / "Sample01_rr.txt")
     assert sample_entropy(nn) == pytest.approx(1.2677, abs=5e-5)
     assert approximate_entropy(nn) == pytest.approx(1.2115, abs=5e-5)
+
+
+@pytest.mark.parametrize("record", ["nsr001", "nsr004"])
+def test_columns_of_the_physionet_toolbox(recordings, record):
+    """Its SampEn is ours but for one template more; its ApEn is another measure."""
+    folder = recordings("cst_reference")
+    with (folder / "NSR_HRV_allwindows_nsr001_nsr004.csv").open() as file:
+        table = [row for row in csv.DictReader(file) if row["patID"] == record][::6]
+    samples, codes = mitbih.annotations((folder / f"{record}.ecg").read_bytes())
+    # That toolbox takes marks of noise and of artefacts for beats that are not normal.
+    beat = np.isin(codes, [*mitbih.BEAT_CODES, *NOISE_AND_ARTEFACT])
+    at, normal = samples[beat], codes[beat] == 1
+    # Its run divided by 125 although the record has 128 samples per second.
+    rr = np.diff(at) / 125
+    use = normal[1:] & normal[:-1] & (rr >= 0.375) & (rr <= 2.0)
+    ends, nn = ((at - at[0]) / 125)[1:][use], rr[use] * 1000
+    windows = [nn[slice(*np.searchsorted(ends, (t, t + 300)))] for t in (float(row["t_start"]) for row in table)]
+    published = np.array([[float(row["SampEn"]), float(row["ApEn"])] for row in table])
+    theirs = [reference.physionet_toolbox(part, 2, 0.15 * part.std(ddof=1)) for part in windows]
+    assert np.median(np.abs(theirs / published - 1), axis=0) == pytest.approx(0, abs=5e-5)
+    ours = np.array([entropies(part, 2, r_sd=0.15, strict=True)[:2] for part in windows])
+    off = np.median(np.abs(ours / published - 1), axis=0)
+    assert off[0] < 0.005
+    assert off[1] > 0.02
 
 
 def test_without_a_match_sample_entropy_is_missing_and_not_infinite():

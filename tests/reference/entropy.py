@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import statistics
 
+import numpy as np
+
 
 def templates(nn, length):
     """Position and values of all runs of finite intervals of this length."""
@@ -46,6 +48,20 @@ def approximate_entropy(nn, m, r, strict=False):
     if len(templates(nn, m + 1)) < 2:
         return math.nan
     return phi(nn, m, r, strict) - phi(nn, m + 1, r, strict)
+
+
+def physionet_toolbox(nn, m, r):
+    """SampEn and ApEn as that toolbox has them: shares of all templates of either length; logarithms of the means."""
+
+    def matching(length):
+        n = len(nn) - length + 1
+        pairs = [np.abs(np.subtract.outer(nn[k : k + n], nn[k : k + n])) for k in range(length)]
+        return np.max(pairs, axis=0), n
+
+    (near, n), (longer_near, longer_n) = matching(m), matching(m + 1)
+    pairs = [(np.count_nonzero(d < r) - size) / (size * (size - 1)) for d, size in ((near, n), (longer_near, longer_n))]
+    sample = math.log(pairs[0] / pairs[1]) if pairs[1] else math.nan
+    return sample, math.log(np.mean(near <= r) / np.mean(longer_near <= r))
 
 
 def averages(nn, scale, offset):

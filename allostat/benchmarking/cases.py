@@ -132,7 +132,7 @@ CASES: tuple[Case, ...] = (
     ),
     Case(
         "autoregressive", "autoregressive spectrum (order 16) of 5 min at 4 Hz", 1_200, "point",
-        lambda: {"series": inputs.even_intervals_ms(1200), "rate_hz": 4.0}, calls.autoregressive, answers.power,
+        lambda: {"series": inputs.even_intervals_ms(1200), "rate_hz": 4.0}, calls.autoregressive, answers.level,
     ),
     Case(
         "smoothness_priors", "smoothness-priors trend of 5 min at 4 Hz", 1_200, "point",

@@ -196,7 +196,7 @@ def _autoregressive(series: Any, rate_hz: float) -> Pair:
             series, sampling_rate=rate_hz, method="burg", order=16, order_criteria=None, normalize=False
         )
 
-    return call, lambda table: {"peak": table["Power"].max()}
+    return call, lambda table: {"level": np.exp(np.mean(np.log(table["Power"])))}
 
 
 def _smoothness_priors(series: Any, smoothing: float) -> Pair:

@@ -102,7 +102,7 @@ def _autoregressive(series: Any, rate_hz: float) -> Pair:
         density[1:-1] *= 2
         return density
 
-    return call, lambda density: {"mean_density": np.mean(density), "peak": np.max(density)}
+    return call, lambda density: {"level": np.exp(np.mean(np.log(density)))}
 
 
 def _biosppy_band_powers(times_s: Any, nn_ms: Any) -> Pair:

@@ -98,7 +98,8 @@ def _autoregressive(series: Any, rate_hz: float) -> Pair:
     def call() -> Any:
         coefficients, variance = spectrum.modcovar(series - series.mean(), 16)
         response = np.fft.rfft(np.concatenate([[1.0], coefficients]), 1024)
-        density = np.abs(variance) / rate_hz / np.abs(response) ** 2
+        # It gives the sum of both squared prediction errors, not their mean.
+        density = np.abs(variance) / (2 * (len(series) - 16)) / rate_hz / np.abs(response) ** 2
         density[1:-1] *= 2
         return density
 

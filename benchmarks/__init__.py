@@ -1,1 +1,1 @@
-"""Speed and accuracy of allostat against other tools: ``python -m benchmarks``."""
+"""Accuracy of allostat's detectors on real recordings, beside other tools': ``python -m benchmarks``."""

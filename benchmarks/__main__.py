@@ -1,10 +1,11 @@
-"""Speed and accuracy of allostat's kernels against other tools.
+"""Accuracy of beat detection on real recordings, beside other tools. Speed and agreement: ``allostat bench --peers``.
 
-    python -m benchmarks                    everything
-    python -m benchmarks speed --repeats 9
+    python -m benchmarks
+    python -m benchmarks accuracy --only-own
     python -m benchmarks accuracy --json results.json
 
-Accuracy needs the folder of real recordings in the environment variable ALLOSTAT_RECORDINGS.
+Needs the folder of real recordings in the environment variable ALLOSTAT_RECORDINGS. The other tools run in the
+environments that ``allostat bench --prepare`` makes; they are made when they are missing.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from numpy.typing import NDArray
-
-from allostat import __version__, benchmarking
+from allostat import __version__
+from allostat.benchmarking import OWN
+from allostat.benchmarking.peers import environments_folder, groups, started
+from allostat.benchmarking.worker import Worker, WorkerError
 from benchmarks import accuracy, peers
 
 
@@ -28,26 +30,21 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", nargs="?", choices=["all", "speed", "accuracy"], default="all")
-    parser.add_argument("--repeats", type=int, default=5, help="interleaved runs of each case")
+    parser.add_argument("what", nargs="?", choices=["accuracy"], default="accuracy")
     parser.add_argument("--only-own", action="store_true", help="leave the other tools out")
+    parser.add_argument("--environments", type=Path, help="folder of the other tools' environments")
     parser.add_argument("--json", type=Path, help="write the results to this file")
     chosen = parser.parse_args(arguments)
 
-    if not chosen.only_own:
-        for notice in peers.notices():
-            print(notice, file=sys.stderr)
     results: dict[str, Any] = {
         "allostat": __version__,
         "python": platform.python_version(),
         "machine": platform.machine(),
+        "accuracy": [],
     }
-    if chosen.what in ("all", "speed"):
-        results["speed"] = speed(chosen.repeats, chosen.only_own)
-        print(benchmarking.table(results["speed"]))
-    if chosen.what in ("all", "accuracy"):
-        results["accuracy"] = []
-        for measured in measured_accuracy(chosen.only_own):
+    below = chosen.environments or environments_folder()
+    with started([] if chosen.only_own else groups(), below, notice) as (workers, _):
+        for measured in measured_accuracy(workers):
             results["accuracy"].append(measured)
             print(accuracy_line(measured), flush=True)
     if chosen.json:
@@ -55,41 +52,30 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def speed(repeats: int, only_own: bool) -> list[dict[str, Any]]:
-    """Every case of the shipped table, with the peers that do the same."""
-    detectors: dict[str, dict[str, peers.Detector]] = {}
-    if not only_own:
-        detectors = {"r_peaks": peers.r_peak_detectors(), "systolic_peaks": peers.systolic_peak_detectors()}
-    results: list[dict[str, Any]] = []
-    for case in benchmarking.CASES:
-        contenders = announced(detectors.get(case.name, {}), *case.inputs()[:2]) if case.name in detectors else {}
-        results += benchmarking.compare(case, contenders, repeats)
-    return results
+def notice(text: str) -> None:
+    print(text, file=sys.stderr)
 
 
-def announced(detectors: dict[str, peers.Detector], samples: NDArray[Any], rate_hz: float) -> dict[str, peers.Detector]:
-    """The detectors that work on this signal; the others are named on stderr."""
-    kept, failed = peers.working(detectors, samples, rate_hz)
-    for notice in failed:
-        print(notice, file=sys.stderr)
-    return kept
-
-
-def measured_accuracy(only_own: bool) -> Iterator[dict[str, Any]]:
+def measured_accuracy(workers: Sequence[Worker]) -> Iterator[dict[str, Any]]:
     """Accuracy on the recordings that are there; a notice for those that are not."""
     if not os.environ.get("ALLOSTAT_RECORDINGS"):
-        print("skipped: accuracy, because ALLOSTAT_RECORDINGS names no folder", file=sys.stderr)
+        notice("skipped: accuracy, because ALLOSTAT_RECORDINGS names no folder")
         return
     root = Path(os.environ["ALLOSTAT_RECORDINGS"])
-    ecg, ppg = benchmarking.synthetic_ecg(1, 250.0), benchmarking.synthetic_ppg(1, 64.0)
     if (root / "mitdb").is_dir():
-        yield accuracy.r_peak_accuracy(root / "mitdb", benchmarking.OWN)
-        for name, detector in ({} if only_own else announced(peers.r_peak_detectors(), ecg, 250.0)).items():
-            yield accuracy.r_peak_accuracy(root / "mitdb", name, detector)
+        yield accuracy.r_peak_accuracy(root / "mitdb", OWN)
+        for name, detector in peers.r_peak_detectors(workers).items():
+            try:
+                yield accuracy.r_peak_accuracy(root / "mitdb", name, detector)
+            except WorkerError as error:
+                notice(f"skipped: {name} fails with {error}")
     if (root / "bidmc").is_dir():
-        yield accuracy.systolic_peak_accuracy(root / "bidmc", benchmarking.OWN)
-        for name, detector in ({} if only_own else announced(peers.systolic_peak_detectors(), ppg, 64.0)).items():
-            yield accuracy.systolic_peak_accuracy(root / "bidmc", name, detector)
+        yield accuracy.systolic_peak_accuracy(root / "bidmc", OWN)
+        for name, detector in peers.systolic_peak_detectors(workers).items():
+            try:
+                yield accuracy.systolic_peak_accuracy(root / "bidmc", name, detector)
+            except WorkerError as error:
+                notice(f"skipped: {name} fails with {error}")
 
 
 def accuracy_line(measured: dict[str, Any]) -> str:

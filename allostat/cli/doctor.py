@@ -8,29 +8,36 @@ import tempfile
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from allostat.cli import EXIT_INPUT
 from allostat.cli.output import output_options, print_json, print_table
 
+if TYPE_CHECKING:
+    from allostat.benchmarking.compile_time import CompileTime
+
 DISTRIBUTION = "allostat-load"
 
 
 @click.command(name="doctor")
+@click.option("--compile", "compile_all", is_flag=True, help="Also compile all kernels anew, which takes a minute.")
 @output_options
-def command(as_json: bool, quiet: bool, verbose: bool) -> int:
-    """Is this installation sound? Versions, adapters, compiled kernels, cache, store.
+def command(compile_all: bool, as_json: bool, quiet: bool, verbose: bool) -> int:
+    """Is this installation sound? Versions, adapters, compiled kernels and the time they take, cache, store.
 
     \b
     Examples
       allostat doctor
       allostat doctor --json
+      allostat doctor --compile               how long all kernels take to compile, with an empty cache
 
-    Exit code 0 when everything is sound, 3 otherwise; each problem says what to do.
+    The first time, all kernels are compiled into the user's cache. Exit code 0 when everything is sound, 3 otherwise;
+    each problem says what to do.
     """
     rows = []
-    for name, check in CHECKS.items():
+    for name, check in {**CHECKS, **({"compilation": _compilation} if compile_all else {})}.items():
         try:
             rows.append((name, "ok", check()))
         except Exception as error:  # noqa: BLE001 - a broken installation may fail in any way, and each is reported
@@ -85,15 +92,50 @@ def _kernels() -> str:
 
 
 def _cache() -> str:
-    from allostat.kernels.compiled import cache_folder, cache_place
+    from allostat.kernels.compiled import cache_home, cache_place
 
     return {
-        "user": f"compiled kernels are kept in the user's cache folder: {cache_folder()}",
-        "NUMBA_CACHE_DIR": f"compiled kernels are kept below NUMBA_CACHE_DIR: {cache_folder()}",
+        "user": f"compiled kernels are kept in the user's cache folder: {cache_home()}",
+        "NUMBA_CACHE_DIR": f"compiled kernels are kept below NUMBA_CACHE_DIR: {cache_home()}",
         "numba": "the user's cache folder cannot be written: compiled kernels are kept where numba can, "
         "or compiled in every process (set NUMBA_CACHE_DIR to a folder that can be written)",
         "off": "kernels are not compiled: NUMBA_DISABLE_JIT is set",
     }[cache_place()]
+
+
+def _loading() -> str:
+    from allostat.benchmarking import compile_time
+    from allostat.kernels.compiled import cache_place
+
+    if cache_place() == "off":
+        return "kernels are not compiled: NUMBA_DISABLE_JIT is set"
+    first = compile_time.measured()
+    if not first.compiled:
+        return _loaded(first)
+    said = f"{first.compiled} kernels were compiled in {first.cpu_s:.1f} s of CPU"
+    if cache_place() == "numba":
+        return f"{said}, in every process anew: see cache"
+    return f"{said}, once; {_loaded(compile_time.measured())}"
+
+
+def _loaded(found: CompileTime) -> str:
+    from allostat.benchmarking.compile_time import WARM_LIMIT_S
+
+    return f"all {found.kernels} kernels loaded from the cache in {found.cpu_s:.2f} s of CPU (at most {WARM_LIMIT_S:g})"
+
+
+def _compilation() -> str:
+    from allostat.benchmarking import compile_time
+    from allostat.kernels.compiled import cache_place
+
+    if cache_place() == "off":
+        return "kernels are not compiled: NUMBA_DISABLE_JIT is set"
+    found = compile_time.cold()
+    dearest = ", ".join(f"{name} {seconds:.1f}" for name, seconds in list(found.dearest.items())[:6])
+    return (
+        f"all {found.kernels} kernels compiled in {found.cpu_s:.1f} s of CPU (at most {compile_time.COLD_LIMIT_S:g}), "
+        f"{found.wall_s:.1f} s on the clock; most of it: {dearest}"
+    )
 
 
 def _store() -> str:
@@ -118,5 +160,6 @@ CHECKS: dict[str, Callable[[], str]] = {
     "adapters": _adapters,
     "kernels": _kernels,
     "cache": _cache,
+    "loading": _loading,
     "store": _store,
 }

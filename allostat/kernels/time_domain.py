@@ -111,18 +111,6 @@ def _mean_and_sd(values: NDArray[np.float64]) -> tuple[float, float]:
 
 
 @kernel
-def _differences(nn: NDArray[np.float64]) -> NDArray[np.float64]:
-    out = np.empty(max(len(nn) - 1, 0))
-    n = 0
-    for i in range(1, len(nn)):
-        change = nn[i] - nn[i - 1]
-        if np.isfinite(change):
-            out[n] = change
-            n += 1
-    return out[:n]
-
-
-@kernel
 def _total(values: NDArray[np.float64]) -> float:
     """Sum in four lanes, so that one addition need not wait for the one before it."""
     a, b, c, d = 0.0, 0.0, 0.0, 0.0

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numba
@@ -15,7 +16,7 @@ import pytest
 import allostat.kernels
 import allostat_devices
 from allostat.kernels import compiled, extremum
-from allostat.kernels.compiled import source_digest, user_cache_folder
+from allostat.kernels.compiled import UNUSED_DAYS, source_digest, sources_of, user_cache_folder
 
 KERNELS = sorted(Path(allostat.kernels.__file__).parent.glob("*.py"))
 MODULES = [
@@ -37,7 +38,7 @@ def imported(path: Path) -> set[str]:
 def test_kernels_import_numpy_and_kernels_only(path: Path) -> None:
     foreign = {name for name in imported(path) if name.partition(".")[0] not in {*sys.stdlib_module_names, "numpy"}}
     foreign = {name for name in foreign if not name.startswith("allostat.kernels")}
-    assert foreign == ({"numba", "allostat"} if path.stem == "compiled" else set())
+    assert foreign == ({"numba"} if path.stem == "compiled" else set())
 
 
 @pytest.mark.parametrize("path", KERNELS, ids=lambda p: p.stem)
@@ -66,35 +67,79 @@ def test_importing_kernels_leaves_the_settings_of_numba_alone() -> None:
 
 
 @pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is compiled")
-def test_kernels_lie_in_the_folder_that_is_reported() -> None:
-    folder = compiled.cache_folder()
-    if folder is not None:
+def test_kernels_lie_below_the_folder_that_is_reported() -> None:
+    home, folder = compiled.cache_home(), compiled.cache_folder(Path(extremum.__file__))
+    if home is not None and folder is not None:
+        assert home in folder.parents
         assert folder in Path(extremum.refine.stats.cache_path).parents
-    assert (compiled.cache_place() == "numba") == (folder is None)
+    assert (compiled.cache_place() == "numba") == (home is None)
 
 
-def test_another_source_gives_another_digest(tmp_path: Path) -> None:
-    (tmp_path / "a.py").write_text("A = 1\n")
-    (tmp_path / "b.py").write_text("B = 1\n")
-    first = source_digest(tmp_path)
-    (tmp_path / "note.txt").write_text("no source")
-    assert source_digest(tmp_path) == first
-    (tmp_path / "b.py").write_text("B = 2\n")
-    second = source_digest(tmp_path)
-    (tmp_path / "b.py").rename(tmp_path / "c.py")
-    assert len({first, second, source_digest(tmp_path)}) == 3
+def imported_kernel_modules(path: Path) -> set[str]:
+    """Kernel modules that a source imports, by its syntax tree; all of them for names of the package itself."""
+    stems = {module.stem for module in KERNELS}
+    found = {name.split(".")[2] for name in imported(path) if name.startswith("allostat.kernels.")}
+    for node in tree(path):
+        if isinstance(node, ast.ImportFrom) and node.module == "allostat.kernels":
+            names = {alias.name for alias in node.names}
+            found |= names if names <= stems else stems
+    return found
 
 
-def test_another_numba_gives_another_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "a.py").write_text("A = 1\n")
-    first = source_digest(tmp_path)
+@pytest.mark.parametrize("path", KERNELS, ids=lambda p: p.stem)
+def test_a_kernel_module_is_made_of_all_that_it_imports(path: Path) -> None:
+    parts = {part.stem for part in sources_of(path)}
+    assert path.stem in parts
+    for part in parts:
+        assert imported_kernel_modules(path.with_name(f"{part}.py")) <= parts
+
+
+@pytest.mark.parametrize("path", KERNELS, ids=lambda p: p.stem)
+def test_kernel_modules_import_by_name(path: Path) -> None:
+    names = {node.id for node in tree(path) if isinstance(node, ast.Name)}
+    assert names.isdisjoint({"__import__", "exec", "eval"})
+    assert "importlib" not in imported(path)
+
+
+@pytest.mark.parametrize(
+    ("line", "needs"),
+    [
+        ("", {"sole"}),
+        ("import numpy", {"sole"}),
+        ("from allostat.kernels.peaks import batch", {"sole", "peaks"}),
+        ("from allostat.kernels import peaks, biquad", {"sole", "peaks", "biquad"}),
+        ("from allostat.kernels import (\n    peaks,\n    biquad,\n)", {"sole", "peaks", "biquad"}),
+        ("from allostat.kernels import peaks, \\\n    biquad", {"sole", "peaks", "biquad"}),
+        ("import allostat.kernels.peaks as p", {"sole", "peaks"}),
+        ("from .peaks import batch", {"sole", "peaks"}),
+        ("from . import peaks", {"sole", "peaks"}),
+        ("def f():\n    from allostat.kernels.peaks import batch", {"sole", "peaks"}),
+        ("from allostat.kernels.extremum import refine", {"sole", "extremum", "compiled"}),
+    ],
+)
+def test_every_way_to_import_a_kernel_module_counts(line: str, needs: set[str], tmp_path: Path) -> None:
+    source = tmp_path / "sole.py"
+    source.write_text(line + "\n")
+    assert {part.stem for part in sources_of(source)} == needs
+
+
+@pytest.mark.parametrize("line", ["import allostat.kernels as k", "from allostat.kernels import r_peaks"])
+def test_through_the_package_every_kernel_module_is_reached(line: str, tmp_path: Path) -> None:
+    source = tmp_path / "sole.py"
+    source.write_text(line + "\n")
+    assert {part.stem for part in sources_of(source)} == {"sole", *(path.stem for path in KERNELS)}
+
+
+def test_another_numba_gives_another_digest(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = Path(extremum.__file__)
+    first = source_digest(source)
     monkeypatch.setattr(numba, "__version__", "0.0")
-    assert source_digest(tmp_path) != first
+    assert source_digest(source) != first
 
 
-def test_no_sources_are_no_digest(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="no kernel sources"):
-        source_digest(tmp_path)
+def test_no_source_is_no_digest(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        source_digest(tmp_path / "frozen.py")
 
 
 def test_cache_folders_of_the_platforms(tmp_path: Path) -> None:
@@ -108,7 +153,7 @@ def test_cache_folders_of_the_platforms(tmp_path: Path) -> None:
 
 
 class Rooms:
-    """A package of two kernels in two files, one calling the other, that `compiled` compiles in its own process."""
+    """A package of kernels, one calling another of another file, that `compiled` compiles in its own process."""
 
     def __init__(self, folder: Path) -> None:
         self.package = folder / "rooms"
@@ -116,9 +161,10 @@ class Rooms:
         self.home = folder / "home"
         self.home.mkdir()
         shutil.copy(compiled.__file__, self.package)
-        (self.package / "__init__.py").touch()
+        (self.package / "__init__.py").write_text("from rooms.outer import outer\nfrom rooms.lone import lone\n")
         self.inner("x + 1")
         self._write("outer", "from rooms.inner import inner\n", "inner(x) * 10")
+        self._write("lone", "", "x + 7")
 
     def inner(self, result: str) -> None:
         """(Re)write the kernel that the other one calls."""
@@ -132,7 +178,7 @@ class Rooms:
         """What a new process prints."""
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("NUMBA_") and k not in HOME_VARIABLES}
         place = {name: str(home or self.home) for name in HOME_VARIABLES}
-        code = f"from rooms.compiled import *\nfrom rooms.outer import outer\nimport numba\n{statement}"
+        code = f"import numba\nfrom rooms import *\nfrom rooms.compiled import *\n{statement}"
         ended = subprocess.run(
             [sys.executable, "-W", "error", "-B", "-c", code],
             cwd=self.package.parent,
@@ -148,28 +194,133 @@ class Rooms:
         """Folders of compiled kernels, as numba names them inside."""
         return {path.parents[1].name for path in below.rglob("*.nbc")}
 
+    def base(self) -> Path:
+        """Where the user's compiled kernels lie."""
+        return self.home / ("Library/Caches/allostat" if sys.platform == "darwin" else "allostat")
+
 
 @pytest.fixture
 def rooms(tmp_path: Path) -> Rooms:
     return Rooms(tmp_path)
 
 
-def test_a_changed_kernel_reaches_the_kernels_of_other_files_that_call_it(rooms: Rooms) -> None:
-    show = "print(outer(1), cache_place(), sum(outer.stats.cache_hits.values()), numba.config.CACHE_DIR)"
-    assert rooms.run(show) == ["20", "user", "0"]
-    assert rooms.run(show) == ["20", "user", "1"]
+HITS = "sum(outer.stats.cache_hits.values()), sum(lone.stats.cache_hits.values())"
+
+
+def test_a_changed_kernel_reaches_the_kernels_that_call_it_and_no_others(rooms: Rooms) -> None:
+    show = f"print(outer(1), lone(1), cache_place(), numba.config.CACHE_DIR, {HITS})"
+    assert rooms.run(show) == ["20", "8", "user", "0", "0"]
+    assert rooms.run(show) == ["20", "8", "user", "1", "1"]
     rooms.inner("x + 4")
-    assert rooms.run(show) == ["50", "user", "0"]
-    assert len(rooms.kept(rooms.home / "allostat" if sys.platform != "darwin" else rooms.home)) == 2
+    assert rooms.run(show) == ["50", "8", "user", "0", "1"]
+    kept = sorted(name.rpartition("-")[0] for name in rooms.kept(rooms.base()))
+    assert kept == ["kernels-inner", "kernels-inner", "kernels-lone", "kernels-outer", "kernels-outer"]
+
+
+def test_constants_that_kernels_pass_to_kernels_do_not_compile_them_again(rooms: Rooms) -> None:
+    rooms._write("outer", "from rooms.inner import inner\n", "inner(x) + inner(0) + inner(x=1) + inner(2)")
+    show = "import sys\nprint(outer(1), len(sys.modules['rooms.inner'].inner.signatures))"
+    assert rooms.run(show) == ["8", "1"]
+
+
+def test_a_renamed_module_is_another_one(rooms: Rooms) -> None:
+    rooms.run("lone(1)")
+    (rooms.package / "lone.py").rename(rooms.package / "alone.py")
+    (rooms.package / "lone.py").write_text("from rooms.alone import lone\n")
+    assert rooms.run(f"lone(1)\nprint({HITS})") == ["0", "0"]
 
 
 def test_a_cache_folder_chosen_for_numba_is_used(rooms: Rooms, tmp_path: Path) -> None:
     chosen = tmp_path / "chosen"
-    show = "print(outer(1), cache_place(), numba.config.CACHE_DIR == __import__('os').environ['NUMBA_CACHE_DIR'])"
-    assert rooms.run(show, NUMBA_CACHE_DIR=str(chosen)) == ["20", "NUMBA_CACHE_DIR", "True"]
-    (kept,) = rooms.kept(chosen)
-    assert kept == f"kernels-{source_digest(rooms.package)}"
+    show = (
+        "from pathlib import Path\nimport os, sys\n"
+        "print(outer(1), cache_place(), numba.config.CACHE_DIR == os.environ['NUMBA_CACHE_DIR'],"
+        " cache_folder(Path(sys.modules['rooms.outer'].__file__)).name)"
+    )
+    *told, folder = rooms.run(show, NUMBA_CACHE_DIR=str(chosen))
+    assert told == ["20", "NUMBA_CACHE_DIR", "True"]
+    assert {name.split("-")[1] for name in rooms.kept(chosen)} == {"inner", "outer"}
+    assert folder in rooms.kept(chosen)
     assert list(rooms.home.iterdir()) == []
+
+
+def long_ago(folder: Path) -> Path:
+    """A folder as if last used before `UNUSED_DAYS`."""
+    then = time.time() - (UNUSED_DAYS + 1) * 86_400
+    os.utime(folder, (then, then))
+    return folder
+
+
+def test_old_folders_of_our_own_naming_are_removed_and_nothing_else(rooms: Rooms, tmp_path: Path) -> None:
+    base = rooms.base()
+    outside = tmp_path / "outside"
+    digest = "0123456789abcdef"
+    old = [f"kernels-{digest}", f"kernels-inner-{digest}", f"kernels-outer-{digest}.{digest}{digest}"]
+    foreign = ["kernels", "kernels-inner", f"other-{digest}", f"kernels-inner-{digest}.bak"]
+    for name in [*old, *foreign]:
+        (base / name / "inside").mkdir(parents=True)
+        (base / name / "inside" / "k.nbi").touch()
+    (outside / f"kernels-{digest}").mkdir(parents=True)
+    (base / old[0] / "link").symlink_to(outside, target_is_directory=True)
+    (base / f"kernels-linked-{digest}").symlink_to(outside, target_is_directory=True)
+    (base / f"kernels-file-{digest}").touch()
+    (base / f"kernels-recent-{digest}").mkdir()
+    for name in [*old, *foreign, f"kernels-file-{digest}"]:
+        long_ago(base / name)
+    long_ago(outside)
+    rooms.run("outer(1)")
+    left = {path.name for path in base.iterdir()}
+    assert left.isdisjoint(old)
+    assert left >= {*foreign, f"kernels-linked-{digest}", f"kernels-file-{digest}", f"kernels-recent-{digest}"}
+    assert (outside / f"kernels-{digest}").is_dir()
+
+
+def test_a_folder_in_use_does_not_grow_old(rooms: Rooms) -> None:
+    show = f"print(outer(1), {HITS})"
+    rooms.run(show)
+    folders = [long_ago(folder) for folder in rooms.base().iterdir()]
+    assert rooms.run(show) == ["20", "1", "0"]
+    rooms.inner("x + 4")
+    rooms.run(show)
+    assert all(folder.is_dir() for folder in folders)
+
+
+def test_a_folder_that_another_process_begins_to_use_is_put_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "kernels-inner-0123456789abcdef"
+    folder.mkdir()
+    (folder / "k.nbi").touch()
+    long_ago(folder)
+    rename = Path.rename
+
+    def marked_first(path: Path, target: Path) -> Path:
+        os.utime(path)
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", marked_first)
+    compiled._remove_unused(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [folder.name]
+    assert (folder / "k.nbi").exists()
+
+
+def test_a_folder_that_another_process_has_made_anew_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "kernels-inner-0123456789abcdef"
+    folder.mkdir()
+    long_ago(folder)
+    rename = Path.rename
+
+    def marked_first_and_made_again(path: Path, target: Path) -> Path:
+        os.utime(path)
+        moved = rename(path, target)
+        if path == folder:
+            (folder / "new").mkdir(parents=True)
+        return moved
+
+    monkeypatch.setattr(Path, "rename", marked_first_and_made_again)
+    compiled._remove_unused(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [folder.name]
+    assert (folder / "new").is_dir()
 
 
 def test_without_a_cache_folder_numba_decides(rooms: Rooms, tmp_path: Path) -> None:

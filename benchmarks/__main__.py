@@ -84,8 +84,10 @@ def measured_accuracy(only_own: bool) -> Iterator[dict[str, Any]]:
     ecg, ppg = benchmarking.synthetic_ecg(1, 250.0), benchmarking.synthetic_ppg(1, 64.0)
     if (root / "mitdb").is_dir():
         yield accuracy.r_peak_accuracy(root / "mitdb", benchmarking.OWN)
+        yield from accuracy.noisy_r_peak_accuracy(root, benchmarking.OWN)
         for name, detector in ({} if only_own else announced(peers.r_peak_detectors(), ecg, 250.0)).items():
             yield accuracy.r_peak_accuracy(root / "mitdb", name, detector)
+            yield from accuracy.noisy_r_peak_accuracy(root, name, detector)
     if (root / "bidmc").is_dir():
         yield accuracy.systolic_peak_accuracy(root / "bidmc", benchmarking.OWN)
         for name, detector in ({} if only_own else announced(peers.systolic_peak_detectors(), ppg, 64.0)).items():

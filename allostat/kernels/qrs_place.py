@@ -175,7 +175,7 @@ def _refine(
         if smooth > best:
             best = smooth
             at = j
-    if at < 0:
+    if at <= oldest + span:  # none, or the signal only falls away from where it begins
         return 0.0, 0.0
     squares = span * (span + 1.0) * (2.0 * span + 1.0) / 3.0
     fourths = squares * (3.0 * span * span + 3.0 * span - 1.0) / 5.0

@@ -150,6 +150,8 @@ class Placing:
         if not np.isfinite(smooth).any():
             return 0.0, 0.0
         at = int(j[np.nanargmax(smooth)])
+        if at == span:
+            return 0.0, 0.0
         k = np.arange(-span, span + 1)
         design = np.vander(k, 3, increasing=True).astype(float)
         around = sign * (x[at + k] - x[at])

@@ -147,41 +147,40 @@ def _humps(
     """Offer each hump of the envelope to the rule."""
     level, envelope = levels[0], levels[1]
     group, base = int(state[GROUP]), int(state[BASE])
-    extreme, rising, extreme_at = state[EXTREME], state[RISING] == 1.0, int(state[EXTREME_AT])
-    k = first
-    while k < stop:
+    extreme, rising = state[EXTREME], state[RISING] == 1.0
+    extreme_at = (int(state[EXTREME_AT]) - base) // group - first
+    tail = envelope[first:stop]
+    for n in range(len(tail)):
+        v = tail[n]
         if not rising:
-            while k < stop and envelope[k] <= PROMINENCE * extreme:
-                extreme = min(extreme, envelope[k])
-                k += 1
-            if k == stop:
-                break
-            rising = True
-            extreme = envelope[k]
-            extreme_at = k * group + base
-        while k < stop and envelope[k] * PROMINENCE >= extreme:
-            if envelope[k] > extreme:
-                extreme = envelope[k]
-                extreme_at = k * group + base
-            k += 1
-        if k == stop:
-            break
-        if (k + 1) * group + base >= state[DEADLINE]:
-            qrs_rule.settle(state, candidates)
-        state[SEEN] = k + 1
-        row = int(state[SERIAL]) & qrs_rule.ROWS
-        size = math.sqrt(extreme)
-        candidates[row, TIME] = extreme_at - state[DELAY]
-        candidates[row, SIZE] = size
-        candidates[row, SLOPE] = 0.0
-        if size > SLOPED * state[qrs_rule.LEVEL]:
-            candidates[row, SLOPE] = qrs_place.steepest(candidates[row, TIME], level, state)
-        qrs_rule.offer(state, candidates)
-        rising = False
-        extreme = envelope[k]
+            if v > PROMINENCE * extreme:
+                rising = True
+                extreme = v
+                extreme_at = n
+            else:
+                extreme = min(extreme, v)
+        elif v > extreme:
+            extreme = v
+            extreme_at = n
+        elif v * PROMINENCE < extreme:
+            seen = first + n + 1
+            if seen * group + base >= state[DEADLINE]:
+                qrs_rule.settle(state, candidates)
+            state[SEEN] = seen
+            row = int(state[SERIAL]) & qrs_rule.ROWS
+            size = math.sqrt(extreme)
+            candidates[row, TIME] = (first + extreme_at) * group + base - state[DELAY]
+            candidates[row, SIZE] = size
+            candidates[row, SLOPE] = 0.0
+            if size > SLOPED * state[qrs_rule.LEVEL]:
+                candidates[row, SLOPE] = qrs_place.steepest(candidates[row, TIME], level, state)
+            qrs_rule.offer(state, candidates)
+            rising = False
+            extreme = v
     if stop * group + base >= state[DEADLINE]:
         qrs_rule.settle(state, candidates)
-    state[EXTREME], state[RISING], state[EXTREME_AT] = extreme, 1.0 if rising else 0.0, extreme_at
+    state[EXTREME], state[RISING] = extreme, 1.0 if rising else 0.0
+    state[EXTREME_AT] = (first + extreme_at) * group + base
     state[SEEN] = stop
 
 

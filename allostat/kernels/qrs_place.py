@@ -63,12 +63,13 @@ def steepest(time: float, level: NDArray[np.float64], state: NDArray[np.float64]
     first = max(centre - reach, 1)
     last = min(centre + reach, int(state[SEEN]) - 2)
     scale = (reach + 1.0) ** -2
-    before, after = level[first - 1 : last], level[first + 1 : last + 2]
-    off = float(first - centre)
     best = 0.0
-    for k in range(len(before)):
-        best = max(best, abs(after[k] - before[k]) * (1.0 - off * off * scale))
-        off += 1.0
+    before, here = level[first - 1], level[first]
+    for k in range(first, last + 1):
+        after = level[k + 1]
+        off = k - centre
+        best = max(best, abs(after - before) * (1.0 - off * off * scale))
+        before, here = here, after
     return best
 
 
@@ -84,24 +85,20 @@ def _place(
     reach, base = int(state[REACH]), int(state[BASE])
     centre = (int(time) - base) // int(state[GROUP])
     first = max(centre - reach, 1)
-    near = level[first : min(centre + reach, int(state[SEEN]) - 2) + 1]
+    last = min(centre + reach, int(state[SEEN]) - 2)
     scale = (reach + 1.0) ** -2
     total = 0.0
     weights = 0.0
-    off = float(first - centre)
-    for k in range(len(near)):
-        weight = 1.0 - off * off * scale
-        total += weight * near[k]
+    for k in range(first, last + 1):
+        weight = 1.0 - (k - centre) * (k - centre) * scale
+        total += weight * level[k]
         weights += weight
-        off += 1.0
     mean = total / weights if weights > 0.0 else 0.0
     up = 0.0
     down = 0.0
-    up_at = down_at = 0
-    off = float(first - centre)
-    for k in range(len(near)):
-        deflection = (1.0 - off * off * scale) * (near[k] - mean)
-        off += 1.0
+    up_at = down_at = first
+    for k in range(first, last + 1):
+        deflection = (1.0 - (k - centre) * (k - centre) * scale) * (level[k] - mean)
         if deflection > up:
             up = deflection
             up_at = k
@@ -117,7 +114,7 @@ def _place(
     state[POLARITY] += 0.1 * (balance - state[POLARITY])
     sign = 1.0 if balance + favour >= 0.0 else -1.0
     noise = _sample_noise(first, buffer, state)
-    return _refine(first + (up_at if sign > 0.0 else down_at), max(up, -down), sign, noise, buffer, state)
+    return _refine(up_at if sign > 0.0 else down_at, max(up, -down), sign, noise, buffer, state)
 
 
 @kernel
@@ -136,15 +133,16 @@ def _sample_noise(group: int, buffer: NDArray[np.float64], state: NDArray[np.flo
         start = first - k * stretch - NOISE_SAMPLES
         if start <= oldest:
             break
-        middle = buffer[start : start + NOISE_SAMPLES]
-        before, after = buffer[start - 1 :], buffer[start + 1 :]
         even = 0.0
         odd = 0.0
-        for j in range(0, len(middle), 2):
-            bend = before[j] - 2.0 * middle[j] + after[j]
+        before, here = buffer[start - 1], buffer[start]
+        for j in range(start + 1, start + NOISE_SAMPLES + 1, 2):
+            after, beyond = buffer[j], buffer[j + 1]
+            bend = before - 2.0 * here + after
             even += bend * bend
-            bend = before[j + 1] - 2.0 * middle[j + 1] + after[j + 1]
+            bend = here - 2.0 * after + beyond
             odd += bend * bend
+            before, here = after, beyond
         variance = (even + odd) / (6.0 * NOISE_SAMPLES)
         if variance == variance:
             lowest, highest = min(lowest, variance), max(highest, variance)

@@ -64,9 +64,11 @@ def measured_accuracy(workers: Sequence[Worker]) -> Iterator[dict[str, Any]]:
     root = Path(os.environ["ALLOSTAT_RECORDINGS"])
     if (root / "mitdb").is_dir():
         yield accuracy.r_peak_accuracy(root / "mitdb", OWN)
+        yield from accuracy.noisy_r_peak_accuracy(root, OWN)
         for name, detector in peers.r_peak_detectors(workers).items():
             try:
                 yield accuracy.r_peak_accuracy(root / "mitdb", name, detector)
+                yield from accuracy.noisy_r_peak_accuracy(root, name, detector)
             except WorkerError as error:
                 notice(f"skipped: {name} fails with {error}")
     if (root / "bidmc").is_dir():

@@ -52,13 +52,25 @@ def blocks(samples: ArrayLike) -> Iterator[NDArray[np.float64]]:
     ValueError
         When the samples are not a one-dimensional array of real numbers.
     """
+    values = checked_samples(samples)
+    for start in range(0, len(values), BLOCK_SAMPLES):
+        yield np.ascontiguousarray(values[start : start + BLOCK_SAMPLES], dtype=np.float64)
+
+
+def checked_samples(samples: ArrayLike) -> NDArray[Any]:
+    """The samples as an array.
+
+    Raises
+    ------
+    ValueError
+        When they are not a one-dimensional array of real numbers.
+    """
     values: NDArray[Any] = np.asarray(samples)
     if values.ndim != 1 or values.dtype.kind not in "iuf":
         raise ValueError(
             f"samples are a one-dimensional array of real numbers, found {values.ndim} dimensions of {values.dtype}"
         )
-    for start in range(0, len(values), BLOCK_SAMPLES):
-        yield np.ascontiguousarray(values[start : start + BLOCK_SAMPLES], dtype=np.float64)
+    return values
 
 
 def checked_rate(sampling_rate: float, lowest: float, highest: float) -> float:

@@ -1,4 +1,4 @@
-"""A small reader of the MIT-BIH records: header, 212-format signals and annotations, for tests and benchmarks.
+"""A small reader of the MIT-BIH records: header, signals of formats 212 and 16, annotations, for tests and benchmarks.
 
 Facts: signal(5), header(5) and annot(5) of the WFDB manual, Moody G, MIT Laboratory for Computational Physiology.
 """
@@ -36,14 +36,17 @@ class Record:
 
 
 def read(folder: Path, name: str) -> Record:
-    head = (folder / f"{name}.hea").read_text().split("\n")[0].split()
+    lines = (folder / f"{name}.hea").read_text().split("\n")
+    head = lines[0].split()
     n_leads, rate, n = int(head[1]), float(head[2]), int(head[3])
     samples, codes = annotations((folder / f"{name}.atr").read_bytes())
+    raw = (folder / f"{name}.dat").read_bytes()
+    values = format_212(raw) if lines[1].split()[1] == "212" else np.frombuffer(raw, dtype="<i2").astype(np.int16)
     begins, ends = samples[codes == FLUTTER_BEGINS], samples[codes == FLUTTER_ENDS]
     return Record(
         name,
         rate,
-        format_212((folder / f"{name}.dat").read_bytes()).reshape(-1, n_leads)[:n],
+        values.reshape(-1, n_leads)[:n],
         samples[np.isin(codes, list(BEAT_CODES))],
         tuple((int(a), int(b)) for a, b in zip(begins, ends, strict=True)),
     )

@@ -2,49 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
 
-from tests.reference.beat_rule import Candidate, Extremum, Rule, Settings
+from tests.reference.extremum import refined as refined  # the twin of the systolic peaks finds them here
+from tests.reference.extremum import sample_noise as sample_noise
+from tests.reference.extremum import smoothed as smoothed
+from tests.reference.qrs_rule import Candidate, Rule
 
 Floats = NDArray[np.float64]
-SETTINGS = Settings(
-    refractory=0.25,
-    twave_window=0.36,
-    noise_window=2.0,
-    adaptation=0.12,
-    overdue_distance=0.36,
-    learning=2.5,
-    polarity_weight=0.10,
-    patience=0.30,
-)
 
 
 def r_peaks(ecg: NDArray[Any], rate: float) -> Floats:
-    """(n, 3): position, its nearest sample's fraction folded in, size and standard error of each R peak."""
-    held = without_gaps(np.asarray(ecg, dtype=float))
-    kept = np.where(np.isfinite(ecg), held, np.nan)
-    group = max(1, int(rate / 180.0 + 0.25))
-    working = rate / group
-    low = averaged(held, group)
-    banded = low
-    for kind, corner in (("high", 6.0), ("low", 18.0)):
-        banded = signal.lfilter(*signal.butter(2, min(corner, 0.45 * working), kind, fs=working), banded)
-    slope = np.diff(banded, prepend=0.0) * working / (2 * np.pi * np.sqrt(6.0 * 18.0))
-    envelope = smoothed(banded**2 + slope**2, working, 8.0)
-
-    reach, span, step = round(0.15 * rate), max(1, round(0.0065 * rate)), round(0.09 * rate)
-    memory = 1 << int(np.ceil(np.log2(2.0 * rate)))
-    candidates = []
-    for top, height, sure in humps(envelope, 1.5):
-        known = (sure + 1) * group
-        time = top * group - 0.065 * rate
-        candidates.append(placed(kept[:known], time, float(np.sqrt(height)), reach, span, step, memory))
-    beats = Rule(SETTINGS, rate).beats(candidates)
-    return np.array([[b.at, b.size, b.jitter] for b in beats]).reshape(-1, 3)
+    """(n, 2): position and standard error of each R peak."""
+    group = max(1, int(rate / 125.0 + 0.5))
+    placing = Placing(ecg, rate, group)
+    placed = [placing.position(c.time) for c in Rule(rate).beats(candidates(placing.level, rate, group))]
+    kept: list[tuple[float, float]] = []
+    for at, error in placed:
+        if error > 0 and (not kept or at - kept[-1][0] >= 0.125 * rate):
+            kept.append((at, error))
+    return np.array(kept).reshape(-1, 2)
 
 
 def without_gaps(values: Floats) -> Floats:
@@ -66,21 +48,27 @@ def averaged(values: Floats, group: int) -> Floats:
     return values[:whole].reshape(-1, group).sum(axis=1) / group
 
 
-def smoothed(values: Floats, rate: float, corner: float) -> Floats:
-    """Critically damped: the same first-order section twice."""
-    b, a = signal.butter(1, min(corner, 0.45 * rate), fs=rate)
-    return signal.lfilter(b, a, signal.lfilter(b, a, values))
+def envelope(level: Floats, working: float) -> Floats:
+    banded = level
+    for kind, corner in (("high", 6.0), ("low", 18.0)):
+        banded = signal.lfilter(*signal.butter(2, corner, kind, fs=working), banded)
+    slope = np.diff(banded, prepend=0.0) * working / (2 * np.pi * np.sqrt(6.0 * 18.0))
+    energy = banded**2 + slope**2
+    # Critically damped: the same first-order section twice, less one of the two zeros.
+    b, a = signal.butter(1, 8.0, fs=working)
+    return signal.lfilter(b, a, signal.lfilter(2 * b[:1], a, energy))
 
 
 def humps(envelope: Floats, prominence: float) -> list[tuple[int, float, int]]:
-    """Place and height of each hump, and the sample at which it had fallen far enough to be sure of it."""
+    """Place and height of each hump, and the place at which it had fallen far enough to be sure of it."""
     found = []
     rising, extreme, at = False, 0.0, 0
     for n, v in enumerate(envelope):
         if not rising:
-            extreme = min(extreme, v)
             if v > prominence * extreme:
                 rising, extreme, at = True, v, n
+            else:
+                extreme = min(extreme, v)
         elif v > extreme:
             extreme, at = v, n
         elif v * prominence < extreme:
@@ -89,65 +77,100 @@ def humps(envelope: Floats, prominence: float) -> list[tuple[int, float, int]]:
     return found
 
 
-def placed(known: Floats, time: float, size: float, reach: int, span: int, step: int, memory: int) -> Candidate:
-    """Both extrema near ``time`` in the samples known so far."""
-    n = len(known)
-    centre = int(time)
-    first = max(centre - reach, n - memory + span, span)
-    last = min(centre + reach, n - 1 - span)
-    j = np.arange(first, last + 1)
-    weight = 1 - ((j - centre) / (reach + 1)) ** 2
-    there = j[np.isfinite(known[j])]
-    weight_there = 1 - ((there - centre) / (reach + 1)) ** 2
-    mean = np.sum(weight_there * known[there]) / np.sum(weight_there) if len(there) else 0.0
-    steep = np.abs(known[j + span] + known[j + span - 1] - known[j - span] - known[j - span + 1]) * weight
-    smooth = 0.25 * (known[j - 1] + 2 * known[j] + known[np.minimum(j + 1, n - 1)])
-    deflection = np.nan_to_num(weight * (smooth - mean), nan=0.0)
-    noise = sample_noise(known, first, step, memory)
-    middle = min(max(centre, first), last)
-    extrema = []
-    for sign in (1, -1):
-        best = int(np.argmax(sign * deflection)) if len(j) else 0
-        height = max(0.0, sign * deflection[best]) if len(j) else 0.0
-        extrema.append(refined(known, int(j[best]) if height > 0 else middle, height, sign, noise, span, memory))
-    usable = extrema[0].size + extrema[1].size > 0
-    steepest = float(np.nan_to_num(steep, nan=0.0).max(initial=0.0))
-    return Candidate(time, size if usable else 0.0, steepest, *extrema, hump=size, sure_at=n)
+def candidates(level: Floats, rate: float, group: int) -> list[Candidate]:
+    reach = round(0.15 * rate / group)
+    found = []
+    for top, height, n in humps(envelope(level, rate / group), 1.5):
+        time = top * group - 0.065 * rate
+        slope = steepest(level[: n + 1], time, group, reach)
+        found.append(Candidate(time, float(np.sqrt(height)), slope, (n + 1) * group))
+    return found
 
 
-def sample_noise(known: Floats, first: int, step: int, memory: int) -> float:
-    variances = []
-    for k in range(3):
-        stop = first - k * step
-        start = max(stop - 32, 1, len(known) - memory + 1)
-        if stop - start < 16:
-            break
-        bends = known[start - 1 : stop - 1] - 2 * known[start:stop] + known[start + 1 : stop + 1]
-        bends = bends[np.isfinite(bends)]
-        variances.append(float(np.mean(bends**2)) / 6 if len(bends) else 0.0)
-    return float(np.sqrt(np.median(variances))) if variances else 0.0
+def steepest(level: Floats, time: float, group: int, reach: int) -> float:
+    centre = int(np.floor(np.trunc(time) / group))
+    k = np.arange(centre - reach, min(centre + reach, len(level) - 2) + 1)
+    before = np.where(k >= 1, level[np.maximum(k - 1, 0)], 0.0)
+    after = np.where(k >= -1, level[np.maximum(k + 1, 0)], 0.0)
+    return float(np.max(np.abs(after - before) * (1 - ((k - centre) / (reach + 1)) ** 2), initial=0.0))
 
 
-def refined(known: Floats, at: int, size: float, sign: int, noise: float, span: int, memory: int) -> Extremum:
-    """Vertex of the parabola fitted by least squares, and its standard error."""
-    k = np.arange(-span, span + 1)
-    design = np.vander(k, 3, increasing=True).astype(float)
-    around = sign * (known[at + k] - known[at])
-    if not np.isfinite(around).all():
-        return Extremum(at, 0.0, 1 / np.sqrt(12))
-    _, slope, bend = np.linalg.lstsq(design, around, rcond=None)[0]
-    after = ahead = 0
-    while at + after + 1 < len(known) and after < memory // 8 and known[at + after + 1] == known[at]:
-        after += 1
-    while at - ahead > 0 and ahead < memory // 8 and known[at - ahead - 1] == known[at]:
-        ahead += 1
-    width = ahead + after + 1
-    if bend < -1e-12 * max(np.abs(around).max(), 1e-300) and width < max(4, span):
-        covariance = np.linalg.inv(design.T @ design)
-        shift = float(np.clip(-slope / (2 * bend), -span, span))
-        by_slope = noise * np.sqrt(covariance[1, 1]) / (2 * abs(bend))
-        by_bend = abs(shift) * noise * np.sqrt(covariance[2, 2]) / abs(bend)
-        misfit = 0.06 * span**3 * abs(bend) / size if size > 0 else 0.0
-        jitter = min(float(np.sqrt(by_slope**2 + by_bend**2 + misfit**2)), float(span))
-        return Extremum(at + shift, size, max(jitter, 0.01))
-    return Extremum(at + 0.5 * (after - ahead), size, max(width / np.sqrt(12), 0.01))
+@dataclass
+class Placing:
+    """Where beats lie, one after the other."""
+
+    ecg: NDArray[Any]
+    rate: float
+    group: int
+    polarity: float | None = None
+    noise: float = float("nan")
+
+    def __post_init__(self) -> None:
+        values = np.asarray(self.ecg, dtype=float)
+        whole = len(values) // self.group * self.group
+        self.values = np.where(np.abs(values[:whole]) < 1e100, values[:whole], np.nan)
+        self.level = averaged(without_gaps(self.values), self.group)
+
+    def position(self, time: float) -> tuple[float, float]:
+        reach = round(0.15 * self.rate / self.group)
+        centre = int(np.floor(np.trunc(time) / self.group))
+        k = np.arange(max(centre - reach, -3), min(centre + reach, len(self.level) - 2) + 1)
+        level = np.where(k >= 0, self.level[np.maximum(k, 0)], 0.0)
+        weight = 1 - ((k - centre) / (reach + 1)) ** 2
+        deflection = weight * (level - np.sum(weight * level) / np.sum(weight))
+        up, down = max(deflection.max(), 0.0), max(-deflection.min(), 0.0)
+        if up + down == 0:
+            return time, 0.0
+        balance = (up - down) / (up + down)
+        if self.polarity is None:
+            self.polarity = balance
+        favour = 0.1 if self.polarity >= 0 else -0.1
+        self.polarity += 0.1 * (balance - self.polarity)
+        sign = 1 if balance + favour >= 0 else -1
+        self.update_noise(int(k[0]) * self.group)
+        return self.refined(int(k[np.argmax(sign * deflection)]), max(up, down), sign)
+
+    def update_noise(self, first: int, length: int = 24) -> None:
+        variances = []
+        for i in range(3):
+            start = first - i * round(0.09 * self.rate) - length
+            if start <= 0:
+                break
+            bends = np.diff(self.values[start - 1 : start + length + 1], 2)
+            variances.append(float(np.mean(bends**2)) / 6)
+        known = [v for v in variances if np.isfinite(v)]
+        if known:
+            self.noise = float(np.sqrt(np.median(known)))
+
+    def refined(self, near: int, size: float, sign: int) -> tuple[float, float]:
+        """Vertex of the parabola fitted by least squares, and its standard error."""
+        x, span = self.values, max(1, round(0.0065 * self.rate))
+        j = np.arange(max((near - 1) * self.group, span), min((near + 2) * self.group, len(x) - span))
+        smooth = sign * (x[j - 1] + 2 * x[j] + x[j + 1])
+        if not np.isfinite(smooth).any():
+            return 0.0, 0.0
+        at = int(j[np.nanargmax(smooth)])
+        if at == span:
+            return 0.0, 0.0
+        k = np.arange(-span, span + 1)
+        design = np.vander(k, 3, increasing=True).astype(float)
+        around = sign * (x[at + k] - x[at])
+        if not np.isfinite(around).all():
+            return 0.0, 0.0
+        _, slope, bend = np.linalg.lstsq(design, around, rcond=None)[0]
+        after = ahead = 0
+        furthest = round(0.09 * self.rate)
+        while at + after + 1 < len(x) and after < furthest and x[at + after + 1] == x[at]:
+            after += 1
+        while at - ahead > 0 and ahead < furthest and x[at - ahead - 1] == x[at]:
+            ahead += 1
+        width = ahead + after + 1
+        if bend < -1e-12 * max(np.abs(around).max(), 1e-300) and width < max(4, span):
+            covariance = np.linalg.inv(design.T @ design)
+            shift = float(np.clip(-slope / (2 * bend), -span, span))
+            by_slope = self.noise * np.sqrt(covariance[1, 1]) / (2 * abs(bend))
+            by_bend = abs(shift) * self.noise * np.sqrt(covariance[2, 2]) / abs(bend)
+            misfit = 0.06 * span**3 * abs(bend) / size
+            error = float(np.sqrt(by_slope**2 + by_bend**2 + misfit**2))
+            return at + shift, max(error if error < span else float(span), 0.01)
+        return at + 0.5 * (after - ahead), max(width / np.sqrt(12), 0.01)

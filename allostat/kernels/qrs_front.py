@@ -1,0 +1,199 @@
+"""From samples to humps of the QRS envelope: whole groups averaged, a band, its energy and slope, an envelope.
+
+Three loops over a chunk, each short enough for a compiler to keep its numbers in registers: groups to levels, levels to
+envelope, envelope to humps. The numerator of the band-pass, a high-pass and a low-pass section together, is
+1 - 2 z^-2 + z^-4 but for a factor, so only the poles are left to recursion.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from allostat.kernels import qrs_place, qrs_rule
+from allostat.kernels.compiled import kernel
+from allostat.kernels.qrs_place import BASE, GROUP, SEEN
+from allostat.kernels.qrs_rule import DEADLINE, SERIAL, SIZE, SLOPE, TIME
+
+LEAD = 4
+"""Levels before the first sample that the band-pass looks back at."""
+
+# Positions in the state: settings, then memory. Those of the placement and the rule lie behind.
+(BAND_GAIN, HIGH_1, HIGH_2, LOW_1, LOW_2, SLOPE_SCALE, ENVELOPE_GAIN, ENVELOPE_1, ENVELOPE_2, DELAY) = range(10)
+(H1, H2, L1, L2, E1, E2, ENERGY, EXTREME, EXTREME_AT, RISING, HELD, OFFSET, MISSING) = range(10, 23)
+
+HUGE = 1e100
+"""Values beyond are taken for missing: their energy would never fade from the filters."""
+TINY = 1e-150
+"""Added to the band: without a signal the filters would fade to denormal numbers, which are slow."""
+
+SLOPED = 0.15
+"""Candidates below this share of the level get no slope: none of them becomes a beat, not even in the look back."""
+
+PROMINENCE = 1.5
+"""A hump rises by this factor before its top and falls by it after."""
+
+
+@kernel
+def advance(
+    filled: int,
+    buffer: NDArray[np.float64],
+    levels: NDArray[np.float64],
+    state: NDArray[np.float64],
+    candidates: NDArray[np.float64],
+    found: NDArray[np.float64],
+) -> int:
+    """Run the whole groups that the buffer holds and the detector has not seen; returns the number of beats found.
+
+    ``levels`` (2, n): averages of the groups of the buffer, and scratch for their envelope.
+    """
+    group = int(state[GROUP])
+    first, stop = int(state[SEEN]), filled // group
+    if stop <= first:
+        return 0
+    level = levels[0]
+    _average(first, stop, buffer, level, state)
+    _envelope(first, stop, level, levels[1], state)
+    _humps(first, stop, levels, state, candidates)
+    return qrs_place.place_all(buffer, level, state, candidates, found) if state[qrs_rule.FOUND] > 0.0 else 0
+
+
+@kernel
+def _average(
+    first: int, stop: int, buffer: NDArray[np.float64], level: NDArray[np.float64], state: NDArray[np.float64]
+) -> None:
+    """Mean of each group; missing samples hold the last value, and what follows them goes on from there."""
+    group = int(state[GROUP])
+    share = 1.0 / group
+    held, offset, missing = state[HELD], state[OFFSET], state[MISSING] == 1.0
+    # Views that start at 0, and counts instead of conditions, let these loops be vectorised.
+    samples, means = buffer[first * group : stop * group], level[first:stop]
+    if group == 2:
+        for k in range(len(means)):
+            means[k] = (samples[2 * k] + samples[2 * k + 1]) * share - offset
+    else:
+        for k in range(len(means)):
+            total = samples[k * group]
+            for j in range(1, group):
+                total += samples[k * group + j]
+            means[k] = total * share - offset
+    strange = 0
+    for k in range(len(means)):
+        strange += 0 if abs(means[k]) < HUGE else 1
+    if strange == 0 and not missing:
+        state[HELD] = samples[len(samples) - 1] - offset
+        return
+    for k in range(len(means)):
+        total = samples[k * group]
+        for j in range(1, group):
+            total += samples[k * group + j]
+        means[k] = total * share - offset
+        if not missing and abs(means[k]) < HUGE:
+            held = samples[(k + 1) * group - 1] - offset
+            continue
+        total = 0.0
+        for j in range(k * group, (k + 1) * group):
+            if abs(samples[j]) < HUGE:
+                if missing:
+                    # A step would look like a beat.
+                    offset = samples[j] - held
+                    missing = False
+                held = samples[j] - offset
+            else:
+                missing = True
+                samples[j] = np.nan
+            total += held
+        means[k] = total * share
+    state[HELD], state[OFFSET], state[MISSING] = held, offset, 1.0 if missing else 0.0
+
+
+@kernel
+def _envelope(
+    first: int, stop: int, level: NDArray[np.float64], envelope: NDArray[np.float64], state: NDArray[np.float64]
+) -> None:
+    """Energy of the band and of its slope, smoothed."""
+    gain, high_1, high_2 = state[BAND_GAIN], state[HIGH_1], state[HIGH_2]
+    low_1, low_2, slope_scale = state[LOW_1], state[LOW_2], state[SLOPE_SCALE]
+    share, envelope_1, envelope_2 = state[ENVELOPE_GAIN], state[ENVELOPE_1], state[ENVELOPE_2]
+    h1, h2, l1, l2 = state[H1], state[H2], state[L1], state[L2]
+    e1, e2, earlier = state[E1], state[E2], state[ENERGY]
+    out, now, two_before, four_before = envelope[first:stop], level[first:], level[first - 2 :], level[first - 4 :]
+    for k in range(len(out)):
+        out[k] = gain * (now[k] - 2.0 * two_before[k] + four_before[k]) + TINY
+    for k in range(len(out)):
+        h = (out[k] - high_2 * h2) - high_1 * h1
+        h2 = h1
+        h1 = h
+        z = (h - low_2 * l2) - low_1 * l1
+        slope = (z - l1) * slope_scale
+        l2 = l1
+        l1 = z
+        energy = share * (z * z + slope * slope)
+        v = ((energy + earlier) - envelope_2 * e2) - envelope_1 * e1
+        earlier = energy
+        e2 = e1
+        e1 = v
+        out[k] = v
+    state[H1], state[H2], state[L1], state[L2] = h1, h2, l1, l2
+    state[E1], state[E2], state[ENERGY] = e1, e2, earlier
+
+
+@kernel
+def _humps(
+    first: int, stop: int, levels: NDArray[np.float64], state: NDArray[np.float64], candidates: NDArray[np.float64]
+) -> None:
+    """Offer each hump of the envelope to the rule."""
+    level, envelope = levels[0], levels[1]
+    group, base = int(state[GROUP]), int(state[BASE])
+    extreme, rising = state[EXTREME], state[RISING] == 1.0
+    extreme_at = (int(state[EXTREME_AT]) - base) // group - first
+    tail = envelope[first:stop]
+    for n in range(len(tail)):
+        v = tail[n]
+        if not rising:
+            if v > PROMINENCE * extreme:
+                rising = True
+                extreme = v
+                extreme_at = n
+            else:
+                extreme = min(extreme, v)
+        elif v > extreme:
+            extreme = v
+            extreme_at = n
+        elif v * PROMINENCE < extreme:
+            seen = first + n + 1
+            if seen * group + base >= state[DEADLINE]:
+                qrs_rule.settle(state, candidates)
+            state[SEEN] = seen
+            row = int(state[SERIAL]) & qrs_rule.ROWS
+            size = math.sqrt(extreme)
+            candidates[row, TIME] = (first + extreme_at) * group + base - state[DELAY]
+            candidates[row, SIZE] = size
+            candidates[row, SLOPE] = 0.0
+            if size > SLOPED * state[qrs_rule.LEVEL]:
+                candidates[row, SLOPE] = qrs_place.steepest(candidates[row, TIME], level, state)
+            qrs_rule.offer(state, candidates)
+            rising = False
+            extreme = v
+    if stop * group + base >= state[DEADLINE]:
+        qrs_rule.settle(state, candidates)
+    state[EXTREME], state[RISING] = extreme, 1.0 if rising else 0.0
+    state[EXTREME_AT] = (first + extreme_at) * group + base
+    state[SEEN] = stop
+
+
+@kernel
+def finish(
+    buffer: NDArray[np.float64],
+    levels: NDArray[np.float64],
+    state: NDArray[np.float64],
+    candidates: NDArray[np.float64],
+    found: NDArray[np.float64],
+) -> int:
+    """Decide on what is left; returns the number of beats found."""
+    if state[qrs_rule.LEARNED] == 0.0:
+        qrs_rule.learn(state, candidates)
+    qrs_rule.settle(state, candidates)
+    return qrs_place.place_all(buffer, levels[0], state, candidates, found)

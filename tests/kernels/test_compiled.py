@@ -15,7 +15,7 @@ import pytest
 
 import allostat.kernels
 import allostat_devices
-from allostat.kernels import compiled, extremum
+from allostat.kernels import compiled, text_rows
 from allostat.kernels.compiled import UNUSED_DAYS, source_digest, sources_of, user_cache_folder
 
 KERNELS = sorted(Path(allostat.kernels.__file__).parent.glob("*.py"))
@@ -68,10 +68,10 @@ def test_importing_kernels_leaves_the_settings_of_numba_alone() -> None:
 
 @pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is compiled")
 def test_kernels_lie_below_the_folder_that_is_reported() -> None:
-    home, folder = compiled.cache_home(), compiled.cache_folder(Path(extremum.__file__))
+    home, folder = compiled.cache_home(), compiled.cache_folder(Path(text_rows.__file__))
     if home is not None and folder is not None:
         assert home in folder.parents
-        assert folder in Path(extremum.refine.stats.cache_path).parents
+        assert folder in Path(text_rows.decimal.stats.cache_path).parents
     assert (compiled.cache_place() == "numba") == (home is None)
 
 
@@ -114,7 +114,7 @@ def test_kernel_modules_import_by_name(path: Path) -> None:
         ("from .peaks import batch", {"sole", "peaks"}),
         ("from . import peaks", {"sole", "peaks"}),
         ("def f():\n    from allostat.kernels.peaks import batch", {"sole", "peaks"}),
-        ("from allostat.kernels.extremum import refine", {"sole", "extremum", "compiled"}),
+        ("from allostat.kernels.text_rows import decimal", {"sole", "text_rows", "compiled"}),
     ],
 )
 def test_every_way_to_import_a_kernel_module_counts(line: str, needs: set[str], tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_through_the_package_every_kernel_module_is_reached(line: str, tmp_path:
 
 
 def test_another_numba_gives_another_digest(monkeypatch: pytest.MonkeyPatch) -> None:
-    source = Path(extremum.__file__)
+    source = Path(text_rows.__file__)
     first = source_digest(source)
     monkeypatch.setattr(numba, "__version__", "0.0")
     assert source_digest(source) != first

@@ -9,9 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
 
-from tests.reference.extremum import refined as refined  # the twin of the systolic peaks finds them here
-from tests.reference.extremum import sample_noise as sample_noise
-from tests.reference.extremum import smoothed as smoothed
 from tests.reference.qrs_rule import Candidate, Rule
 
 Floats = NDArray[np.float64]

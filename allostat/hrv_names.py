@@ -16,6 +16,7 @@ NEUROKIT = "10.3758/s13428-020-01516-y"
 KUBIOS = "10.1016/j.cmpb.2013.07.024"
 TOICHI = "10.1016/S0165-1838(96)00112-9"
 PISKORSKI = "10.1007/s11517-011-0834-z"
+YAN = "10.1186/s12938-017-0402-3"
 PENG = "10.1063/1.166141"
 COSTA = "10.3389/fphys.2017.00255"
 BAUER = "10.1016/S0140-6736(06)68735-7"
@@ -96,10 +97,8 @@ MEASURES = {
     "guzik_index": _beat(
         "%", "Guzik's index of asymmetry", "decelerations' share of distances", "10.1515/BMT.2006.054"
     ),
-    "slope_index": _beat(
-        "%", "slope index of asymmetry", "decelerations' share of angles", "10.1088/0967-3334/36/2/303"
-    ),
-    "area_index": _beat("%", "area index of asymmetry", "decelerations' share of sectors", "10.1186/s12938-017-0402-3"),
+    "slope_index": _beat("%", "slope index of asymmetry", "decelerations' share of angles", YAN),
+    "area_index": _beat("%", "area index of asymmetry", "decelerations' share of sectors", YAN),
     "porta_index": _beat(
         "%", "Porta's index of asymmetry", "accelerations' share of points", "10.1152/ajpregu.00129.2008"
     ),

@@ -85,9 +85,9 @@ def asymmetry_windowed(nn_ms: NDArray[Any], first: NDArray[Any], stop: NDArray[A
       half to either side. c1d, c2d, cd: share of the decelerations in their squares (that of the accelerations is
       what is missing to 1).
 
-    Sources: Guzik et al. 2006, 10.1515/BMT.2006.054; Porta et al. 2008, 10.1152/ajpregu.00129.2008; Karmakar et al.
-    2015, 10.1088/0967-3334/36/2/303; Yan et al. 2017, 10.1186/s12938-017-0402-3; Piskorski and Guzik 2011,
-    10.1007/s11517-011-0834-z.
+    Sources: Guzik et al. 2006, 10.1515/BMT.2006.054; Porta et al. 2008, 10.1152/ajpregu.00129.2008; Yan et al. 2017,
+    10.1186/s12938-017-0402-3 (area index, and the slope index of Karmakar, Khandoker and Palaniswami 2015,
+    Physiological Measurement 36, 303); Piskorski and Guzik 2011, 10.1007/s11517-011-0834-z.
     """
     return _asymmetry(
         np.ascontiguousarray(nn_ms, dtype=np.float64),

@@ -6,7 +6,7 @@ steepest slope. `pulse_rule` decides which upstrokes are pulses. Only these are 
 the top of the unfiltered signal at the crest of the upstroke, refined below one sample by a least-squares parabola.
 
 Sources: upstrokes as segments between extrema, Karlen, Ansermino and Dumont 2012, 10.1109/EMBC.2012.6346628 (there
-with fixed steps, here by relative height); slope as feature, Zong, Moody and Jiang 2003, 10.1109/CIC.2003.1291140;
+with fixed steps, here by relative height); slope as feature, Zong et al. 2003, 10.1109/CIC.2003.1291140;
 upper edge of the band, Elgendi et al. 2013, 10.1371/journal.pone.0076585 (8 Hz).
 """
 

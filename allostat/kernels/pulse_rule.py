@@ -1,6 +1,6 @@
 """Which upstrokes of a photoplethysmogram are pulses: an adaptive threshold with memory.
 
-An upstroke is four numbers: when its crest stood, its size, how high the crest is, its rise. A level of pulses and one
+An upstroke is four numbers: when it was steepest, its size, how high the crest is, its rise. A level of pulses and one
 of what is no pulse follow the signal, in the manner of Pan and Tompkins (1985), 10.1109/TBME.1985.325532; the look back
 for an overdue pulse is theirs too. A dicrotic wave is told from a pulse by its crest, which stands lower than that of
 the pulse before it by three tenths of that pulse's rise. All settings are own choices: BIDMC recordings of odd number
@@ -62,7 +62,7 @@ def fresh(rate: float) -> NDArray[np.float64]:
 @kernel
 def is_small(size: float, time: float, m: NDArray[np.float64]) -> bool:
     """Whether an upstroke need not be offered: too small for a pulse, while pulses keep coming."""
-    return size < OVERDUE_THRESHOLD * m[LEVEL] and time - m[LAST_TIME] < 0.7 * m[RELEARN]
+    return bool(size < OVERDUE_THRESHOLD * m[LEVEL] and time - m[LAST_TIME] < 0.7 * m[RELEARN])
 
 
 @kernel

@@ -3,7 +3,8 @@
 Front end: the signal, brought to 30 to 60 samples a second by averaging whole groups of samples, is low-passed at
 7 Hz; every stretch over which it then rises is an upstroke. Its size is the geometric mean of its rise and of its
 steepest slope. `pulse_rule` decides which upstrokes are pulses. Only these are looked at closely: the systolic peak is
-the top of the unfiltered signal at the crest of the upstroke, refined below one sample by a least-squares parabola.
+the first top or shoulder of the unfiltered signal after the steepest rise, refined below one sample by a least-squares
+parabola. Not the highest: a second top may outgrow the first from one pulse to the next.
 
 Sources: upstrokes as segments between extrema, Karlen, Ansermino and Dumont 2012, 10.1109/EMBC.2012.6346628 (there
 with fixed steps, here by relative height); slope as feature, Zong et al. 2003, 10.1109/CIC.2003.1291140;
@@ -33,9 +34,13 @@ OVER = 0.08
 """An upstroke is over when the signal has fallen by this share of its rise."""
 SPAN_S = 0.03
 """The parabola spans this much to either side of the top."""
+SHOULDER = 0.3
+"""The top is reached where the signal rises by no more than this share of its steepest rise."""
+CLIMB_S = 0.30
+"""The top comes at most this long after the steepest rise."""
 PLATEAU_S = 0.25
 """A clipped top is followed this far to either side."""
-CLIMBS = 4
+CLIMBS = 2
 """The parabola is moved to its own vertex at most so often."""
 MEMORY_S = 5.0
 """Samples remembered: enough for the longest look back."""
@@ -46,8 +51,8 @@ NOISE_SAMPLES = 20
 
 # Positions in the float and integer state and in the geometry of the front end.
 (L1, L2, BEFORE, SUM, HELD, OFFSET, BASE, HIGH, STEEPEST, LAST_AT) = range(10)
-(INDEX, COUNT, MISSING, RISING, HIGH_AT) = range(5)
-(GROUP, SPAN, PLATEAU) = range(3)
+(INDEX, COUNT, MISSING, RISING, STEEPEST_AT) = range(5)
+(GROUP, SPAN, PLATEAU, CLIMB) = range(4)
 _NONE = batch(np.empty((0, 3)))
 
 
@@ -77,11 +82,11 @@ class SystolicPeakDetector:
         group = max(1, int(rate / WORKING_RATE_HZ))
         working = rate / group
         section = biquad.lowpass(working, CORNER_HZ, BESSEL)
-        # From the middle of a group to the sample after its last one; the section's delay is the one at low frequency.
-        delay = (group + 1) / 2.0 + rate / (BESSEL * 2.0 * math.pi * CORNER_HZ)
+        # From between two groups to the sample after the later one; the section's delay is the one at low frequency.
+        delay = 0.5 + group + rate / (BESSEL * 2.0 * math.pi * CORNER_HZ)
         span = max(1, round(SPAN_S * rate))
         self._constants = np.concatenate([section, [0.15 * working, delay], _parabola(span)])
-        self._geometry = np.array([group, span, max(4, round(PLATEAU_S * rate))], dtype=np.int64)
+        self._geometry = np.array([group, span, max(4, round(PLATEAU_S * rate)), round(CLIMB_S * rate)], dtype=np.int64)
         self._rule = pulse_rule.fresh(rate)
         self._floats = np.zeros(10)
         self._floats[LAST_AT] = -1e18
@@ -233,7 +238,7 @@ def _advance(
     held, offset, base = floats[HELD], floats[OFFSET], floats[BASE]
     high, steepest = floats[HIGH], floats[STEEPEST]
     index, count, missing = integers[INDEX], integers[COUNT], integers[MISSING]
-    rising, high_at = integers[RISING], integers[HIGH_AT]
+    rising, steepest_at = integers[RISING], integers[STEEPEST_AT]
     share = 1.0 / group
     deadline = rule[DEADLINE]
     mask = len(ring) - 1
@@ -298,13 +303,14 @@ def _advance(
                 )
             deadline = rule[DEADLINE]
         if rising:
-            steepest = max(steepest, slope)
+            if slope > steepest:
+                steepest = slope
+                steepest_at = index
             if z > high:
                 high = z
-                high_at = index
             elif high - z > OVER * (high - base):
                 size = math.sqrt((high - base) * steepest * slope_scale)
-                time = high_at - delay
+                time = steepest_at - delay
                 if not pulse_rule.is_small(size, time, rule):
                     for j in range(pulse_rule.offer(time, size, high, high - base, rule)):
                         n_found = _place(
@@ -316,8 +322,8 @@ def _advance(
         elif z > base:
             rising = 1
             high = z
-            high_at = index
             steepest = slope
+            steepest_at = index
         else:
             base = z
 
@@ -325,7 +331,7 @@ def _advance(
     floats[HELD], floats[OFFSET], floats[BASE] = held, offset, base
     floats[HIGH], floats[STEEPEST] = high, steepest
     integers[INDEX], integers[COUNT], integers[MISSING] = index, count, missing
-    integers[RISING], integers[HIGH_AT] = rising, high_at
+    integers[RISING], integers[STEEPEST_AT] = rising, steepest_at
     while last and rule[DEADLINE] < np.inf:
         for j in range(pulse_rule.settle(rule)):
             n_found = _place(
@@ -346,7 +352,7 @@ def _place(
     found: NDArray[np.float64],
     n_found: int,
 ) -> int:
-    """Write position and standard error of the top at about ``time``.
+    """Write position and standard error of the first top after the steepest rise at ``time``.
 
     Nothing is written where samples are missing around the top, and where the top is that of the pulse before.
     """
@@ -355,8 +361,18 @@ def _place(
     mask = len(ring) - 1
     oldest = max(index - len(ring), 0) + span
     newest = index - 1 - span
-    top_at = min(int(time), newest)
-    if top_at < oldest:
+    start = max(int(time), oldest)
+    # A shoulder counts as a top, or a second wave that outgrows the first would move the peak from pulse to pulse.
+    last = min(start + geometry[CLIMB], newest)
+    top_at = start
+    fastest = 0.0
+    while top_at < last:
+        rise = ring[(top_at + span) & mask] - ring[(top_at - span) & mask]
+        if not rise > SHOULDER * fastest:
+            break
+        fastest = max(fastest, rise)
+        top_at += 1
+    if not oldest <= top_at <= newest:
         return n_found
     bend = shift = 0.0
     for _ in range(CLIMBS):

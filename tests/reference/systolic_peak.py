@@ -23,7 +23,7 @@ def systolic_peaks(ppg: NDArray[Any], rate: float) -> Floats:
     whole = len(held) // group * group
     means = held[:whole].reshape(-1, group).mean(axis=1)
     smooth = signal.lfilter(*bessel(working, 7.0), means)
-    delay = (group + 1) / 2 + rate / (2 * np.pi * 7.0 / np.sqrt(3.0))
+    delay = 0.5 + group + rate / (2 * np.pi * 7.0 / np.sqrt(3.0))
     rule = Rule(rate)
     peaks: list[tuple[float, float]] = []
     for pulse, now in rule.decide_on(upstrokes(smooth, group, working, delay), group, len(held)):
@@ -56,19 +56,20 @@ def upstrokes(smooth: Floats, group: int, working: float, delay: float) -> list[
     """Stretches over which the signal rises, each over once it has fallen by 8 % of its rise."""
     found = []
     slope = np.diff(smooth, prepend=0.0)
-    base, high, high_at, steepest, rising = 0.0, 0.0, 0, 0.0, False
+    base, high, steepest, steepest_at, rising = 0.0, 0.0, 0.0, 0, False
     for i, z in enumerate(smooth):
         if not rising and z > base:
-            rising, high, high_at, steepest = True, z, i, slope[i]
+            rising, high, steepest, steepest_at = True, z, slope[i], i
         elif not rising:
             base = z
         else:
-            steepest = max(steepest, slope[i])
+            if slope[i] > steepest:
+                steepest, steepest_at = slope[i], i
             if z > high:
-                high, high_at = z, i
+                high = z
             elif high - z > 0.08 * (high - base):
                 size = float(np.sqrt((high - base) * steepest * 0.15 * working))
-                time = (high_at + 1) * group - delay
+                time = (steepest_at + 1) * group - delay
                 found.append(Upstroke(time, size, high, high - base, (i + 1) * group))
                 rising, base = False, z
     return found
@@ -79,12 +80,17 @@ def placed(known: Floats, time: float, rate: float) -> tuple[float, float] | Non
     span = max(1, round(0.03 * rate))
     remembered = 1 << int(np.ceil(np.log2(5.0 * rate)))
     oldest, newest = max(len(known) - remembered, 0) + span, len(known) - 1 - span
-    top = min(int(time), newest)
-    if top < oldest:
+    top = max(int(time), oldest)
+    last = min(top + round(0.30 * rate), newest)
+    rises = [0.0]
+    while top < last and known[top + span] - known[top - span] > 0.3 * max(rises):
+        rises.append(known[top + span] - known[top - span])
+        top += 1
+    if not oldest <= top <= newest:
         return None
     k = np.arange(-span, span + 1)
     shift = bend = 0.0
-    for _ in range(4):
+    for _ in range(2):
         around = known[top - span : top + span + 1]
         if np.isnan(around).any():
             return None

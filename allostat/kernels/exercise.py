@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from allostat.kernels import r_peaks, systolic_peaks
+from allostat.kernels.artefact_stream import ArtefactCorrector
 from allostat.kernels.artefacts import correct, lipponen_tarvainen
 from allostat.kernels.autoregressive import autoregressive, densities
 from allostat.kernels.autoregressive import windowed as autoregressive_windowed
@@ -44,8 +45,10 @@ from allostat.kernels.regression import log_linear
 from allostat.kernels.render import add_bumps, bump_maxima
 from allostat.kernels.rest_activity import rest_activity
 from allostat.kernels.segments import long_term
+from allostat.kernels.signal_quality import bridge, measure, window_settings
 from allostat.kernels.spectrum import band_powers, welch, welch_windows
 from allostat.kernels.systolic_peak import SystolicPeakDetector, pulse_polarity
+from allostat.kernels.text_columns import INTEGER_BY_POWER, NUMBER, NUMBER_OR_MISSING, STAMP_NS, read_columns
 from allostat.kernels.text_rows import read_rows
 from allostat.kernels.text_table import DECIMAL, format_rows
 from allostat.kernels.time_domain import distribution_windowed, pnn, time_domain
@@ -142,6 +145,25 @@ def _rows() -> object:
     return count, values, stamps
 
 
+def _columns() -> object:
+    data = np.frombuffer(b"2026-03-02T12:00:00.25,1.5e+18,0.5,\n", np.uint8)
+    kinds = np.array([STAMP_NS, INTEGER_BY_POWER, NUMBER, NUMBER_OR_MISSING])
+    numbers, integers, states = np.zeros((4, 1)), np.zeros((4, 1), np.int64), np.zeros(1, np.int8)
+    count = read_columns(data, ord(","), kinds, numbers, integers, states)
+    return count, numbers, integers, states
+
+
+def _quality() -> object:
+    wave, settings = _ecg(), window_settings(130.0, False)
+    wave[40:50] = np.nan
+    return bridge(wave), measure(wave, r_peaks(wave, 130.0), settings)
+
+
+def _stream() -> object:
+    corrector = ArtefactCorrector(2)
+    return corrector.push(_times_with_artefacts()), corrector.flush()
+
+
 def _text() -> object:
     return format_rows([(np.array([812_500, 798_000]), DECIMAL, 3, b",")])
 
@@ -190,6 +212,7 @@ CALLS: dict[str, Callable[[], Any]] = {
     "autoregressive windowed": _models,
     "beat_train": _train,
     "bump_maxima": _pulse_maxima,
+    "artefact corrector": _stream,
     "correct": lambda: correct(_times_with_artefacts()),
     "correct, whole samples": lambda: correct(np.round(_times_with_artefacts()).astype(np.int64)),
     "cosinor": lambda: cosinor(*_day()),
@@ -218,8 +241,10 @@ CALLS: dict[str, Callable[[], Any]] = {
     "pulse_polarity": lambda: pulse_polarity(_ppg(), 64.0),
     "r_peaks": lambda: r_peaks(_ecg(), 130.0),
     "r_peaks with fractions": lambda: RPeakDetector.over(_ecg(), 130.0)[1],
+    "read_columns": _columns,
     "read_rows": _rows,
     "rest_activity": lambda: rest_activity(_day()[1], 0, 48),
+    "quality of a window": _quality,
     "segment_shares": lambda: segment_shares(_nn()),
     "smoothness_priors_trend": lambda: smoothness_priors_trend(_whole(), 500.0),
     "systolic_peaks": lambda: systolic_peaks(_ppg(), 64.0),

@@ -1,4 +1,4 @@
-"""Local engine: one process per participant, so that a crash, a hang or a kill loses one participant and no more."""
+"""Local engine: participants in processes of their own; a crash, a hang or a kill loses one participant and no more."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from multiprocessing import connection
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -79,43 +79,106 @@ def run_isolated(
     on_start: Callable[[T], None],
     meanwhile: Callable[[], None] | None = None,
 ) -> Iterator[Ended[T]]:
-    """Run ``work`` on each task in a process of its own, ``jobs`` at a time; yields each task as it ends.
+    """Run ``work`` on each task in processes of their own, ``jobs`` at a time; yields each task as it ends.
 
-    ``meanwhile`` is called once, when the first of them run and there is nothing to do but wait.
+    A process that has ended a task well takes the next one. A crash or a hang ends the process with its task, and a new
+    process goes on. ``meanwhile`` is called once, when the first tasks run and there is nothing to do but wait.
 
     Closing the iterator, or an exception in its consumer, ends the processes that it started.
     """
     start_server_early()
-    context = warm_context()
     waiting = list(reversed(tasks))
-    running: dict[int, tuple[T, BaseProcess, float]] = {}
+    idle: list[_Worker[T]] = []
+    busy: list[_Worker[T]] = []
     try:
-        while waiting or running:
-            while waiting and len(running) < jobs:
-                task = waiting.pop()
-                on_start(task)
-                process = context.Process(target=work, args=(task,), daemon=True)  # type: ignore[attr-defined]
-                _started(process)
-                running[process.sentinel] = (task, process, time.monotonic())
+        while waiting or busy:
+            while waiting and len(busy) < jobs:
+                worker = idle.pop() if idle else _Worker(work)
+                busy.append(worker)
+                on_start(waiting[-1])
+                worker.take(waiting.pop())
             if meanwhile is not None:
                 meanwhile()
                 meanwhile = None
-            deadline = min(started for _, _, started in running.values()) + time_limit_s
-            ready = connection.wait(list(running), timeout=max(0.0, deadline - time.monotonic()))
+            deadline = min(worker.started for worker in busy) + time_limit_s
+            connection.wait([o for w in busy for o in w.signs], timeout=max(0.0, deadline - time.monotonic()))
             now = time.monotonic()
-            for sentinel in list(running):
-                task, process, started = running[sentinel]
-                if sentinel in ready:
-                    process.join()
-                    del running[sentinel]
-                    yield Ended(task, now - started, _crash(process.exitcode))
-                elif now - started >= time_limit_s:
-                    _end(process)
-                    del running[sentinel]
-                    yield Ended(task, now - started, f"took longer than the time limit of {time_limit_s:g} s")
+            for worker in list(busy):
+                ended = worker.ended(now, time_limit_s)
+                if ended is not None:
+                    busy.remove(worker)
+                    if worker.usable:
+                        idle.append(worker)
+                    else:
+                        worker.end()
+                    yield ended
     finally:
-        for _, process, _ in running.values():
-            _end(process)
+        for worker in [*busy, *idle]:
+            worker.end()
+
+
+TASKS_PER_PROCESS = 32
+"""A process is replaced after so many tasks, so that nothing that libraries keep grows without end."""
+
+
+class _Worker(Generic[T]):
+    """A process that runs one task after another."""
+
+    def __init__(self, work: Callable[[T], None]) -> None:
+        context: Any = warm_context()
+        self._pipe, theirs = context.Pipe()
+        self._process: BaseProcess = context.Process(target=_serve, args=(theirs, work), daemon=True)
+        _started(self._process)
+        theirs.close()
+        self._left = TASKS_PER_PROCESS
+        self._task: T | None = None
+        self.started = 0.0
+        self.usable = True
+
+    @property
+    def signs(self) -> list[Any]:
+        """What becomes ready when the task or the process ends."""
+        return [self._pipe, self._process.sentinel]
+
+    def take(self, task: T) -> None:
+        """Run a task."""
+        self._task, self.started, self._left = task, time.monotonic(), self._left - 1
+        with suppress(BrokenPipeError):  # the process has ended while it was idle: `ended` says how
+            self._pipe.send(task)
+
+    def ended(self, now: float, time_limit_s: float) -> Ended[T] | None:
+        """How the task ended; None while it runs."""
+        assert self._task is not None
+        seconds, crash = now - self.started, None
+        try:
+            done = self._pipe.poll() and self._pipe.recv()
+        except (EOFError, OSError):
+            done = False
+        if not done and not self._process.is_alive():
+            crash = _crash(self._process.exitcode) or "the process ended before its work did"
+        elif not done and seconds >= time_limit_s:
+            crash = f"took longer than the time limit of {time_limit_s:g} s"
+        elif not done:
+            return None
+        self.usable = crash is None and self._left > 0
+        return Ended(self._task, seconds, crash)
+
+    def end(self) -> None:
+        """End the process."""
+        self._pipe.close()
+        _end(self._process)
+
+
+def _serve(pipe: Any, work: Callable[[T], None]) -> None:
+    """Life of a worker: tasks come through the pipe until it is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted, too, and ends its workers
+    while True:
+        try:
+            task = pipe.recv()
+        except EOFError:
+            return
+        work(task)
+        pipe.send(True)
 
 
 def _crash(code: int | None) -> str | None:

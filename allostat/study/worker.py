@@ -86,7 +86,7 @@ class _Log:
     """Lines of log.jsonl, each with the seconds since the start and those of computing."""
 
     def __init__(self) -> None:
-        self._start = time.perf_counter()
+        self._start, self._cpu_start = time.perf_counter(), time.process_time()
         self._lines: list[str] = []
         self.current = "start"
 
@@ -95,7 +95,7 @@ class _Log:
         self.add("stage", stage=name)
 
     def add(self, event: str, **about: Any) -> None:
-        seconds = {"seconds": time.perf_counter() - self._start, "cpu_seconds": time.process_time()}
+        seconds = {"seconds": time.perf_counter() - self._start, "cpu_seconds": time.process_time() - self._cpu_start}
         record = {**{k: round(v, 4) for k, v in seconds.items()}, "event": event, **about}
         self._lines.append(json.dumps(record, default=str))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from allostat.study import processes
 from allostat.study.processes import run_isolated
 
 
@@ -24,7 +25,7 @@ def _work(task: tuple[str, Path]) -> None:
             os._exit(7)
         case "hang":
             signal.pause()
-    path.write_text("done")
+    path.write_text(f"{os.getpid()}")
 
 
 def _run(kinds: list[str], folder: Path, *, jobs: int = 2, limit: float = 60.0) -> dict[str, str | None]:
@@ -46,6 +47,14 @@ def test_a_hang_ends_at_the_time_limit(tmp_path: Path) -> None:
     crashes = _run(["hang", "fine"], tmp_path, limit=1.0)
     assert "time limit of 1 s" in str(crashes["0"])
     assert crashes["1"] is None
+
+
+def test_a_process_takes_task_after_task_until_it_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "TASKS_PER_PROCESS", 3)
+    assert set(_run(["fine"] * 5 + ["segfault", "fine"], tmp_path, jobs=1)) == set("0123456")
+    pids = [(tmp_path / f"{i}").read_text() for i in (0, 1, 2, 3, 4, 6)]
+    assert len(set(pids[:3])) == 1 == len(set(pids[3:5]))
+    assert len(set(pids)) == 3
 
 
 def test_closing_the_run_ends_the_processes_it_started(tmp_path: Path) -> None:

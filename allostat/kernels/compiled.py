@@ -9,6 +9,7 @@ modules that it reaches and for no others. Folders that no process has used for 
 from __future__ import annotations
 
 import functools
+import gc
 import hashlib
 import inspect
 import os
@@ -55,17 +56,18 @@ def kernel(function: Function) -> Function:
 
     Equal to ``numba.njit(cache=True, nogil=True)``: no fast mathematics (NaN stays NaN), no threads of its own, the
     interpreter lock released. ``NUMBA_DISABLE_JIT=1`` leaves the function as it is. Where nothing can be written, it is
-    compiled in every process anew.
+    compiled in every process anew. Nothing here calls a kernel from C, so no entry for that is compiled.
     """
     if _config.DISABLE_JIT:
         KERNELS.append(function)
         return function
     with _DECORATING, _kept_in(cache_folder(Path(inspect.getfile(function)))):
         try:
-            compiled: Function = _numba.njit(cache=True, nogil=True)(function)
+            compiled: Function = _numba.njit(cache=True, nogil=True, no_cfunc_wrapper=True)(function)
         except RuntimeError:  # numba found no folder that can be written
-            compiled = _numba.njit(nogil=True)(function)
+            compiled = _numba.njit(nogil=True, no_cfunc_wrapper=True)(function)
     _forget_literals(compiled)
+    _collect_later(compiled)
     KERNELS.append(compiled)
     return compiled
 
@@ -84,6 +86,26 @@ def _forget_literals(dispatcher: Any) -> None:
         return template_for(plain, {name: _numba.types.unliteral(arg) for name, arg in kws.items()})
 
     dispatcher.get_call_template = get_call_template
+
+
+def _collect_later(dispatcher: Any) -> None:
+    """Let Python's search for unreachable objects rest while a kernel is compiled or loaded, all it calls included.
+
+    A compilation makes very many objects that live until its end: each search walks through all of them and finds
+    little. It begins anew when the kernel is there.
+    """
+    compile_for = dispatcher.compile
+
+    def compile_at_rest(args: Any) -> Any:
+        searching = gc.isenabled()
+        gc.disable()
+        try:
+            return compile_for(args)
+        finally:
+            if searching:
+                gc.enable()
+
+    dispatcher.compile = compile_at_rest
 
 
 @functools.cache

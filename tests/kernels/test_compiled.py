@@ -223,6 +223,14 @@ def test_constants_that_kernels_pass_to_kernels_do_not_compile_them_again(rooms:
     assert rooms.run(show) == ["8", "1"]
 
 
+@pytest.mark.parametrize("before", ["enable", "disable"])
+def test_the_collector_of_unreachable_objects_is_left_as_it_was(rooms: Rooms, before: str) -> None:
+    show = f"import gc\ngc.{before}()\nprint(outer(1), gc.isenabled())"
+    assert rooms.run(show) == ["20", str(before == "enable")]
+    failing = f"import gc\ngc.{before}()\ntry: outer('')\nexcept numba.TypingError: print(gc.isenabled())"
+    assert rooms.run(failing) == [str(before == "enable")]
+
+
 def test_a_renamed_module_is_another_one(rooms: Rooms) -> None:
     rooms.run("lone(1)")
     (rooms.package / "lone.py").rename(rooms.package / "alone.py")

@@ -13,8 +13,9 @@ from importlib.metadata import entry_points
 from os import PathLike
 from pathlib import Path
 
+from allostat.adapter import Adapter, Manifest, ReadOptions, Sniff
 from allostat.errors import InputError
-from allostat.recording import Adapter, Manifest, ReadOptions, Recording, Sniff
+from allostat.recording import Recording
 from allostat.source import Source
 
 GROUP = "allostat.adapters"

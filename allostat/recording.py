@@ -6,33 +6,32 @@ physiology and no vendor. Instants are int64 nanoseconds; samples keep their raw
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
 from allostat.errors import InputError
+from allostat.sampling import NS_PER_S as NS_PER_S
+from allostat.sampling import Clock as Clock
+from allostat.sampling import ClockBlock as ClockBlock
+from allostat.sampling import Epoch as Epoch
+from allostat.sampling import Gap as Gap
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from allostat.source import Source
-
-NS_PER_S = 1_000_000_000
-
-Epoch = Literal["utc", "local", "relative"]
-"""What the nanoseconds of a clock count from.
-
-``utc``: 1970-01-01 UTC. ``local``: 1970-01-01 as a wall clock whose zone is not known (the file gave naive
-local times). ``relative``: the start of the recording, whose date the file does not tell.
-"""
+    from allostat.tables import BloodPressureReading, LabRow
 
 ZoneSource = Literal["file", "inferred", "device", "profile", "user", "unknown"]
 SampleKind = Literal["ecg", "ppg", "acc", "gyro", "magn", "eda", "temp", "hr", "other"]
 BeatSource = Literal["ecg", "ppg", "device", "simulated", "unknown"]
+SeriesKind = Literal["hr", "resting_hr", "hrv", "respiration_rate", "sleep", "other"]
+HrvMetric = Literal["rmssd", "sdnn", "ln_rmssd", "vendor"]
+"""What a device's own HRV value is; ``vendor`` when it does not say by which formula it was found."""
+Context = Literal["unknown", "night", "rest", "spot", "day"]
 Severity = Literal["info", "warning", "error"]
 
 
@@ -68,133 +67,6 @@ class TimeZone:
 
 
 UNKNOWN_ZONE = TimeZone()
-
-
-@dataclass(frozen=True, slots=True)
-class ClockBlock:
-    """One stretch of evenly spaced samples.
-
-    Parameters
-    ----------
-    start_index
-        Index of the block's first sample.
-    t0_ns
-        Instant of that sample.
-    rate_hz
-        Effective sampling rate, estimated from the file's own time stamps when it has any.
-    nominal_hz
-        The rate that the vendor states; NaN when it states none.
-    """
-
-    start_index: int
-    t0_ns: int
-    rate_hz: float
-    nominal_hz: float = float("nan")
-
-    def __post_init__(self) -> None:
-        if not self.rate_hz > 0 or not np.isfinite(self.rate_hz):
-            raise InputError("a sampling rate is a positive number of Hz", found=self.rate_hz)
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """A stretch without samples or beats, declared by the reader and never bridged."""
-
-    start_ns: int
-    end_ns: int
-    reason: str = "missing"
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """When each sample was taken: blocks of evenly spaced samples, in order, and what they count from.
-
-    Between the last sample of a block and the first of the next lies a gap, however short.
-    """
-
-    blocks: tuple[ClockBlock, ...]
-    n_samples: int
-    epoch: Epoch = "utc"
-    host_offset_ns: int | None = None
-    """Host clock minus device clock at the start, when both were recorded."""
-
-    def __post_init__(self) -> None:
-        starts = [b.start_index for b in self.blocks]
-        if self.n_samples and (not starts or starts[0] != 0 or starts[-1] >= self.n_samples):
-            raise InputError("clock blocks start at sample 0 and inside the recording", found=starts[:5])
-        if any(b >= a for b, a in itertools.pairwise(starts)):
-            raise InputError("clock blocks are in ascending order", found=starts[:5])
-
-    @classmethod
-    def regular(
-        cls,
-        n_samples: int,
-        rate_hz: float,
-        t0_ns: int = 0,
-        *,
-        nominal_hz: float = float("nan"),
-        epoch: Epoch = "utc",
-    ) -> Self:
-        """A clock of one block."""
-        blocks = (ClockBlock(0, int(t0_ns), float(rate_hz), float(nominal_hz)),) if n_samples else ()
-        return cls(blocks, int(n_samples), epoch)
-
-    def spans(self) -> Iterator[tuple[int, int, ClockBlock]]:
-        """For each block its first sample, the sample after its last, and the block."""
-        for i, block in enumerate(self.blocks):
-            stop = self.blocks[i + 1].start_index if i + 1 < len(self.blocks) else self.n_samples
-            yield block.start_index, stop, block
-
-    def times_ns(self, samples: NDArray[np.integer[Any]] | NDArray[np.float64]) -> NDArray[np.int64]:
-        """Instants of sample positions, which may be fractional; shape as ``samples``."""
-        positions = np.asarray(samples)
-        if not self.blocks:
-            return np.empty(positions.shape, dtype=np.int64)
-        starts = np.array([b.start_index for b in self.blocks], dtype=np.int64)
-        which = np.clip(np.searchsorted(starts, positions, side="right") - 1, 0, len(starts) - 1)
-        t0 = np.array([b.t0_ns for b in self.blocks], dtype=np.int64)[which]
-        step = np.array([NS_PER_S / b.rate_hz for b in self.blocks])[which]
-        offset: NDArray[np.int64] = np.rint((positions - starts[which]) * step).astype(np.int64)
-        return t0 + offset
-
-    def block_of(self, samples: NDArray[np.integer[Any]] | NDArray[np.float64]) -> NDArray[np.int64]:
-        """Number of the block in which each sample lies."""
-        starts = np.array([b.start_index for b in self.blocks], dtype=np.int64)
-        return np.clip(np.searchsorted(starts, np.asarray(samples), side="right") - 1, 0, None).astype(np.int64)
-
-    @property
-    def gaps(self) -> tuple[Gap, ...]:
-        """The gaps between blocks: from the end of the last sample's period to the next block's start."""
-        found = []
-        for (first, stop, block), after in zip(self.spans(), self.blocks[1:], strict=False):
-            end = block.t0_ns + round((stop - first) * NS_PER_S / block.rate_hz)
-            found.append(Gap(end, after.t0_ns))
-        return tuple(found)
-
-    @property
-    def start_ns(self) -> int:
-        """Instant of the first sample."""
-        return self.blocks[0].t0_ns if self.blocks else 0
-
-    @property
-    def end_ns(self) -> int:
-        """Instant at which the last sample's period ends."""
-        if not self.blocks:
-            return 0
-        first, stop, block = list(self.spans())[-1]
-        return block.t0_ns + round((stop - first) * NS_PER_S / block.rate_hz)
-
-    @property
-    def rate_hz(self) -> float:
-        """Effective rate over all blocks, weighted by their length; NaN without samples."""
-        if not self.n_samples:
-            return float("nan")
-        return self.n_samples / sum((stop - first) / block.rate_hz for first, stop, block in self.spans())
-
-    def shifted(self, shift_ns: int, epoch: Epoch) -> Self:
-        """The same clock moved by ``shift_ns`` and counted from another epoch."""
-        blocks = tuple(replace(b, t0_ns=b.t0_ns + int(shift_ns)) for b in self.blocks)
-        return replace(self, blocks=blocks, epoch=epoch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,6 +245,65 @@ class Beats:
 
 
 @dataclass(frozen=True, slots=True)
+class ValueSeries:
+    """Values that a device worked out itself, at instants of their own: heart rate, HRV summaries, sleep.
+
+    They are no beats and never become beats: what the vendor left out or smoothed cannot be told from them.
+
+    Parameters
+    ----------
+    times_ns
+        int64 (n,), strictly ascending: the instant of the value, or the start of the stretch that it stands for.
+    values
+        float64 (n,) in ``unit`` (UCUM); NaN where the device had none.
+    ends_ns
+        int64 (n,): end of the stretch that each value stands for; None when it stands for an instant.
+    metric, window_s
+        For HRV: which measure it is, and over how many seconds each value was taken (NaN: not stated).
+    context
+        When it was taken: HRV of a night, at rest, of a spot check or over the day are never mixed.
+    extras
+        Further columns of n values: confidence, coverage, motion context …
+    """
+
+    name: str
+    kind: SeriesKind
+    times_ns: NDArray[np.int64]
+    values: NDArray[np.float64]
+    unit: str
+    epoch: Epoch = "utc"
+    ends_ns: NDArray[np.int64] | None = None
+    metric: HrvMetric | None = None
+    window_s: float = float("nan")
+    context: Context = "unknown"
+    extras: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        n = len(self.times_ns)
+        if self.times_ns.dtype != np.int64 or self.values.dtype != np.float64:
+            raise InputError(
+                f"series {self.name!r} has int64 instants and float64 values",
+                found=f"{self.times_ns.dtype}, {self.values.dtype}",
+            )
+        columns = {"values": self.values, **self.extras} | ({} if self.ends_ns is None else {"ends_ns": self.ends_ns})
+        for column, found in columns.items():
+            if found.shape != (n,):
+                raise InputError(
+                    f"series {self.name!r}: {column} has another length", found=found.shape, expected=str(n)
+                )
+        if n > 1 and not bool(np.all(self.times_ns[1:] > self.times_ns[:-1])):
+            at = int(np.flatnonzero(self.times_ns[1:] <= self.times_ns[:-1])[0]) + 1
+            raise InputError(f"instants of series {self.name!r} ascend", where=f"value {at}")
+        if self.ends_ns is not None and bool(np.any(self.ends_ns < self.times_ns)):
+            raise InputError(f"series {self.name!r}: a stretch ends before it begins")
+        if (self.metric is not None) != (self.kind == "hrv"):
+            raise InputError(f"series {self.name!r}: HRV and nothing else has a metric", found=self.metric)
+
+    def __len__(self) -> int:
+        return len(self.times_ns)
+
+
+@dataclass(frozen=True, slots=True)
 class Device:
     """What made the recording. Serial numbers and addresses are not kept."""
 
@@ -436,8 +367,11 @@ class Recording:
     ----------
     id
         Name of the recording inside its participant, made of letters, digits, ``-`` and ``_``.
-    signals, beats
-        Streams by name (``ecg``, ``ppg``, ``acc_x`` …; beats by stream name ``rr``, ``ppi``, ``ibi`` …).
+    signals, beats, series
+        Streams by name (``ecg``, ``ppg``, ``acc_x`` …; beats by stream name ``rr``, ``ppi``, ``ibi`` …; series ``hr``,
+        ``rmssd`` …).
+    blood_pressure, labs
+        Cuff readings and laboratory values that the export holds beside the streams.
     timezone
         The participant's zone and how it is known.
     """
@@ -452,6 +386,9 @@ class Recording:
     notices: tuple[Notice, ...] = ()
     markers: tuple[Marker, ...] = ()
     extras: Mapping[str, Any] = field(default_factory=dict)
+    series: Mapping[str, ValueSeries] = field(default_factory=dict)
+    blood_pressure: tuple[BloodPressureReading, ...] = ()
+    labs: tuple[LabRow, ...] = ()
 
     def _first(self, kind: SampleKind) -> Signal:
         for signal in self.signals.values():
@@ -472,7 +409,8 @@ class Recording:
     @property
     def epoch(self) -> Epoch:
         """The epoch that all streams share; ``relative`` when there is none or they differ."""
-        epochs = {s.clock.epoch for s in self.signals.values()} | {b.epoch for b in self.beats.values()}
+        epochs = {s.clock.epoch for s in self.signals.values()}
+        epochs |= {b.epoch for b in self.beats.values()} | {s.epoch for s in self.series.values()}
         return epochs.pop() if len(epochs) == 1 else "relative"
 
     @property
@@ -482,87 +420,8 @@ class Recording:
         ends = [s.clock.end_ns for s in self.signals.values() if len(s)]
         starts += [int(b.times_ns[0]) for b in self.beats.values() if len(b)]
         ends += [int(b.times_ns[-1]) for b in self.beats.values() if len(b)]
+        for series in self.series.values():
+            if len(series):
+                starts.append(int(series.times_ns[0]))
+                ends.append(int(series.times_ns[-1] if series.ends_ns is None else series.ends_ns.max()))
         return (min(starts), max(ends)) if starts else (0, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class StreamSummary:
-    """One stream as `inspect` sees it."""
-
-    name: str
-    kind: str
-    n: int
-    rate_hz: float
-    unit: str
-    start_ns: int
-    end_ns: int
-    gaps: int = 0
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What an export holds, found without reading all of it."""
-
-    source: str
-    adapter: str
-    confidence: float
-    verified: bool
-    streams: tuple[StreamSummary, ...] = ()
-    device: Device = Device()
-    timezone: TimeZone = UNKNOWN_ZONE
-    epoch: Epoch = "utc"
-    identifiers: tuple[str, ...] = ()
-    """Kinds of identifying information present (``name in header``, ``device id in file name``), never the values."""
-    participant_hint: str | None = None
-    notices: tuple[Notice, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ReadOptions:
-    """What a caller may say of an export that the file itself does not."""
-
-    participant: str | None = None
-    timezone: str | None = None
-    timezone_source: ZoneSource = "user"
-    unit: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Sniff:
-    """How sure an adapter is (0 to 1) that a source is its own, and why.
-
-    ``members`` names the members of a folder or archive that belong to it; empty means all of them.
-    """
-
-    confidence: float
-    reason: str
-    members: tuple[str, ...] = ()
-
-
-@runtime_checkable
-class Adapter(Protocol):
-    """One family of exports. Registered under the entry-point group ``allostat.adapters``."""
-
-    name: str
-    """Short name, as the entry point."""
-    title: str
-    """What a person calls the format."""
-    version: str
-    verified: bool
-    """Whether it was verified on a real recording."""
-    streams: tuple[str, ...]
-    """Kinds of streams it can give: ``ecg``, ``ppg``, ``beats`` …"""
-    folder_is_session: bool
-    """Whether the files that it claims in a folder are streams of one session (not one recording each)."""
-
-    def sniff(self, source: Source) -> Sniff:
-        """Look at the first 4 KiB and the member names; never trust the extension alone."""
-        ...
-
-    def inspect(self, source: Source) -> Manifest:
-        """Cheap look at what is in the source."""
-        ...
-
-    def read(self, source: Source, options: ReadOptions) -> Iterator[Recording]:
-        """Read all recordings of the source, in bounded memory beyond the arrays returned."""
-        ...

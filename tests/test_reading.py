@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from allostat import reading
+from allostat.adapter import Manifest, ReadOptions, Sniff
 from allostat.errors import InputError
-from allostat.recording import Beats, Manifest, ReadOptions, Recording, Sniff
+from allostat.recording import Beats, Recording
 from allostat.source import Source
 
 

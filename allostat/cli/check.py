@@ -11,7 +11,8 @@ from allostat.cli import EXIT_INPUT
 from allostat.cli.output import message, output_options, print_json, print_table
 
 if TYPE_CHECKING:
-    from allostat.recording import Manifest, Notice
+    from allostat.adapter import Manifest
+    from allostat.recording import Notice
 
 
 @click.command(name="check")

@@ -11,7 +11,7 @@ import click
 from allostat.cli.output import message, output_options, print_json, print_table
 
 if TYPE_CHECKING:
-    from allostat.recording import StreamSummary
+    from allostat.adapter import StreamSummary
 
 
 @click.command(name="inspect")

@@ -22,7 +22,9 @@ from allostat.recording import (
     Recording,
     Signal,
     TimeZone,
+    ValueSeries,
 )
+from allostat.store.lab_rows import decode_rows, encode_rows
 from allostat.store.tree import NAME, Attribute, Group, Variable
 from allostat.store.values import (
     decode_attributes,
@@ -33,6 +35,7 @@ from allostat.store.values import (
     encode_variable,
     group_name,
 )
+from allostat.tables import BloodPressureReading, LabRow
 
 _INCOMPRESSIBLE = ("times_ns", "intervals_ms")
 """Half of their bytes are noise: deflating them took most of the time of writing 48 h of beats for half the size."""
@@ -172,6 +175,43 @@ def decode_beats(group: Group) -> Beats:
     return beats
 
 
+# --- series of values ------------------------------------------------------------------------------------------
+
+
+def encode_series(series: ValueSeries, where: str) -> Group:
+    """A leaf group of values at instants of their own."""
+    about: dict[str, Any] = {
+        "name": series.name, "content": "series", "kind": series.kind, "unit": series.unit, "epoch": series.epoch,
+        "window_s": float(series.window_s), "context": series.context,
+    }  # fmt: skip
+    if series.metric is not None:
+        about["metric"] = series.metric
+    instant = {"units": "ns", "epoch": series.epoch}
+    columns: dict[str, tuple[np.ndarray[Any, Any], dict[str, Any]]] = {
+        "times_ns": (series.times_ns, {"long_name": "instant of the value, or start of its stretch", **instant}),
+        "values": (series.values, {"long_name": series.metric or series.kind, "units": series.unit}),
+    }
+    if series.ends_ns is not None:
+        columns["ends_ns"] = (series.ends_ns, {"long_name": "end of the stretch", **instant})
+    columns |= {f"extra_{key}": (values, {"long_name": key}) for key, values in series.extras.items()}
+    variables = {
+        name: encode_variable(name, ["value"], values, attrs, where) for name, (values, attrs) in columns.items()
+    }
+    return Group(encode_attributes(about, where), variables)
+
+
+def decode_series(group: Group) -> ValueSeries:
+    """The series of which `encode_series` made a group."""
+    about = decode_attributes(group.attrs)
+    columns = {name: decode_variable(variable) for name, variable in group.variables.items()}
+    ends = columns.get("ends_ns")
+    return ValueSeries(
+        about["name"], about["kind"], columns["times_ns"][1], columns["values"][1], about["unit"], about["epoch"],
+        None if ends is None else ends[1], about.get("metric"), about["window_s"], about["context"],
+        {a["long_name"]: values for name, (_, values, a) in columns.items() if name.startswith("extra_")},
+    )  # fmt: skip
+
+
 # --- recordings ------------------------------------------------------------------------------------------------
 
 
@@ -195,13 +235,18 @@ def encode_recording(recording: Recording, where: str, *, signals: bool = True) 
         _add_stream(streams, key, encode_signal(signal, f"{where}/{key}"), where)
     for key, beats in recording.beats.items():
         _add_stream(streams, key, encode_beats(beats, f"{where}/{key}"), where)
+    for key, series in recording.series.items():
+        _add_stream(streams, key, encode_series(series, f"{where}/{key}"), where)
+    for key, rows in (("blood_pressure", recording.blood_pressure), ("labs", recording.labs)):
+        if rows:
+            _add_stream(streams, key, encode_rows(rows, key, f"{where}/{key}"), where)
     return Group(encode_attributes(about, where), {}, streams)
 
 
 def _add_stream(streams: dict[str, Group], key: str, group: Group, where: str) -> None:
     name = group_name(key, where)
     if name in streams:
-        name = f"{name}_beats"
+        name = f"{name}_{group.attrs['content']}"
     if name in streams:
         raise StoreError("two streams of one name", where=where, found=key)
     streams[name] = group.with_attributes({NAME: key})
@@ -227,6 +272,14 @@ def decode_recording(group: Group, where: str) -> Recording:
         notices=decode_notices(about["notices"], where),
         markers=tuple(Marker(**m) for m in said["markers"]),
         extras=said["extras"],
+        blood_pressure=tuple(
+            row
+            for g in streams
+            if g.attrs["content"] == "blood_pressure"
+            for row in decode_rows(g, BloodPressureReading, where)
+        ),
+        labs=tuple(row for g in streams if g.attrs["content"] == "labs" for row in decode_rows(g, LabRow, where)),
+        series={str(g.attrs[NAME]): decode_series(g) for g in streams if g.attrs["content"] == "series"},
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from allostat import __version__
+from allostat.adapter import ReadOptions
 from allostat.allostatic_load import allostatic_load
 from allostat.beats import correct_beats, find_beats
 from allostat.biomarkers import BiomarkerTable, biomarkers
@@ -19,7 +20,7 @@ from allostat.hrv import hrv, measure_set, person_hrv, seconds_of
 from allostat.labs import lab_biomarkers
 from allostat.quality import signal_quality
 from allostat.reading import adapters
-from allostat.recording import NS_PER_S, UNKNOWN_ZONE, Beats, Notice, ReadOptions, Recording, TimeZone
+from allostat.recording import NS_PER_S, UNKNOWN_ZONE, Beats, Notice, Recording, TimeZone
 from allostat.sleep import SleepWindow, sleep_windows
 from allostat.store import ParticipantResult
 from allostat.study.config import StudyConfig

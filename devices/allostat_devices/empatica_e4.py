@@ -13,22 +13,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from allostat.adapter import Manifest, ReadOptions, Sniff, StreamSummary
 from allostat.errors import InputError
 from allostat.recording import (
     Beats,
     Clock,
     Device,
     InputFile,
-    Manifest,
     Marker,
     Notice,
     Provenance,
-    ReadOptions,
     Recording,
     SampleKind,
     Signal,
-    Sniff,
-    StreamSummary,
 )
 from allostat.source import Source
 from allostat_devices.beat_stamps import RecordedIntervals, joined_by_stamps, place, plausible

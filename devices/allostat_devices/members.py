@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from allostat.recording import Recording, Sniff
+from allostat.adapter import Sniff
+from allostat.recording import Recording
 from allostat.source import Source
 from allostat_devices.file_names import participant_hint
 

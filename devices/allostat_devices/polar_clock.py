@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from allostat.recording import Epoch, Notice, ReadOptions, TimeZone
+from allostat.adapter import ReadOptions
+from allostat.recording import Epoch, Notice, TimeZone
 from allostat.zones import zone_info
 from allostat_devices.polar_files import FileRows
 from allostat_devices.zone_inference import (

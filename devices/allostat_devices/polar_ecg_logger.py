@@ -14,19 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from allostat.adapter import Manifest, ReadOptions, Sniff, StreamSummary
 from allostat.errors import InputError
-from allostat.recording import (
-    Beats,
-    Device,
-    Manifest,
-    Notice,
-    Provenance,
-    ReadOptions,
-    Recording,
-    Signal,
-    Sniff,
-    StreamSummary,
-)
+from allostat.recording import Beats, Device, Notice, Provenance, Recording, Signal
 from allostat.source import Source
 from allostat_devices.beat_stamps import Placed, by_arrival, place
 from allostat_devices.clock_blocks import clock_of, usable_stamps

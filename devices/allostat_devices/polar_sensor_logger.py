@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from allostat.adapter import Manifest, ReadOptions, Sniff, StreamSummary
 from allostat.errors import InputError
 from allostat.recording import (
     BeatFlag,
@@ -21,16 +22,12 @@ from allostat.recording import (
     Clock,
     Device,
     InputFile,
-    Manifest,
     Marker,
     Notice,
     Provenance,
-    ReadOptions,
     Recording,
     SampleKind,
     Signal,
-    Sniff,
-    StreamSummary,
 )
 from allostat.source import Source
 from allostat_devices.beat_stamps import LONGEST_MS, RecordedIntervals, by_arrival, joined_by_stamps, place, plausible

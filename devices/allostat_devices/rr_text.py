@@ -13,19 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from allostat.adapter import Manifest, ReadOptions, Sniff, StreamSummary
 from allostat.errors import InputError, UnitError
-from allostat.recording import (
-    Device,
-    Epoch,
-    Manifest,
-    Notice,
-    Provenance,
-    ReadOptions,
-    Recording,
-    Sniff,
-    StreamSummary,
-    TimeZone,
-)
+from allostat.recording import Device, Epoch, Notice, Provenance, Recording, TimeZone
 from allostat.source import Source
 from allostat_devices.file_names import has_device_id, input_file, recording_id, start_in_name, without_device_id
 from allostat_devices.members import claimed_members, participant_of, shown_name, sniff_members, with_distinct_id

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from allostat.adapter import Manifest, ReadOptions, Sniff, StreamSummary
 from allostat.errors import AllostatError, InputError
 from allostat.recording import (
     Beats,
@@ -21,15 +22,11 @@ from allostat.recording import (
     Device,
     Epoch,
     InputFile,
-    Manifest,
     Notice,
     Provenance,
-    ReadOptions,
     Recording,
     SampleKind,
     Signal,
-    Sniff,
-    StreamSummary,
     TimeZone,
 )
 from allostat.source import Source

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from allostat.recording import UNKNOWN_ZONE, ReadOptions, TimeZone, ZoneSource
+from allostat.adapter import ReadOptions
+from allostat.recording import UNKNOWN_ZONE, TimeZone, ZoneSource
 from allostat.zones import zone_info
 
 if TYPE_CHECKING:

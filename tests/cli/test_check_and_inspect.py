@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from allostat.adapter import Manifest, StreamSummary
 from allostat.cli import EXIT_INPUT, cli
 from allostat.cli.check import hours_of, noted
 from allostat.errors import AllostatError
-from allostat.recording import Manifest, Notice, StreamSummary
+from allostat.recording import Notice
 
 
 def problems_of(study: Path) -> list[str]:

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from allostat.adapter import Adapter, ReadOptions
 from allostat.errors import AllostatError
-from allostat.recording import Adapter, ReadOptions
 from allostat.source import Source
 from allostat_devices.empatica_e4 import ADAPTER as E4
 from allostat_devices.polar_ecg_logger import ADAPTER as ECG_LOGGER

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from allostat.adapter import ReadOptions
 from allostat.errors import InputError
-from allostat.recording import ReadOptions, Recording
+from allostat.recording import Recording
 from allostat.source import Source
 from allostat_devices.number_columns import exact_integers
 from allostat_devices.polar_ecg_logger import ADAPTER

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from allostat.adapter import ReadOptions
 from allostat.errors import InputError, TimeZoneError
-from allostat.recording import BeatFlag, ReadOptions, Recording
+from allostat.recording import BeatFlag, Recording
 from allostat.source import Source
 from allostat_devices.polar_files import SENSOR_EPOCH_NS, phone_times
 from allostat_devices.polar_sensor_logger import ADAPTER

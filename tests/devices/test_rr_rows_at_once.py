@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from allostat.adapter import ReadOptions
 from allostat.errors import AllostatError
-from allostat.recording import ReadOptions
 from allostat.source import Source
 from allostat_devices import rr_rows, rr_text
 from allostat_devices.rr_layout import NoLayout, layout_of

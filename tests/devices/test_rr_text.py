@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from allostat.adapter import ReadOptions
 from allostat.errors import InputError, UnitError
-from allostat.recording import BeatFlag, ReadOptions, Recording
+from allostat.recording import BeatFlag, Recording
 from allostat.source import Source
 from allostat_devices.rr_text import ADAPTER
 

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from allostat.adapter import ReadOptions
 from allostat.errors import InputError
-from allostat.recording import BeatFlag, ReadOptions, Recording
+from allostat.recording import BeatFlag, Recording
 from allostat.source import Source
 from allostat_devices.wfdb import ADAPTER
 from allostat_devices.wfdb_annotations import beats_of, parse_annotations

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
+from allostat.adapter import ReadOptions
 from allostat.errors import TimeZoneError
-from allostat.recording import ReadOptions
 from allostat.zones import zone_info
 from allostat_devices.zone_inference import (
     fixed_offset_name,

@@ -23,8 +23,10 @@ from allostat.recording import (
     Recording,
     Signal,
     TimeZone,
+    ValueSeries,
 )
 from allostat.store import ParticipantResult
+from allostat.tables import BloodPressureReading, Instant, LabRow
 
 START_NS = 1_700_000_000_123_456_789
 
@@ -147,6 +149,31 @@ def rows(who: str) -> BiomarkerTable:
     )
 
 
+def night_rmssd() -> ValueSeries:
+    start = START_NS + np.arange(5, dtype=np.int64) * 300_000_000_000
+    return ValueSeries(
+        "rmssd", "hrv", start, np.array([41.0, math.nan, 38.5, 40.0, 44.25]), "ms", "utc", start + 300_000_000_000,
+        "rmssd", 300.0, "night", {"coverage": np.array([1.0, 0.0, 0.9, 0.95, 1.0])},
+    )  # fmt: skip
+
+
+def readings(who: str) -> tuple[BloodPressureReading, ...]:
+    at = Instant(START_NS, "utc", 3600)
+    return (
+        BloodPressureReading(who, 121.0, 79.0, 64.0, at, "1", 3, "cuff.csv", {"TruRead": "2. Messung"}),
+        BloodPressureReading(who, 118.0, 77.5, math.nan, None),
+    )
+
+
+def lab_values(who: str) -> tuple[LabRow, ...]:
+    return (
+        LabRow(
+            who, "cortisol", 12.5, "nmol/L", "saliva", Instant(START_NS, "local"), "", "IBL", "1", "1", "S1", "", 4, "l"
+        ),
+        LabRow(who, "hs_crp", math.nan, "mg/L", "serum", missing_reason="zu wenig Serum"),
+    )
+
+
 def full_result(who: str = "sub-001") -> ParticipantResult:
     """Every kind of content at least once."""
     beats = device_beats()
@@ -161,6 +188,9 @@ def full_result(who: str = "sub-001") -> ParticipantResult:
         (Notice("ROWS_SKIPPED", "5 Zeilen übersprungen", "warning", 5, "Zoë.csv", 17),),
         (Marker(START_NS + 5, "Treppe"),),
         {"tags": [1, 2.5, None, "x"], "nested": {"a": True}},
+        {"rmssd": night_rmssd()},
+        readings(who),
+        lab_values(who),
     )
     empty = Recording("empty", {"ppg": ppg(0)}, {"ibi": device_beats(0)})
     return ParticipantResult(

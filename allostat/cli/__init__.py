@@ -21,6 +21,7 @@ VERBS = {
     "inspect": "one export on one screen",
     "hrv": "heart rate variability of one file",
     "compare": "every measure of one file under several presets, and what differs",
+    "simulate": "an export in a device's own format, of a simulated person with known truth",
     "load": "allostatic load of one biomarker table",
     "bench": "speed of the kernels on this machine",
     "doctor": "is this installation sound?",

@@ -14,15 +14,10 @@ from allostat.simulate.artefacts import (
     add_ectopic_beats,
 )
 from allostat.simulate.ecg import render_ecg, simulate_ecg
-from allostat.simulate.exports import (
-    write_e4_zip,
-    write_elite_hrv,
-    write_hrv_logger_rr,
-    write_plain_rr,
-    write_polar_ecg_logger,
-    write_polar_sensor_logger,
-    write_selfloops,
-)
+from allostat.simulate.exports import EXPORTS, Worn, simulate_worn
+from allostat.simulate.exports.empatica import write_e4_zip
+from allostat.simulate.exports.polar import write_polar_ecg_logger, write_polar_sensor_logger
+from allostat.simulate.exports.rr_text import write_elite_hrv, write_hrv_logger_rr, write_plain_rr, write_selfloops
 from allostat.simulate.labs import LabRow, simulate_blood_pressure, simulate_cortisol, simulate_hs_crp
 from allostat.simulate.measurement import (
     SPREAD,
@@ -47,6 +42,7 @@ from allostat.simulate.study import DemoTruth, demo_cohort, demo_repeats, write_
 __all__ = [
     "CLEAN_ECG",
     "CLEAN_PPG",
+    "EXPORTS",
     "MOMENTS",
     "SPREAD",
     "SYSTEMS",
@@ -61,6 +57,7 @@ __all__ = [
     "SimulatedSignal",
     "Sleep",
     "Spread",
+    "Worn",
     "add_beat_artefacts",
     "add_ectopic_beats",
     "demo_cohort",
@@ -79,6 +76,7 @@ __all__ = [
     "simulate_ppg",
     "simulate_rest",
     "simulate_rr",
+    "simulate_worn",
     "sleep_schedule",
     "standard_errors",
     "write_demo_study",

@@ -18,12 +18,9 @@ from allostat.errors import InputError
 from allostat.recording import NS_PER_S
 from allostat.simulate.artefacts import EcgNoise, PpgNoise, SimulatedSignal, add_ectopic_beats
 from allostat.simulate.ecg import LEAD_IN_S, render_ecg
-from allostat.simulate.exports import (
-    write_e4_zip,
-    write_hrv_logger_rr,
-    write_polar_ecg_logger,
-    write_polar_sensor_logger,
-)
+from allostat.simulate.exports.empatica import write_e4_zip
+from allostat.simulate.exports.polar import write_polar_ecg_logger, write_polar_sensor_logger
+from allostat.simulate.exports.rr_text import write_hrv_logger_rr
 from allostat.simulate.labs import LabRow, simulate_blood_pressure, simulate_cortisol, simulate_hs_crp
 from allostat.simulate.measurement import LOD_HS_CRP_MG_L, Repeats
 from allostat.simulate.physiology import SYSTEMS, SimulatedParticipant, simulate_population

@@ -30,7 +30,7 @@ from allostat.simulate import (
     write_polar_sensor_logger,
     write_selfloops,
 )
-from allostat.simulate.exports import whole_ms_intervals
+from allostat.simulate.exports.rr_text import whole_ms_intervals
 
 ZONE = "Europe/Vienna"
 START = 1_772_463_900 * NS_PER_S  # 2026-03-02 16:05 in Vienna

@@ -1,0 +1,29 @@
+"""Writers of real export formats: the files that apps and devices would have written of simulated persons.
+
+Layouts are those of real exports. File times inside archives are fixed, so that the same arguments give the same bytes.
+Each writer has a file of its own family and stands in `EXPORTS` under the name that `allostat simulate --as` takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from allostat.simulate.exports import empatica, polar, rr_text
+from allostat.simulate.exports.worn import Worn, simulate_worn
+
+ExportWriter = Callable[[Worn, Path], Path]
+"""Writes an export of what was worn into a folder and returns the file or folder that it wrote."""
+
+EXPORTS: dict[str, ExportWriter] = {
+    "elite-hrv": rr_text.write_elite_hrv_export,
+    "empatica-e4": empatica.write_e4_export,
+    "hrv-logger": rr_text.write_hrv_logger_export,
+    "plain-rr": rr_text.write_plain_rr_export,
+    "polar-ecg-logger": polar.write_polar_ecg_logger_export,
+    "polar-sensor-logger": polar.write_polar_sensor_logger_export,
+    "polar-verity": polar.write_polar_verity_export,
+    "selfloops": rr_text.write_selfloops_export,
+}
+
+__all__ = ["EXPORTS", "ExportWriter", "Worn", "simulate_worn"]

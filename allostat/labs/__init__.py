@@ -74,7 +74,7 @@ def lab_biomarkers(
     crp = by_analyte.get("hs_crp", []) + by_analyte.get("crp", [])
     if crp:
         offered.append(hs_crp(crp, participant=person.participant, occasion=occasion))
-    cuff = [r for r in readings if r.occasion == occasion]
+    cuff = [r for r in readings if r.occasion == occasion and not r.setting]
     cuff += readings_from_labs([r for r in here if r.analyte in ("sbp", "dbp")])
     if cuff:
         offered += blood_pressure(

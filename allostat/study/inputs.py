@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from allostat.biomarkers import Person
-from allostat.recording import Notice
+from allostat.recording import Notice, Recording
 from allostat.study.config import InputSection
 from allostat.tables import (
     BloodPressureReading,
@@ -32,6 +32,15 @@ class ParticipantRows:
     diary: tuple[DiaryDay, ...] = ()
     hashes: Mapping[str, str] = field(default_factory=dict)
     """sha256 of each table that was read."""
+
+    def joined(self, recordings: Iterable[Recording]) -> ParticipantRows:
+        """The same with the laboratory values and cuff readings that recordings brought along."""
+        brought = list(recordings)
+        return replace(
+            self,
+            labs=self.labs + tuple(row for r in brought for row in r.labs),
+            blood_pressure=self.blood_pressure + tuple(row for r in brought for row in r.blood_pressure),
+        )
 
 
 @dataclass(frozen=True)

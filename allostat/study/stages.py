@@ -94,6 +94,7 @@ def process_participant(
     recordings = ingest(plan)
     for recording in recordings.values():
         notes.items += recording.notices
+    rows = rows.joined(recordings.values())
     on_stage("beats")
     series, quality = detect(recordings.values(), notes)
     zone = participant_zone(plan, recordings.values())

@@ -6,10 +6,16 @@ it fails this participant and nobody else.
 """
 
 from allostat.tables.biomarker_table import read_biomarker_table
-from allostat.tables.blood_pressure import BloodPressureReading, BloodPressureTable, read_blood_pressure
+from allostat.tables.blood_pressure import (
+    BloodPressureReading,
+    BloodPressureTable,
+    blood_pressure_table,
+    read_blood_pressure,
+)
 from allostat.tables.diary import DiaryDay, DiaryTable, read_diary
+from allostat.tables.exchange import is_message, message_of_text
 from allostat.tables.instant import Instant, parse_instant, zone_info
-from allostat.tables.labs import LabRow, LabTable, read_labs
+from allostat.tables.labs import LabRow, LabTable, lab_table, read_labs
 from allostat.tables.participants import Participant, ParticipantTable, read_participants, unmatched
 from allostat.tables.reader import Column, Problem, Row, Table, read_table
 
@@ -27,6 +33,10 @@ __all__ = [
     "Problem",
     "Row",
     "Table",
+    "blood_pressure_table",
+    "is_message",
+    "lab_table",
+    "message_of_text",
     "parse_instant",
     "read_biomarker_table",
     "read_blood_pressure",

@@ -6,9 +6,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from os import PathLike
+from typing import Literal
 
 from allostat.errors import AllostatError, InputError
 from allostat.recording import Notice
+from allostat.tables.exchange import read_message
 from allostat.tables.instant import Instant, parse_instant
 from allostat.tables.participants import participant_id
 from allostat.tables.reader import Column, Problem, Row, Table, number, read_table
@@ -27,6 +29,9 @@ _COLUMNS = (
 class BloodPressureReading:
     """One cuff reading in mmHg; the pulse in /min, NaN when the device gave none.
 
+    ``setting`` is ``ambulatory`` for readings that a recorder took through day and night: they are no resting pressure
+    and are never averaged into one. It is empty for all others.
+
     Raises
     ------
     InputError
@@ -43,6 +48,7 @@ class BloodPressureReading:
     line: int = 0
     where: str = ""
     extras: Mapping[str, str] = field(default_factory=dict)
+    setting: Literal["", "ambulatory"] = ""
 
     def __post_init__(self) -> None:
         where = self.where or f"participant {self.participant}, blood pressure"
@@ -85,8 +91,17 @@ def read_blood_pressure(path: str | PathLike[str]) -> BloodPressureTable:
     ------
     InputError
         When the file or its header is unusable. Bad rows are problems of their participants instead.
+
+    Notes
+    -----
+    FHIR (JSON) and HL7 version 2 files, told by their content, are read as well.
     """
-    table = read_table(path, _COLUMNS)
+    message = read_message(path)
+    return blood_pressure_table(message.pressures if message else read_table(path, _COLUMNS))
+
+
+def blood_pressure_table(table: Table) -> BloodPressureTable:
+    """Checked cuff readings of a table's rows; bad rows are problems."""
     readings, problems, failed = [], [], []
     for row in table.rows:
         try:

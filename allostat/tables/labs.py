@@ -13,6 +13,7 @@ from os import PathLike
 
 from allostat.errors import AllostatError, InputError, UnitError, nearest
 from allostat.recording import Notice
+from allostat.tables.exchange import read_message
 from allostat.tables.instant import Instant, parse_instant
 from allostat.tables.participants import participant_id
 from allostat.tables.reader import MISSING_CELLS, Column, Problem, Row, Table, number, read_table
@@ -135,8 +136,17 @@ def read_labs(path: str | PathLike[str]) -> LabTable:
     ------
     InputError
         When the file or its header is unusable. Bad rows are problems of their participants instead.
+
+    Notes
+    -----
+    FHIR (JSON) and HL7 version 2 files, told by their content, are read as well.
     """
-    table = read_table(path, _COLUMNS)
+    message = read_message(path)
+    return lab_table(message.labs if message else read_table(path, _COLUMNS))
+
+
+def lab_table(table: Table) -> LabTable:
+    """Checked laboratory results of a table's rows; bad rows are problems."""
     rows: list[LabRow] = []
     problems: list[Problem] = []
     seen: dict[LabRow, int] = {}

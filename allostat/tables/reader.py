@@ -56,10 +56,12 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
     notices: tuple[Notice, ...] = ()
+    place: str = "line"
+    """What a row's ``line`` counts in this file."""
 
     def where(self, row: Row, column: str = "") -> str:
         """File, line and column of a row, for messages."""
-        return f"{self.file}, line {row.line}" + (f", column {column}" if column else "")
+        return f"{self.file}, {self.place} {row.line}" + (f", column {column}" if column else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ def read_table(path: str | PathLike[str], columns: Sequence[Column], *, extras_n
         No such file, empty, not UTF-8 (with the line), no header, a column twice, misspelt or lacking, damaged quotes.
     """
     file = Path(path)
-    text = _decode(file)
+    text = read_text(file)
     lines = _records(text, file.name)
     try:
         header_line, header = next(lines)
@@ -134,7 +136,8 @@ def number(text: str, *, where: str) -> float:
     return value
 
 
-def _decode(file: Path) -> str:
+def read_text(file: Path) -> str:
+    """All of a UTF-8 text file; `InputError` when it is too large, of another encoding, or binary."""
     if not file.is_file():
         siblings = [p.name for p in file.parent.iterdir()] if file.parent.is_dir() else []
         raise InputError("no such file", where=str(file.parent.name or file), found=file.name, valid=siblings)

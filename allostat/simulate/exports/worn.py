@@ -6,7 +6,7 @@ Every writer of an export takes this, so that what is read back can be compared 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from allostat.recording import NS_PER_S
 from allostat.simulate.artefacts import CLEAN_ECG, CLEAN_PPG, SimulatedSignal
 from allostat.simulate.ecg import render_ecg
-from allostat.simulate.labs import LabRow, simulate_blood_pressure
+from allostat.simulate.labs import LabRow, simulate_blood_pressure, simulate_cortisol, simulate_hs_crp
 from allostat.simulate.physiology import SimulatedParticipant
 from allostat.simulate.ppg import render_ppg
-from allostat.simulate.rr import Sleep, simulate_rr, sleep_schedule
+from allostat.simulate.rr import Sleep, instant_ns, simulate_rr, sleep_schedule
 from allostat.simulate.seeds import random_stream
 from allostat.zones import zone_info
 
@@ -99,6 +99,14 @@ class Worn:
         days = int(self.duration_s // 86_400) + 1
         dates = [self.start_date + timedelta(days=day) for day in range(days)]
         return simulate_blood_pressure(self.person, dates, self.timezone, readings=readings, seed=self.seed)
+
+    def laboratory(self) -> list[LabRow]:
+        """hs-CRP of the first day, and saliva cortisol of the days whose waking lies inside (else of the first day)."""
+        zone = zone_info(self.timezone)
+        morning = datetime.combine(self.start_date, time(7), zone)
+        wakes = [s.wake_ns for s in self.sleep if s.wake_ns > self.start_ns] or [instant_ns(morning)]
+        crp = simulate_hs_crp(self.person, [self.start_date], self.timezone, seed=self.seed)
+        return crp + simulate_cortisol(self.person, wakes, self.timezone, seed=self.seed)
 
     def _instants(self, seconds: Floats) -> Ints:
         return np.asarray(self.start_ns + np.rint(seconds * NS_PER_S), dtype=np.int64)

@@ -50,6 +50,15 @@ class HrvSection:
 
 
 @dataclass(frozen=True, slots=True)
+class OverlapSection:
+    """Which source of beats counts where several cover the same time: the order of preference, and the share of five
+    minutes that usable beats must cover for a source to win over one that covers less."""
+
+    prefer: tuple[str, ...] = ("ecg", "ppg", "device", "unknown", "simulated")
+    usable: float = 0.8
+
+
+@dataclass(frozen=True, slots=True)
 class LoadSection:
     """Definitions of the index to compute, and the frozen reference to score against."""
 
@@ -72,6 +81,7 @@ class StudyConfig:
     study: StudySection = field(default_factory=StudySection)
     input: InputSection = field(default_factory=InputSection)
     hrv: HrvSection = field(default_factory=HrvSection)
+    overlap: OverlapSection = field(default_factory=OverlapSection)
     allostatic_load: LoadSection = field(default_factory=LoadSection)
     run: RunSection = field(default_factory=RunSection)
 

@@ -20,10 +20,11 @@ from allostat.hrv import hrv, measure_set, person_hrv, seconds_of
 from allostat.labs import lab_biomarkers
 from allostat.quality import signal_quality
 from allostat.reading import adapters
-from allostat.recording import NS_PER_S, UNKNOWN_ZONE, Beats, Notice, Recording, TimeZone
+from allostat.recording import UNKNOWN_ZONE, Notice, Recording, TimeZone
 from allostat.sleep import SleepWindow, sleep_windows
 from allostat.store import ParticipantResult
 from allostat.study.config import StudyConfig
+from allostat.study.overlap import Series, rank, ranked, resolved, same_files_once
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -31,29 +32,7 @@ if TYPE_CHECKING:
     from allostat.study.inputs import ParticipantRows
     from allostat.study.plan import ParticipantPlan
 
-PREFERENCE = ("ecg", "device", "simulated", "unknown", "ppg")
-"""Which source of beats is preferred where several cover the same time, the best first."""
-
 OnStage = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Series:
-    """Corrected beats of one stream of one recording."""
-
-    id: str
-    recording: Recording
-    beats: Beats
-
-    @property
-    def duration_s(self) -> float:
-        """From the first beat to the last, in s."""
-        return float(self.beats.times_ns[-1] - self.beats.times_ns[0]) / NS_PER_S if len(self.beats) > 1 else 0.0
-
-    @property
-    def rank(self) -> int:
-        """Place in the order of preference, 0 the best."""
-        return PREFERENCE.index(self.beats.source)
 
 
 @dataclass
@@ -91,7 +70,7 @@ def process_participant(
     on_stage("ingest")
     if plan.problems:
         raise InputError(f"{len(plan.problems)} problem(s): " + " | ".join(plan.problems[:5]))
-    recordings = ingest(plan)
+    recordings = ingest(plan, notes)
     for recording in recordings.values():
         notes.items += recording.notices
     rows = rows.joined(recordings.values())
@@ -100,11 +79,11 @@ def process_participant(
     zone = participant_zone(plan, recordings.values())
     on_stage("hrv")
     windows = windowed_hrv(series, config)
-    long, rest = by_purpose(series, config)
+    long, rest = by_purpose(series, config, notes)
     sleep = _sleep(long, zone, rows, notes)
     person = night_and_rest(long, rest, sleep, config)
     on_stage("circadian")
-    course = _circadian(windows, series, zone, sleep, notes)
+    course = _circadian(windows, series, zone, sleep, config)
     on_stage("labs")
     lab_table, lab_results = laboratory(plan, rows, zone, notes)
     on_stage("biomarkers")
@@ -127,8 +106,9 @@ def process_participant(
     )
 
 
-def ingest(plan: ParticipantPlan) -> dict[str, Recording]:
-    """All recordings of the participant's exports, by an identifier unique within the participant."""
+def ingest(plan: ParticipantPlan, notes: _Notes) -> dict[str, Recording]:
+    """All recordings of the participant's exports, by an identifier unique within the participant; a file that lies
+    there twice is taken once."""
     by_name = {a.name: a for a in adapters()}
     options = ReadOptions(participant=plan.participant, timezone=plan.timezone, timezone_source="profile")
     found: dict[str, Recording] = {}
@@ -138,7 +118,9 @@ def ingest(plan: ParticipantPlan) -> dict[str, Recording]:
             while key in found:
                 key, n = f"{recording.id}-{n}", n + 1
             found[key] = recording
-    return found
+    kept, notices = same_files_once(found.items())
+    notes.items += notices
+    return kept
 
 
 def detect(recordings: Iterable[Recording], notes: _Notes) -> tuple[list[Series], dict[str, xr.Dataset]]:
@@ -185,13 +167,14 @@ def windowed_hrv(series: Sequence[Series], config: StudyConfig) -> dict[str, xr.
     return found
 
 
-def by_purpose(series: Sequence[Series], config: StudyConfig) -> tuple[list[Series], list[Series]]:
-    """Long series for nights, and resting ones: of each recording time the preferred source of beats only."""
-    ranked = sorted(series, key=lambda s: (s.rank, s.id))
-    long = [s for s in ranked if s.duration_s >= config.hrv.long_min_s and s.beats.epoch != "relative"]
-    rest = [s for s in ranked if config.hrv.rest_min_s <= s.duration_s <= config.hrv.rest_max_s]
-    best_rest = [s for s in rest if s.rank == rest[0].rank]
-    return _without_overlap(_one_epoch(long)), _without_overlap(_one_epoch(best_rest))
+def by_purpose(series: Sequence[Series], config: StudyConfig, notes: _Notes) -> tuple[list[Series], list[Series]]:
+    """Long series for nights, and resting ones: of each recording time one source of beats only (`overlap`)."""
+    long = [s for s in series if s.duration_s >= config.hrv.long_min_s and s.beats.epoch != "relative"]
+    chosen, notices = resolved(_one_epoch(long), config.overlap)
+    notes.items += notices
+    rest = ranked((s for s in series if config.hrv.rest_min_s <= s.duration_s <= config.hrv.rest_max_s), config.overlap)
+    best = [s for s in rest if rank(s, config.overlap) == rank(rest[0], config.overlap)]
+    return chosen, _without_overlap(_one_epoch(best))
 
 
 def night_and_rest(
@@ -236,12 +219,12 @@ def _circadian(
     series: Sequence[Series],
     zone: TimeZone,
     sleep: Sequence[SleepWindow],
-    notes: _Notes,
+    config: StudyConfig,
 ) -> xr.Dataset | None:
     candidates = [s for s in series if s.beats.epoch == "utc" and s.duration_s >= 24 * 3600 and s.id in windows]
     if not candidates or not zone.known:
         return None
-    longest = max(candidates, key=lambda s: (s.duration_s, -s.rank))
+    longest = max(candidates, key=lambda s: (s.duration_s, -rank(s, config.overlap)))
     result = circadian(windows[longest.id]["hr_of_mean_nn"], zone, sleep)
     return result.assign_attrs(series=longest.id)
 

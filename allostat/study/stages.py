@@ -70,7 +70,8 @@ def process_participant(
     on_stage("ingest")
     if plan.problems:
         raise InputError(f"{len(plan.problems)} problem(s): " + " | ".join(plan.problems[:5]))
-    recordings = ingest(plan, notes)
+    recordings, notices = ingest(plan)
+    notes.items += notices
     for recording in recordings.values():
         notes.items += recording.notices
     rows = rows.joined(recordings.values())
@@ -106,7 +107,7 @@ def process_participant(
     )
 
 
-def ingest(plan: ParticipantPlan, notes: _Notes) -> dict[str, Recording]:
+def ingest(plan: ParticipantPlan) -> tuple[dict[str, Recording], list[Notice]]:
     """All recordings of the participant's exports, by an identifier unique within the participant; a file that lies
     there twice is taken once."""
     by_name = {a.name: a for a in adapters()}
@@ -118,9 +119,7 @@ def ingest(plan: ParticipantPlan, notes: _Notes) -> dict[str, Recording]:
             while key in found:
                 key, n = f"{recording.id}-{n}", n + 1
             found[key] = recording
-    kept, notices = same_files_once(found.items())
-    notes.items += notices
-    return kept
+    return same_files_once(found.items())
 
 
 def detect(recordings: Iterable[Recording], notes: _Notes) -> tuple[list[Series], dict[str, xr.Dataset]]:

@@ -93,3 +93,25 @@ class Adapter(Protocol):
     def read(self, source: Source, options: ReadOptions) -> Iterator[Recording]:
         """Read all recordings of the source, in bounded memory beyond the arrays returned."""
         ...
+
+
+def stream_summaries(recording: Recording) -> list[StreamSummary]:
+    """Every stream of a recording as `inspect` shows it."""
+    found = [
+        StreamSummary(
+            name, s.kind, len(s), s.clock.rate_hz, s.unit, s.clock.start_ns, s.clock.end_ns, len(s.clock.gaps)
+        )
+        for name, s in recording.signals.items()
+    ]
+    found += [
+        StreamSummary(name, "beats", len(b), float("nan"), "ms", int(b.times_ns[0]), int(b.times_ns[-1]), len(b.gaps))
+        for name, b in recording.beats.items()
+        if len(b)
+    ]
+    found += [
+        StreamSummary(name, s.kind, len(s), float("nan"), s.unit, int(s.times_ns[0]), int(s.times_ns[-1]))
+        for name, s in recording.series.items()
+        if len(s)
+    ]
+    rows = (("blood_pressure", len(recording.blood_pressure)), ("labs", len(recording.labs)))
+    return found + [StreamSummary(name, name, n, float("nan"), "", 0, 0) for name, n in rows if n]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from allostat.adapter import Manifest, ReadOptions, Sniff, StreamSummary
+from allostat.adapter import Manifest, ReadOptions, Sniff, stream_summaries
 from allostat.errors import InputError, StoreError
 from allostat.recording import Device, Recording, TimeZone
 from allostat.source import Source
@@ -41,7 +41,7 @@ class ParticipantFile:
         result = read_participant(source.path, groups=("recordings",))
         streams = []
         for key, recording in result.recordings.items():
-            streams += [replace(s, name=f"{key}/{s.name}") for s in summaries(recording)]
+            streams += [replace(s, name=f"{key}/{s.name}") for s in stream_summaries(recording)]
         first = next(iter(result.recordings.values()), None)
         return Manifest(
             source=source.name,
@@ -74,28 +74,6 @@ class ParticipantFile:
                 known = "user" if options.timezone_source == "unknown" else options.timezone_source
                 zone = TimeZone(options.timezone, known)
             yield replace(recording, participant=options.participant or recording.participant, timezone=zone)
-
-
-def summaries(recording: Recording) -> list[StreamSummary]:
-    """Every stream of a recording as `inspect` shows it."""
-    found = [
-        StreamSummary(
-            name, s.kind, len(s), s.clock.rate_hz, s.unit, s.clock.start_ns, s.clock.end_ns, len(s.clock.gaps)
-        )
-        for name, s in recording.signals.items()
-    ]
-    found += [
-        StreamSummary(name, "beats", len(b), float("nan"), "ms", int(b.times_ns[0]), int(b.times_ns[-1]), len(b.gaps))
-        for name, b in recording.beats.items()
-        if len(b)
-    ]
-    found += [
-        StreamSummary(name, s.kind, len(s), float("nan"), s.unit, int(s.times_ns[0]), int(s.times_ns[-1]))
-        for name, s in recording.series.items()
-        if len(s)
-    ]
-    rows = (("blood_pressure", len(recording.blood_pressure)), ("labs", len(recording.labs)))
-    return found + [StreamSummary(name, name, n, float("nan"), "", 0, 0) for name, n in rows if n]
 
 
 ADAPTER = ParticipantFile()

@@ -14,7 +14,7 @@ _PARTICIPANT = re.compile(
     r"^(sub-[A-Za-z0-9]+|[Pp]\d{2,4}|(?:subject|participant|proband|vp)[-_ ]?\d{1,5})(?=[-_. ]|$)", re.IGNORECASE
 )
 _DEVICE_IDS = re.compile(
-    r"(?<![0-9A-Za-z])(?:[0-9A-Fa-f]{8}|[A-F]\d{5}|(?:[0-9A-F]{2}[-:_]){5}[0-9A-F]{2})(?![0-9A-Za-z])"
+    r"(?<![0-9A-Za-z])(?:[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}|[0-9A-Fa-f]{8}|[A-F]\d{5}|(?:[0-9A-F]{2}[-:_]){5}[0-9A-F]{2})(?![0-9A-Za-z])"
 )
 _POLAR = re.compile(r"polar|sense|oh1|(?<![a-z])h(?:7|9|10)(?!\d)", re.IGNORECASE)
 _START = re.compile(r"(?<!\d)(\d{4})-?(\d{2})-?(\d{2})[ T_-]+(\d{2})[-:.]?(\d{2})[-:.]?(\d{2})(?!\d)")
@@ -30,7 +30,7 @@ def participant_hint(name: str) -> str | None:
 
 
 def has_device_id(name: str) -> bool:
-    """Whether a name seems to hold a device id: eight hexadecimal digits, an E4 serial, or a MAC address."""
+    """Whether a name seems to hold a device id: eight hexadecimal digits, a UUID, an E4 serial, or a MAC address."""
     return any(_is_device_id(m.group(), name) for m in _DEVICE_IDS.finditer(name))
 
 

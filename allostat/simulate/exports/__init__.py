@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from allostat.simulate.exports import cuffs, empatica, laboratory, polar, rr_text
+from allostat.simulate.exports import cuffs, empatica, laboratory, polar, rr_text, summaries
 from allostat.simulate.exports.worn import Worn, simulate_worn
 
 ExportWriter = Callable[[Worn, Path], Path]
@@ -19,16 +19,23 @@ EXPORTS: dict[str, ExportWriter] = {
     "elite-hrv": rr_text.write_elite_hrv_export,
     "empatica-e4": empatica.write_e4_export,
     "fhir": laboratory.write_fhir_export,
+    "fitbit": summaries.write_fitbit_export,
     "hl7": laboratory.write_hl7_export,
     "hrv-logger": rr_text.write_hrv_logger_export,
     "omblepy": cuffs.write_omblepy_export,
     "omron": cuffs.write_omron_export,
+    "oura": summaries.write_oura_export,
     "plain-rr": rr_text.write_plain_rr_export,
     "polar-ecg-logger": polar.write_polar_ecg_logger_export,
+    "polar-flow": summaries.write_polar_flow_export,
+    "polar-nightly-recovery": summaries.write_nightly_recovery_export,
     "polar-sensor-logger": polar.write_polar_sensor_logger_export,
     "polar-verity": polar.write_polar_verity_export,
+    "samsung-health": summaries.write_samsung_export,
     "selfloops": rr_text.write_selfloops_export,
     "spacelabs": cuffs.write_spacelabs_export,
+    "whoop": summaries.write_whoop_export,
+    "withings": summaries.write_withings_export,
 }
 
 __all__ = ["EXPORTS", "ExportWriter", "Worn", "simulate_worn"]

@@ -1,0 +1,188 @@
+"""Read damaged exports of every format until time is up: only allostat's own errors may come out, soon and small.
+
+Each format's twin (`allostat simulate --as`) is changed at random, inside archives too, and given to every reader in a
+process of its own. A crash, another exception, more than 20 s for one file or more than 1 GiB of memory is a finding:
+the file is kept, and the exit code is 1.
+
+    python -m tools.fuzz_adapters --seconds 600 --keep findings/
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+import zipfile
+from datetime import datetime
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+LONGEST_S = 20
+MOST_BYTES = 1 << 30
+TOKENS = (
+    b"\x00", b"\xff" * 9, b"9" * 400, b"-1", b"1e999", b"nan", b"inf", b"\xef\xbb\xbf", b"\r\n", b'"', b"'",
+    b"[" * 3000, b"{" * 3000, b"<" * 500, b"&lol;" * 50, b"\xe2\x80\xaf", b";" * 300, b",,,,", b"\t", b"2147483648",
+    b"-9223372036854775808", b"0000-00-00T00:00:00", b"2024-02-30 25:61:61", b"\x7f\xff\xff\xff", b"PK\x03\x04", b"\x1f\x8b",
+)  # fmt: skip
+
+
+class TooLong(Exception):
+    """One file took longer than it may."""
+
+
+def _too_long(number: int, frame: FrameType | None) -> NoReturn:
+    raise TooLong
+
+
+def mutated(data: bytes, rng: random.Random) -> bytes:
+    """The bytes with a few random changes."""
+    for _ in range(rng.choice((1, 1, 2, 4, 12))):
+        if not data:
+            return data
+        at = rng.randrange(len(data))
+        stop = min(len(data), at + rng.choice((1, 2, 8, 64, 1024)))
+        match rng.randrange(7):
+            case 0:
+                data = data[:at] + bytes([data[at] ^ (1 << rng.randrange(8))]) + data[at + 1 :]
+            case 1:
+                data = data[:at]
+            case 2:
+                data = data[:at] + data[stop:]
+            case 3:
+                data = data[:stop] + data[at:]
+            case 4:
+                data = data[:at] + rng.choice(TOKENS) + data[stop:]
+            case 5:
+                data = data[:at] + rng.choice(TOKENS) + data[at:]
+            case _:
+                data = data[:at] + rng.randbytes(stop - at) + data[stop:]
+    return data
+
+
+def mutated_file(data: bytes, rng: random.Random) -> bytes:
+    """A file with changes; of an archive one member as often as the archive itself."""
+    if data[:2] != b"PK" or rng.random() < 0.4:
+        return mutated(data, rng)
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    victim = rng.choice(sorted(members))
+    members[victim] = mutated(members[victim], rng)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return packed.getvalue()
+
+
+def read_all(path: Path) -> None:
+    """Everything that may be done with an unknown file."""
+    from allostat.adapter import ReadOptions
+    from allostat.errors import AllostatError
+    from allostat.reading import adapters
+    from allostat.source import Source
+
+    for adapter in adapters():
+        try:
+            if adapter.sniff(Source(path)).confidence < 0.3:
+                continue
+            adapter.inspect(Source(path))
+        except AllostatError:
+            pass
+        try:
+            for _ in adapter.read(Source(path), ReadOptions(participant="sub-001", timezone="Europe/Vienna")):
+                pass
+        except AllostatError:
+            pass
+
+
+def worker(name: str, seed: int, seconds: float, folder: Path) -> int:
+    """Change and read one format's twin until time is up; the number of findings."""
+    from allostat.simulate import EXPORTS, simulate_participant, simulate_worn
+
+    worn = simulate_worn(simulate_participant("sub-001", 3), datetime(2024, 3, 4, 22, 0), 0.05, "Europe/Vienna")  # noqa: DTZ001
+    twin = folder / "twin"
+    twin.mkdir()
+    original = EXPORTS[name](worn, twin)
+    files = {p.relative_to(twin): p.read_bytes() for p in sorted(twin.rglob("*")) if p.is_file()}
+    read_all(original)
+    signal.signal(signal.SIGALRM, _too_long)
+    findings, cases, end = 0, 0, time.monotonic() + seconds
+    while time.monotonic() < end:
+        rng = random.Random(f"{name} {seed} {cases}")
+        victim = rng.choice(sorted(files))
+        content = mutated_file(files[victim], rng)
+        (twin / victim).write_bytes(content)
+        (folder / "case.bin").write_bytes(content)
+        (folder / "case.json").write_text(
+            json.dumps({"format": name, "seed": seed, "case": cases, "file": str(victim)})
+        )
+        signal.alarm(LONGEST_S)
+        try:
+            read_all(original)
+        except (Exception, TooLong) as error:  # noqa: BLE001 (any exception is what is looked for)
+            findings += 1
+            kept = folder / f"finding_{name}_{seed}_{cases}"
+            shutil.copy(folder / "case.bin", kept.with_suffix(".bin"))
+            kept.with_suffix(".txt").write_text(f"{victim}\n{type(error).__name__}\n{traceback.format_exc()}")
+        finally:
+            signal.alarm(0)
+        (twin / victim).write_bytes(files[victim])
+        cases += 1
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    sys.stdout.write(json.dumps({"format": name, "cases": cases, "findings": findings, "peak_mb": peak >> 20}) + "\n")
+    return findings + int(peak > MOST_BYTES)
+
+
+def main() -> int:
+    """Run a worker for each format and keep what they found."""
+    from allostat.simulate import EXPORTS
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--format", action="append", choices=sorted(EXPORTS), help="only this format (repeatable)")
+    parser.add_argument("--seconds", type=float, default=60.0, help="for each format")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--keep", type=Path, default=Path("fuzz-findings"), help="folder for what was found")
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.worker:
+        return worker(options.worker, options.seed, options.seconds, options.keep)
+    bad = 0
+    for name in options.format or sorted(EXPORTS):
+        with tempfile.TemporaryDirectory() as place:
+            command = [
+                sys.executable,
+                "-W",
+                "error",
+                "-m",
+                "tools.fuzz_adapters",
+                "--worker",
+                name,
+                "--seed",
+                str(options.seed),
+            ]
+            command += ["--seconds", str(options.seconds), "--keep", place]
+            ended = subprocess.run(command, check=False).returncode
+            found = sorted(Path(place).glob("finding_*"))
+            if ended and not found:  # it died: the case it was reading is the finding
+                found = sorted(Path(place).glob("case.*"))
+            if ended or found:
+                bad += 1
+                options.keep.mkdir(parents=True, exist_ok=True)
+                for file in found:
+                    shutil.copy(file, options.keep / f"{name}_{file.name}")
+                sys.stdout.write(f"{name}: exit {ended}, {len(found)} files kept in {options.keep}\n")
+    return int(bad > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -25,6 +25,7 @@ from allostat.sleep import SleepWindow, sleep_windows
 from allostat.store import ParticipantResult
 from allostat.study.config import StudyConfig
 from allostat.study.overlap import Series, rank, ranked, resolved, same_files_once
+from allostat.study.summaries import heart_rate_windows
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -84,7 +85,7 @@ def process_participant(
     sleep = _sleep(long, zone, rows, notes)
     person = night_and_rest(long, rest, sleep, config)
     on_stage("circadian")
-    course = _circadian(windows, series, zone, sleep, config)
+    course = _circadian(windows, series, zone, sleep, config, recordings)
     on_stage("labs")
     lab_table, lab_results = laboratory(plan, rows, zone, notes)
     on_stage("biomarkers")
@@ -219,10 +220,17 @@ def _circadian(
     zone: TimeZone,
     sleep: Sequence[SleepWindow],
     config: StudyConfig,
+    recordings: Mapping[str, Recording],
 ) -> xr.Dataset | None:
+    """Course of the heart rate over the days: of the longest series of beats, else of the device's own values."""
     candidates = [s for s in series if s.beats.epoch == "utc" and s.duration_s >= 24 * 3600 and s.id in windows]
-    if not candidates or not zone.known:
+    if not zone.known:
         return None
+    if not candidates:
+        summary = heart_rate_windows(recordings.items())
+        if summary is None:
+            return None
+        return circadian(summary, zone, sleep).assign_attrs(series=summary.attrs["series"])
     longest = max(candidates, key=lambda s: (s.duration_s, -rank(s, config.overlap)))
     result = circadian(windows[longest.id]["hr_of_mean_nn"], zone, sleep)
     return result.assign_attrs(series=longest.id)

@@ -16,8 +16,8 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "AllostatError": "errors", "InputError": "errors", "UnitError": "errors", "TimeZoneError": "errors",
     "ConfigError": "errors", "DeviceError": "errors", "StoreError": "errors",
-    "Beats": "recording", "Clock": "recording", "Device": "recording", "Provenance": "recording",
-    "Recording": "recording", "Signal": "recording", "TimeZone": "recording",
+    "Beats": "recording", "Clock": "sampling", "Device": "recording", "Provenance": "recording",
+    "Recording": "recording", "Signal": "recording", "TimeZone": "recording", "ValueSeries": "recording",
     "inspect": "reading", "read": "reading", "read_all": "reading",
     "find_beats": "beats", "correct_beats": "beats", "signal_quality": "quality",
     "hrv": "hrv", "person_hrv": "hrv", "compare_hrv": "hrv_compare", "circadian": "circadian",
@@ -58,14 +58,15 @@ if TYPE_CHECKING:
     from allostat.reading import read as read
     from allostat.reading import read_all as read_all
     from allostat.recording import Beats as Beats
-    from allostat.recording import Clock as Clock
     from allostat.recording import Device as Device
     from allostat.recording import Provenance as Provenance
     from allostat.recording import Recording as Recording
     from allostat.recording import Signal as Signal
     from allostat.recording import TimeZone as TimeZone
+    from allostat.recording import ValueSeries as ValueSeries
     from allostat.recovery import recovery as recovery
     from allostat.respiration import respiration_rate as respiration_rate
+    from allostat.sampling import Clock as Clock
     from allostat.sleep import sleep_windows as sleep_windows
     from allostat.study import Study as Study
 

@@ -85,6 +85,13 @@ def _stamp_ns(data: NDArray[np.uint8], at: int, stop: int) -> int:
 
 
 @kernel
+def _is_blank(data: NDArray[np.uint8], at: int, stop: int) -> bool:
+    while at < stop and (data[at] == 32 or data[at] == 9):
+        at += 1
+    return at >= stop
+
+
+@kernel
 def read_columns(
     data: NDArray[np.uint8],
     separator: int,
@@ -117,16 +124,16 @@ def read_columns(
     """
     row, at, end = 0, 0, len(data)
     while at < end:
-        blank, good, column = True, True, 0
+        first, good, column = at, True, 0
         while True:
             start = at
-            while at < end and data[at] != 10 and data[at] != separator:
-                if data[at] != 32 and data[at] != 9:
-                    blank = False
+            c = 10
+            while at < end:
+                c = int(data[at])
+                if c == 10 or c == separator:
+                    break
                 at += 1
-            ends = at >= end or data[at] == 10
-            if not ends:
-                blank = False
+            ends = at >= end or c == 10
             if column >= len(kinds):
                 # a row may end with separators
                 good = good and start == at
@@ -149,6 +156,9 @@ def read_columns(
             at += 1
             if ends:
                 break
-        states[row] = 2 if blank else 1 if good and column >= len(kinds) else 0
+        read = good and column >= len(kinds)
+        states[row] = 1 if read else 0
+        if column == 1 and _is_blank(data, first, at - 1):
+            states[row] = 2
         row += 1
     return row

@@ -11,6 +11,7 @@ import numpy as np
 
 from allostat.kernels import text_columns
 from allostat_devices.skipped_rows import SkipCode, SkippedRows
+from allostat_devices.text_lines import count_of_lines, lines_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,6 +21,7 @@ Parser = Callable[[Sequence[str]], "NDArray[Any]"]
 LARGEST = 1e15
 """No measurement in an export is larger; such numbers come from damaged rows."""
 _INT32 = np.iinfo(np.int32)
+_REAL = (text_columns.NUMBER, text_columns.NUMBER_OR_MISSING)
 _NUMBER_ERRORS = (ValueError, OverflowError, ArithmeticError, InvalidOperation)
 
 
@@ -128,7 +130,7 @@ def lossless_integers(values: NDArray[np.float64], missing: int = _INT32.min) ->
 
 
 def read_block(
-    lines: Sequence[str],
+    block: bytes | list[str],
     first_line: int,
     separator: str,
     width: int,
@@ -139,8 +141,8 @@ def read_block(
 
     Parameters
     ----------
-    lines
-        Text lines; blank ones are passed over without being counted.
+    block
+        Whole lines as bytes with ``\\n`` ends, or as texts; blank ones are passed over without being counted.
     first_line
         1-based number of the first of them.
     width
@@ -153,13 +155,15 @@ def read_block(
     columns, line_numbers
         One array for each column, and the line of each row, all of one length.
     """
-    at_once = _at_once(lines, first_line, separator, width, columns)
+    at_once = _at_once(block, first_line, separator, width, columns)
     if at_once is None:
+        lines = lines_of(block)
         return _read(lines, range(first_line, first_line + len(lines)), separator, width, columns, skipped)
     arrays, numbers, odd = at_once
     skipped.rows += len(numbers)
     if not len(odd):
         return arrays, numbers
+    lines = lines_of(block)
     odd_arrays, odd_numbers = _read(
         [lines[i] for i in odd], [first_line + i for i in odd], separator, width, columns, skipped
     )
@@ -169,7 +173,7 @@ def read_block(
 
 
 def _at_once(
-    lines: Sequence[str], first_line: int, separator: str, width: int, columns: Sequence[Column]
+    block: bytes | list[str], first_line: int, separator: str, width: int, columns: Sequence[Column]
 ) -> tuple[list[NDArray[Any]], NDArray[np.int64], list[int]] | None:
     """Columns and line numbers of all rows that are written plainly, and the indices of the others.
 
@@ -180,19 +184,28 @@ def _at_once(
         if column.kind == text_columns.PASSED_OVER or kinds[column.index] != text_columns.PASSED_OVER:
             return None
         kinds[column.index] = column.kind
-    text = "\n".join(lines) + "\n"
-    if not lines or not text.isascii():
+    if not block:
         return None
-    numbers, integers = np.empty((width, len(lines))), np.empty((width, len(lines)), np.int64)
-    states = np.empty(len(lines), np.int8)
-    data = np.frombuffer(text.encode("ascii"), np.uint8)
-    if text_columns.read_columns(data, ord(separator), kinds, numbers, integers, states) != len(lines):
+    if isinstance(block, list):
+        text = "\n".join(block) + "\n"
+        if not text.isascii():
+            return None
+        block = text.encode("ascii")
+    elif not block.isascii():
+        return None
+    n = count_of_lines(block)
+    numbers, integers = np.empty((width, n)), np.empty((width, n), np.int64)
+    states = np.empty(n, np.int8)
+    data = np.frombuffer(block, np.uint8)
+    if text_columns.read_columns(data, ord(separator), kinds, numbers, integers, states) != n:
         raise AssertionError("the compiled reader counts other rows")
+    if states.min(initial=1) == 1 == states.max(initial=1):
+        whole = [(numbers if column.kind in _REAL else integers)[column.index] for column in columns]
+        return whole, np.arange(first_line, first_line + n), []
     good = np.flatnonzero(states == 1)
-    if 2 * len(good) < len(lines):
+    if 2 * len(good) < n:
         return None
-    real = (text_columns.NUMBER, text_columns.NUMBER_OR_MISSING)
-    arrays = [(numbers if column.kind in real else integers)[column.index][good] for column in columns]
+    arrays = [(numbers if column.kind in _REAL else integers)[column.index][good] for column in columns]
     return arrays, good + first_line, np.flatnonzero(states == 0).tolist()
 
 

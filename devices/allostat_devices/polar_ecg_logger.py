@@ -30,7 +30,7 @@ from allostat_devices.number_columns import (
     read_block,
 )
 from allostat_devices.skipped_rows import SkippedRows
-from allostat_devices.text_lines import count_lines, head_lines, line_blocks, open_text, readable, why_not_text
+from allostat_devices.text_lines import count_lines, head_lines, open_table, readable, why_not_text
 from allostat_devices.zone_inference import zone_of_options
 
 if TYPE_CHECKING:
@@ -187,16 +187,16 @@ def _edge_time(lines: Iterable[str], header: _Header) -> int:
 
 def _read_rows(source: Source, member: str, skipped: SkippedRows) -> _Rows:
     parts: list[tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]] = []
-    with open_text(source, member) as text:
-        header = _header(readable(text.readline()), shown_name(source, member))
+    with open_table(source, member) as (first_line, blocks):
+        header = _header(readable(first_line), shown_name(source, member))
         columns = [
             Column(header.places["time"], exact_integers, "bad_time"),
             Column(header.places["ecg"], floats_or_missing),
         ]
         if "rr" in header.places:
             columns.append(Column(header.places["rr"], floats_or_missing))
-        for first, lines in line_blocks(text):
-            (time, ecg, *rest), numbers = read_block(lines, first + 1, ",", header.width, columns, skipped)
+        for first, block in blocks:
+            (time, ecg, *rest), numbers = read_block(block, first, ",", header.width, columns, skipped)
             parts.append((time, ecg, rest[0] if rest else np.full(len(time), np.nan), numbers))
     if not parts:
         return _Rows(np.empty(0, np.int64), np.empty(0), np.empty(0), np.empty(0, np.int64))

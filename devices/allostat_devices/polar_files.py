@@ -16,7 +16,7 @@ from allostat.source import Source
 from allostat_devices.clock_blocks import usable_stamps
 from allostat_devices.number_columns import Column, floats, integers, read_block
 from allostat_devices.skipped_rows import SkippedRows
-from allostat_devices.text_lines import line_blocks, open_text, readable
+from allostat_devices.text_lines import open_table, readable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -187,15 +187,15 @@ def read_rows(source: Source, member: str | None, where: str, skipped: SkippedRo
         When the header is not understood or a column is missing.
     """
     parts: list[list[NDArray[Any]]] = []
-    with open_text(source, member) as text:
-        header = read_header(text.readline(), where)
+    with open_table(source, member) as (first_line, blocks):
+        header = read_header(first_line, where)
         wanted = value_columns(header, where)
         columns = [Column(0, phone_times, "bad_time", text_columns.STAMP_NS)]
         if header.has_sensor_time:
             columns.append(Column(header.names.index(SENSOR), integers, "bad_time"))
         columns += [Column(index, floats) for index in wanted.values()]
-        for first, lines in line_blocks(text):
-            arrays, numbers = read_block(lines, first + 1, ";", len(header.names), columns, skipped)
+        for first, block in blocks:
+            arrays, numbers = read_block(block, first, ";", len(header.names), columns, skipped)
             parts.append([*arrays, numbers])
     if not parts:
         return FileRows(header, np.empty(0, np.int64), None, {key: np.empty(0) for key in wanted})

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from allostat.kernels.artefacts import (
+from allostat.kernels.artefact_classes import (
     EXTRA,
     FEWEST_BEATS,
     MARGIN,
@@ -26,8 +26,8 @@ from allostat.kernels.artefacts import (
     WINDOW_BEATS,
     classify,
     fill_intervals,
-    move,
 )
+from allostat.kernels.artefact_moves import move
 
 SETTLED_AFTER = 3
 """Beats (deleted ones not counted) on either side of a beat that decide where it moves."""

@@ -3,7 +3,7 @@
 The window is kept in order. When it moves on by one value, one leaves and one enters: either the values between their
 places go one place to the left, or all others do, and the window as a whole then begins one place further left. So it
 is written in place and in one direction. Each element is chosen among its neighbours without a branch, which lets one
-instruction work on several of them; moving only those that have to move takes twice the time.
+instruction work on several of them.
 """
 
 from __future__ import annotations

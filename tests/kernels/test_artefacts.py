@@ -128,20 +128,21 @@ def test_looking_again_only_near_moved_beats_changes_nothing(n, share):
 @given(st.integers(0, 10_000), st.integers(0, 600), st.sampled_from([0.0, 0.01, 0.05, 0.3]), st.data())
 def test_a_stream_gives_the_bits_of_the_whole_series_for_any_chunking(seed, n, share, data):
     times = some_series(seed, n, share)
-    passes = data.draw(st.integers(1, 3))
+    passes, spaced = data.draw(st.integers(1, 3)), data.draw(st.booleans())
     cuts = sorted(data.draw(st.lists(st.integers(0, n), max_size=40)))
-    corrector = ArtefactCorrector(passes)
+    corrector = ArtefactCorrector(passes, spaced=spaced)
     for stretch in (times, times - 1e6):  # a flush begins anew
         given = [corrector.push(part) for part in np.split(stretch, cuts)]
         given.append(corrector.flush())
         found = [np.concatenate(parts) for parts in zip(*given, strict=True)]
-        for got, want in zip(found, correct(stretch, passes), strict=True):
+        for got, want in zip(found, correct(stretch, passes, spaced=spaced), strict=True):
             assert np.array_equal(got, want)
 
 
-def test_a_stream_of_single_beats_is_late_by_a_minute_at_most():
+@pytest.mark.parametrize("spaced", [False, True])
+def test_a_stream_of_single_beats_is_late_by_a_minute_at_most(spaced):
     times = some_series(3, 400, 0.02)
-    corrector = ArtefactCorrector()
+    corrector = ArtefactCorrector(spaced=spaced)
     late = 0
     for i, time in enumerate(times):
         given = corrector.push([time])
@@ -157,6 +158,19 @@ def test_a_stream_of_as_many_passes_as_the_series_took_equals_iterated_correctio
     corrector = ArtefactCorrector(took)
     given = [corrector.push(times[:50]), corrector.push(times[50:]), corrector.flush()]
     assert np.array_equal(np.concatenate([g.times for g in given]), whole)
+
+
+def test_a_stream_keeps_a_run_of_artefacts_together_however_long_it_is():
+    """Alternating early beats are ectopic one after the other: none of them moves before the run has ended."""
+    rr = np.random.default_rng(5).normal(800, 12, 700)
+    rr[300:320:2] -= 250
+    rr[301:321:2] += 250
+    times = np.cumsum(rr)
+    corrector = ArtefactCorrector(spaced=True)
+    given = [corrector.push([time]) for time in times] + [corrector.flush()]
+    for got, want in zip(zip(*given, strict=True), correct(times, 1, spaced=True), strict=True):
+        assert np.array_equal(np.concatenate(got), want)
+    assert np.count_nonzero(correct(times, 1, spaced=True)[1][295:325]) > 10
 
 
 @pytest.mark.parametrize("wrong", [[1.0, 1.0], [np.nan], [np.inf], [[1.0]]])

@@ -46,7 +46,7 @@ def medians(nn: NDArray[np.float64], first: NDArray[np.int64], stop: NDArray[np.
     # Of each interval: its bin (-1 for none) and the next interval in it. Of each bin: the first one in the window, or
     # the next to come, and how many there are.
     bins, after = np.empty(len(nn), np.int16), np.empty(len(nn), np.int32)
-    counts, heads = np.zeros(_BINS, np.int32), np.full(_BINS, len(nn), np.int32)
+    counts, heads = np.zeros(_BINS, np.int64), np.full(_BINS, len(nn), np.int32)
     for i in range(len(nn) - 1, -1, -1):
         value = nn[i]
         if abs(value) < np.inf:

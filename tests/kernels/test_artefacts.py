@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from allostat.kernels.artefact_stream import ArtefactCorrector
 from allostat.kernels.artefacts import correct, lipponen_tarvainen
 from allostat.kernels.irregularity import LIMIT, alternating_share
+from allostat.kernels.running_quartiles import running
 from benchmarks.correction import correction_accuracy
 from tests.reference import artefacts as reference
 
@@ -105,6 +106,33 @@ def test_classes_do_not_depend_on_where_time_starts(rr, scale):
     assert np.array_equal(lipponen_tarvainen(times), lipponen_tarvainen(times + 4096))
     power = 2.0 ** round(np.log2(scale))
     assert np.array_equal(lipponen_tarvainen(times), lipponen_tarvainen(times * power))
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.one_of(st.integers(-30, 30), st.floats(-1e3, 1e3)), min_size=4, max_size=150),
+    st.sampled_from([5, 11, 91]),
+    st.data(),
+)
+def test_running_quartiles_and_medians_are_exact_wherever_they_begin(values, window, data):
+    series, n = np.array(values, dtype=float), len(values)
+    first = data.draw(st.integers(0, n))
+    stop = data.draw(st.integers(first, n))
+    for spread in (False, True):
+        found = np.full(n, -1.0)
+        running(series, window, spread, found, first, stop)
+        for i in range(n):
+            part = reference.centred(np.abs(series) if spread else series, i, window)
+            slow = np.subtract(*np.percentile(part, [75, 25])) if spread else np.median(part)
+            assert found[i] == (pytest.approx(slow, rel=1e-12, abs=1e-12) if first <= i < stop else -1.0)
+
+
+def test_a_window_that_slides_for_long_keeps_its_order():
+    """Falling values make the window wander through its store, again and again."""
+    series = 5000.0 - np.arange(3000.0) + 40 * np.random.default_rng(1).normal(size=3000)
+    found = np.empty(3000)
+    running(series, 11, False, found, 0, 3000)
+    assert np.array_equal(found, [np.median(reference.centred(series, i, 11)) for i in range(3000)])
 
 
 def some_series(seed, n, share):

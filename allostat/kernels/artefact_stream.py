@@ -7,6 +7,9 @@ behind the last one for every pass. What is kept is bounded by the length of a c
 nobody knows before its end. A stream therefore makes a fixed number of passes, one behind the other, and its result is
 that of ``correct(times, passes=...)``; where the whole series took as many, it is that of ``correct(times)``.
 
+Where intervals are spaced, all beats of a run of artefacts move together: they are given out once three normal beats
+have followed.
+
 Source: Lipponen and Tarvainen 2019, 10.1080/03091902.2019.1640306; deviations as in `allostat.kernels.artefacts`.
 """
 
@@ -17,20 +20,25 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from allostat.kernels.artefacts import (
+from allostat.kernels.artefact_classes import (
     EXTRA,
     FEWEST_BEATS,
     MARGIN,
+    NORMAL,
     REACH,
     ROWS,
     WINDOW_BEATS,
     classify,
     fill_intervals,
-    move,
 )
+from allostat.kernels.artefact_moves import move
 
 SETTLED_AFTER = 3
 """Beats (deleted ones not counted) on either side of a beat that decide where it moves."""
+
+NORMAL_AFTER = 3
+"""Normal beats in a row after which nothing depends on the run before, where runs are spaced: the first may close that
+run, and the third may begin the next one."""
 
 
 class CorrectedBeats(NamedTuple):
@@ -58,6 +66,8 @@ class ArtefactCorrector:
     ----------
     passes
         How often artefacts are looked for and corrected, at least once.
+    spaced
+        As in `allostat.kernels.artefacts.correct`: ``lipponen2019_spaced`` of `allostat.correct_beats`.
 
     Raises
     ------
@@ -71,10 +81,10 @@ class ArtefactCorrector:
     (0, 3)
     """
 
-    def __init__(self, passes: int = 1) -> None:
+    def __init__(self, passes: int = 1, *, spaced: bool = False) -> None:
         if passes < 1:
             raise ValueError("a stream needs at least one pass")
-        self._passes = [_Pass() for _ in range(passes)]
+        self._passes = [_Pass(spaced) for _ in range(passes)]
         self._begin()
 
     def _begin(self) -> None:
@@ -122,7 +132,8 @@ class _Pass:
     were given out.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, spaced: bool) -> None:
+        self._spaced = spaced
         self._begin()
 
     def _begin(self) -> None:
@@ -169,22 +180,36 @@ class _Pass:
             self._walked = n
 
     def _given_out(self, n: int, final: bool) -> CorrectedBeats:
-        stop = n if final else self._before(self._walked)
+        stop = n if final else self._settled()
         if stop <= self._given:
             return _NO_BEATS
-        first, known = self._before(self._given), n if final else self._walked
+        first, known = self._needed(), n if final else self._walked
         times, classes, source, place = move(
             self._held.times[first:known],
             self._found[first:known],
             self._held.classes[first:known],
             self._held.source_index[first:known],
             False,
-            False,
+            self._spaced,
         )
         belongs = np.where(place < 0, -1 - place, place) + first
         ready = (belongs >= self._given) & (belongs < stop)
         self._given = stop
         return CorrectedBeats(times[ready], classes[ready], source[ready])
+
+    def _settled(self) -> int:
+        """The beat before which all places are decided, as far as the walk came."""
+        if not self._spaced:
+            return self._before(self._walked)
+        normal = self._found[: self._walked] == NORMAL
+        three = np.flatnonzero(normal[2:] & normal[1:-1] & normal[:-2])
+        return int(three[-1]) + NORMAL_AFTER - 1 if len(three) else 0
+
+    def _needed(self) -> int:
+        """The first beat that decides where those not given out yet move."""
+        if not self._spaced:
+            return self._before(self._given)
+        return max(self._given - (NORMAL_AFTER - 1), 0)
 
     def _before(self, index: int) -> int:
         """The place with `SETTLED_AFTER` beats up to ``index``, deleted ones not counted; 0 when there are fewer."""
@@ -192,7 +217,7 @@ class _Pass:
         return int(kept[-SETTLED_AFTER]) if len(kept) >= SETTLED_AFTER else 0
 
     def _forget(self) -> None:
-        needed = min(self._walked - 2 * MARGIN, self._before(self._given))
+        needed = min(self._walked - 2 * MARGIN, self._needed())
         if needed <= 0:
             return
         held = self._held

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -111,6 +112,12 @@ def _series(nn_ms: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _sizes(boxes: Iterable[int]) -> NDArray[np.int64]:
+    return _ascending(boxes if isinstance(boxes, range) else tuple(boxes))
+
+
+@lru_cache(maxsize=64)
+def _ascending(boxes: range | tuple[int, ...]) -> NDArray[np.int64]:
+    """Box sizes as the kernels take them; kept, because making them takes as long as a third of the analysis."""
     sizes = sorted(set(boxes))
     if not sizes or sizes[0] < 3:
         raise ValueError(f"box sizes must be 3 or more, not {sizes[:1]}")
@@ -141,22 +148,21 @@ def _profile(nn: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @kernel
-def _extend(
-    profile: NDArray[np.float64],
-    k: int,
-    total: NDArray[np.float64],
-    moment: NDArray[np.float64],
-    squares: NDArray[np.float64],
-) -> None:
-    """Take value number k into the sums of the boxes that begin at every value of a stretch."""
-    ends = profile[k:]
+def _extend(profile: NDArray[np.float64], k: int, sums: NDArray[np.float64]) -> None:
+    """Take values number k and k + 1 into the sums of the boxes that begin at every value of a stretch.
+
+    Two at a time: storing the sums takes longer than adding.
+    """
+    one, two = profile[k:], profile[k + 1 :]
+    total, moment, squares = sums[0], sums[1], sums[2]
     weight = float(k)
-    for at in range(len(ends)):
+    for at in range(len(two)):
         # From the box's first value on, so that sums of squares do not cancel.
-        value = ends[at] - profile[at]
-        total[at] += value
-        moment[at] += weight * value
-        squares[at] += value * value
+        begin = profile[at]
+        value, after = one[at] - begin, two[at] - begin
+        total[at] = total[at] + value + after
+        moment[at] = moment[at] + weight * value + (weight + 1.0) * after
+        squares[at] = squares[at] + value * value + after * after
 
 
 @kernel
@@ -199,7 +205,7 @@ def _fluctuations(nn: NDArray[np.float64], sizes: NDArray[np.int64], overlap: bo
         if len(sizes) == 0 or len(stretch) < sizes[0]:
             continue
         profile = _profile(stretch)
-        total, moment, squares = np.zeros(len(stretch)), np.zeros(len(stretch)), np.zeros(len(stretch))
+        sums = np.zeros((3, len(stretch)))
         taken = 1
         for j in range(len(sizes)):
             n = sizes[j]
@@ -212,11 +218,17 @@ def _fluctuations(nn: NDArray[np.float64], sizes: NDArray[np.int64], overlap: bo
                 for at in starts:
                     rest += _box(profile, at, n)
             else:
-                while taken < n:
-                    _extend(profile, taken, total, moment, squares)
-                    taken += 1
+                while taken < n - 1:
+                    _extend(profile, taken, sums)
+                    taken += 2
                 for at in starts:
-                    rest += _rest(total[at], moment[at], squares[at], n)
+                    total, moment, squares = sums[0, at], sums[1, at], sums[2, at]
+                    if taken < n:
+                        value = profile[at + taken] - profile[at]
+                        total += value
+                        moment += float(taken) * value
+                        squares += value * value
+                    rest += _rest(total, moment, squares, n)
             left[j] += rest
     for j in range(len(sizes)):
         left[j] = math.sqrt(left[j] / (boxes[j] * sizes[j])) if boxes[j] else math.nan

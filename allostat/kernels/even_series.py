@@ -35,18 +35,21 @@ def cubic_spline(x: NDArray[Any], y: NDArray[Any], at: NDArray[Any]) -> Floats:
         raise ValueError("a spline needs two knots")
     knots = np.ascontiguousarray(x, dtype=np.float64)
     values = np.ascontiguousarray(y, dtype=np.float64)
-    return _evaluate(knots, values, _slopes(knots, values), np.ascontiguousarray(at, dtype=np.float64))
+    out = np.empty(len(at))
+    _evaluate(knots, values, np.ascontiguousarray(at, dtype=np.float64), out)
+    return out
 
 
 @kernel
 def _slopes(x: Floats, y: Floats) -> Floats:
     """First derivative at each knot: a tridiagonal system, solved by elimination."""
     n = len(x)
-    h = x[1:] - x[:-1]
-    secant = (y[1:] - y[:-1]) / h
-    slope = np.empty(n)
+    h, secant, slope = np.empty(n - 1), np.empty(n - 1), np.empty(n)
+    for i in range(n - 1):
+        h[i] = x[i + 1] - x[i]
+        secant[i] = (y[i + 1] - y[i]) / h[i]
     if n == 2:
-        slope[:] = secant[0]
+        slope[0], slope[1] = secant[0], secant[0]
         return slope
     if n == 3:
         bend = (secant[1] - secant[0]) / (h[0] + h[1])
@@ -72,8 +75,9 @@ def _slopes(x: Floats, y: Floats) -> Floats:
 
 
 @kernel
-def _evaluate(x: Floats, y: Floats, slope: Floats, at: Floats) -> Floats:
-    out = np.empty(len(at))
+def _evaluate(x: Floats, y: Floats, at: Floats, out: Floats) -> None:
+    """Write the spline's values at ``at`` into ``out``."""
+    slope = _slopes(x, y)
     k = 0
     for i in range(len(at)):
         while k < len(x) - 2 and at[i] >= x[k + 1]:
@@ -84,7 +88,6 @@ def _evaluate(x: Floats, y: Floats, slope: Floats, at: Floats) -> Floats:
         cubic = (slope[k] + slope[k + 1] - 2.0 * secant) / h**2
         square = (3.0 * secant - 2.0 * slope[k] - slope[k + 1]) / h
         out[i] = y[k] + s * (slope[k] + s * (square + s * cubic))
-    return out
 
 
 def even_series(times_s: NDArray[Any], nn_ms: NDArray[Any], rate_hz: float) -> Floats:
@@ -207,8 +210,17 @@ def _fill_even(
 ) -> None:
     for k in range(len(first)):
         t = _seconds(ends, first[k], stop[k])
-        y = values[first[k] : stop[k]]
-        even[edges[k] : edges[k + 1]] = _evaluate(t, y, _slopes(t, y), np.arange(edges[k + 1] - edges[k]) / rate)
+        grid = _grid(edges[k + 1] - edges[k], rate)
+        _evaluate(t, values[first[k] : stop[k]], grid, even[edges[k] : edges[k + 1]])
+
+
+@kernel
+def _grid(n: int, rate: float) -> Floats:
+    """The first n instants of an even grid."""
+    t = np.empty(n)
+    for i in range(n):
+        t[i] = i / rate
+    return t
 
 
 @kernel
@@ -230,10 +242,10 @@ def without_trend(stretches: Stretches, smoothing: float) -> Stretches:
 def _remove_trends(even: Floats, edges: NDArray[np.int64], smoothing: float) -> None:
     for k in range(len(edges) - 1):
         part = even[edges[k] : edges[k + 1]]
-        if len(part) < 4:
-            part[:] = np.nan
-        else:
-            part -= _smooth(part, smoothing)
+        short = len(part) < 4
+        trend = part if short else _smooth(part, smoothing)
+        for i in range(len(part)):
+            part[i] = np.nan if short else part[i] - trend[i]
 
 
 def at_beats(
@@ -272,9 +284,9 @@ def _fill_beats(
 ) -> None:
     for k in range(len(first)):
         y = even[edges[k] : edges[k + 1]]
-        n = stop[k] - first[k]
+        here = out[places[k] : places[k] + stop[k] - first[k]]
         if len(y) < 4 or np.isnan(y[0]):
-            out[places[k] : places[k] + n] = np.nan
-            continue
-        x = np.arange(len(y)) / rate
-        out[places[k] : places[k] + n] = _evaluate(x, y, _slopes(x, y), _seconds(ends, first[k], stop[k]))
+            for i in range(len(here)):
+                here[i] = np.nan
+        else:
+            _evaluate(_grid(len(y), rate), y, _seconds(ends, first[k], stop[k]), here)

@@ -9,7 +9,8 @@ multiples of a step.
 from __future__ import annotations
 
 import math
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,26 +67,34 @@ def windowed(
     t = np.ascontiguousarray(times_s, dtype=np.float64)
     x = np.ascontiguousarray(values, dtype=np.float64)
     lo, hi = np.ascontiguousarray(first, dtype=np.int64), np.ascontiguousarray(stop, dtype=np.int64)
-    size = _grid_size(count)
+    grid = _grid(count)
     out = np.empty((len(lo), count))
     for at in range(0, len(lo), _AT_ONCE):
-        part = slice(at, at + _AT_ONCE)
-        grids = np.zeros((len(lo[part]), 2, size))
-        _spread(t, x, lo[part], hi[part], step_hz, _width(count, size), grids)
-        _densities(t, x, lo[part], hi[part], np.fft.rfft(grids, axis=2), _width(count, size), out[part])
+        begin, end = lo[at : at + _AT_ONCE], hi[at : at + _AT_ONCE]
+        grids = np.zeros((len(begin), 2, grid.size))
+        _spread(t, x, begin, end, step_hz, grid.width, grids)
+        _densities(t, x, begin, end, np.fft.rfft(grids, axis=2), grid.sharpen, out[at : at + _AT_ONCE])
     return out
 
 
-def _grid_size(count: int) -> int:
-    """Points of the even grid: a power of two, at least four per period of the highest frequency."""
-    return int(max(1 << math.ceil(math.log2(4 * (count + 1))), 64))
+class _Grid(NamedTuple):
+    """An even grid for a number of frequencies."""
+
+    size: int
+    """Points: a power of two, at least four per period of the highest frequency."""
+    width: float
+    """Twice the variance (radians squared) of the Gaussian that suits the size and the highest frequency."""
+    sharpen: Floats
+    """What each frequency has to be multiplied with because samples were spread."""
 
 
-def _width(count: int, size: int) -> float:
-    """Twice the variance (radians squared) of the Gaussian that suits a grid and its highest frequency."""
+@lru_cache(maxsize=16)
+def _grid(count: int) -> _Grid:
+    size = max(1 << math.ceil(math.log2(4 * (count + 1))), 64)
     modes = 2.0 * (count + 1)
     ratio = size / modes
-    return math.pi * _REACH / (modes * modes * ratio * (ratio - 0.5))
+    width = math.pi * _REACH / (modes * modes * ratio * (ratio - 0.5))
+    return _Grid(size, width, math.sqrt(math.pi / width) / size * np.exp(width * np.arange(1.0, count + 1.0) ** 2))
 
 
 @kernel
@@ -94,7 +103,9 @@ def _spread(
 ) -> None:
     """Lay the samples of each window on two grids: values without their mean, and ones at twice the pace.
 
-    The second gives the sums at the doubled frequencies, which is all that the periodogram asks of the instants.
+    The second gives the sums at the doubled frequencies, which is all that the periodogram asks of the instants. A
+    sample lies there at twice the distance from a point of the grid, or at that less one point: its Gaussian follows
+    from the one on the first grid.
     """
     size = grids.shape[2]
     mask = size - 1
@@ -114,16 +125,26 @@ def _spread(
         for i in range(first[w], stop[w]):
             if not np.isfinite(x[i]):
                 continue
+            turns = (t[i] - t[first[w]]) * step
+            place = (turns - math.floor(turns)) * size
+            cell = int(place)
+            share = place - cell
+            weight = math.exp(-((share * spacing) ** 2) / (4.0 * tau))
+            ratio = math.exp(share * spacing * spacing / (2.0 * tau))
             for which in range(2):
                 grid = grids[w, which]
-                turns = (t[i] - t[first[w]]) * step * (which + 1)
-                place = (turns - math.floor(turns)) * size
-                cell = int(place)
-                offset = (place - cell) * spacing
-                weight = (x[i] - mean if which == 0 else 1.0) * math.exp(-(offset * offset) / (4.0 * tau))
-                ratio = math.exp(offset * spacing / (2.0 * tau))
-                right, left, inverse = weight, weight, 1.0 / ratio
-                grid[cell & mask] += weight
+                if which == 0:
+                    right = weight * (x[i] - mean)
+                else:
+                    ratio *= ratio
+                    right = weight * weight * weight * weight
+                    cell = 2 * cell & mask
+                    if share >= 0.5:
+                        cell += 1
+                        right *= ratio * falls[1]
+                        ratio *= falls[1] * falls[1]
+                left, inverse = right, 1.0 / ratio
+                grid[cell & mask] += right
                 for k in range(1, _REACH + 1):
                     right *= ratio
                     left *= inverse
@@ -138,15 +159,11 @@ def _densities(
     first: NDArray[np.int64],
     stop: NDArray[np.int64],
     sums: NDArray[np.complex128],
-    tau: float,
+    sharpen: Floats,
     out: Floats,
 ) -> None:
     """Scargle's periodogram of each window from its sums, as a density."""
     count = out.shape[1]
-    size = 2 * (sums.shape[2] - 1)
-    sharpen = np.empty(count)
-    for k in range(count):
-        sharpen[k] = math.sqrt(math.pi / tau) / size * math.exp(tau * (k + 1.0) ** 2)
     for w in range(len(first)):
         n, begin, end = 0, 0.0, 0.0
         for i in range(first[w], stop[w]):
@@ -155,7 +172,8 @@ def _densities(
                 end = t[i]
                 n += 1
         if n < 2 or not end > begin:
-            out[w, :] = np.nan
+            for k in range(count):
+                out[w, k] = np.nan
             continue
         spacing = (end - begin) / (n - 1)
         for k in range(count):

@@ -76,30 +76,6 @@ def long_term(
     return LongTerm(float(sdann), float(sdnn_index), int(n))
 
 
-def sdann(
-    nn_ms: NDArray[Any],
-    ends_s: NDArray[Any],
-    *,
-    start_s: float | None = None,
-    segment_s: float = 300.0,
-    least_share: float = 0.8,
-) -> float:
-    """Standard deviation of the segments' mean intervals in ms; parameters as in `long_term`."""
-    return long_term(nn_ms, ends_s, start_s=start_s, segment_s=segment_s, least_share=least_share).sdann
-
-
-def sdnn_index(
-    nn_ms: NDArray[Any],
-    ends_s: NDArray[Any],
-    *,
-    start_s: float | None = None,
-    segment_s: float = 300.0,
-    least_share: float = 0.8,
-) -> float:
-    """Mean of the segments' standard deviations in ms; parameters as in `long_term`."""
-    return long_term(nn_ms, ends_s, start_s=start_s, segment_s=segment_s, least_share=least_share).sdnn_index
-
-
 @kernel
 def _long_term(
     nn: NDArray[np.float64], ends: NDArray[np.float64], start: float, segment: float, least_share: float

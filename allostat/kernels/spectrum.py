@@ -6,6 +6,7 @@ absolute: ms^2/Hz of intervals in ms, so that its area is the variance.
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -69,7 +70,8 @@ def welch_segments(series: NDArray[Any], length: int, *, detrend: str = "linear"
     """
     values = np.ascontiguousarray(series, dtype=np.float64)
     degree = {"none": -1, "constant": 0, "linear": 1}[detrend]
-    return _tapered_segments(values, hann(length), max(length - length // 2, 1), degree)
+    # A copy: for an array that is not to be written, the kernels would be compiled once more.
+    return _tapered_segments(values, hann(length).copy(), max(length - length // 2, 1), degree)
 
 
 def welch_density(segments: Floats, rate_hz: float, n_fft: int) -> tuple[Floats, Floats]:
@@ -174,12 +176,10 @@ def _band_powers(density: Floats, step: float, edges: Floats) -> Floats:
     last = density.shape[1] - 1
     for b in range(len(edges)):
         low, high = edges[b, 0], edges[b, 1]
-        if not (0.0 <= low < high <= last):
-            out[:, b] = np.nan
-            continue
+        known = 0.0 <= low < high <= last
         for w in range(len(density)):
-            power = 0.0
-            for k in range(int(low), min(int(high) + 1, last)):
+            power = 0.0 if known else np.nan
+            for k in range(int(low) if known else 0, min(int(high) + 1, last) if known else 0):
                 begin, end = max(low - k, 0.0), min(high - k, 1.0)
                 rise = density[w, k + 1] - density[w, k]
                 power += (end - begin) * (density[w, k] + 0.5 * (begin + end) * rise)
@@ -256,13 +256,16 @@ def _weighted(
 ) -> tuple[Floats, Floats]:
     """Detrended, Hann-weighted segments filled with zeros, and the sum of squares of each one's weights."""
     rows, energy = np.zeros((len(begin), whole)), np.empty(len(begin))
-    taper = np.empty(0)
+    taper, squares = np.empty(0), 0.0
     for k in range(len(begin)):
         n = length[k]
         if len(taper) != n:
-            taper = 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(n) / n)
-        energy[k] = np.sum(taper * taper)
-        _taper_segment(series[begin[k] : begin[k] + n], taper, degree, rows[k, :n])
+            taper, squares = np.empty(n), 0.0
+            for i in range(n):
+                taper[i] = 0.5 - 0.5 * math.cos(2.0 * math.pi * i / n)
+                squares += taper[i] * taper[i]
+        energy[k] = squares
+        _taper_segment(series[begin[k] : begin[k] + n], taper, degree, rows[k])
     return rows, energy
 
 

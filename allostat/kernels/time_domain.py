@@ -17,12 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from allostat.kernels.compiled import kernel
+from allostat.kernels.running_medians import medians, put_in_order
 
 MEASURES = (
     "n_intervals", "n_differences", "mean_nn", "median_nn", "min_nn", "max_nn", "sdnn", "rmssd", "ln_rmssd", "sdsd",
     "pnn20", "pnn50", "cvnn", "cv_rmssd", "hr_of_mean_nn", "mean_hr_of_beats", "min_hr", "max_hr",
 )  # fmt: skip
 """Columns of `windowed`, in order."""
+
+
+_FIRST_PART = np.zeros(1, dtype=np.int64)
 
 
 def windowed(nn_ms: NDArray[Any], first: NDArray[Any], stop: NDArray[Any]) -> NDArray[np.float64]:
@@ -33,19 +37,27 @@ def windowed(nn_ms: NDArray[Any], first: NDArray[Any], stop: NDArray[Any]) -> ND
     nn_ms
         (n,) intervals in ms; NaN is a gap.
     first, stop
-        (w,) the intervals ``first[k]:stop[k]`` form window k. Windows may overlap; each is computed by itself, so a
-        window has the same bits whatever stands around it.
+        (w,) the intervals ``first[k]:stop[k]`` form window k. Windows may overlap; what they have in common is added
+        up once. Numbers, medians, extremes and percentages of differences are exact; the others may differ in the last
+        digits (1e-13) from those of the window by itself, because numbers are added in another order.
 
     Returns
     -------
     values
         float64 (w, len(MEASURES)).
     """
-    return _windowed(
-        np.ascontiguousarray(nn_ms, dtype=np.float64),
-        np.ascontiguousarray(first, dtype=np.int64),
-        np.ascontiguousarray(stop, dtype=np.int64),
-    )
+    nn = np.ascontiguousarray(nn_ms, dtype=np.float64)
+    begin = np.ascontiguousarray(first, dtype=np.int64)
+    end = np.maximum(begin, np.ascontiguousarray(stop, dtype=np.int64))
+    if len(begin) == 1:
+        edges, at = np.array([begin[0], end[0]]), (_FIRST_PART, _FIRST_PART + 1)
+    else:
+        known = np.zeros(len(nn) + 1, dtype=np.bool_)
+        known[begin] = known[end] = True
+        edges, number = np.flatnonzero(known), np.empty(len(nn) + 1, dtype=np.int64)
+        number[edges] = np.arange(len(edges))
+        at = (number[begin], number[end])
+    return _windowed(nn, edges, *at, medians(nn, begin, end))
 
 
 def time_domain(nn_ms: NDArray[Any]) -> dict[str, float]:
@@ -93,68 +105,25 @@ def _pnn(nn: NDArray[np.float64], threshold: float) -> float:
 
 
 @kernel
-def _mean_and_sd(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Mean and standard deviation (n - 1) of finite values, in two passes: no cancellation."""
-    n = len(values)
-    if n == 0:
-        return np.nan, np.nan
-    total = 0.0
-    for i in range(n):
-        total += values[i]
-    mean = total / n
-    if n == 1:
-        return mean, np.nan
-    squares = 0.0
-    for i in range(n):
-        squares += (values[i] - mean) ** 2
-    return mean, math.sqrt(squares / (n - 1))
+def _deviation(nn: NDArray[np.float64], first: int, stop: int, lag: int) -> float:
+    """Standard deviation (n - 1) of intervals, or of differences over ``lag``, in two passes: no cancellation.
 
-
-@kernel
-def _total(values: NDArray[np.float64]) -> float:
-    """Sum in four lanes, so that one addition need not wait for the one before it."""
-    a, b, c, d = 0.0, 0.0, 0.0, 0.0
-    whole = len(values) - len(values) % 4
-    for i in range(0, whole, 4):
-        a += values[i]
-        b += values[i + 1]
-        c += values[i + 2]
-        d += values[i + 3]
-    for i in range(whole, len(values)):
-        a += values[i]
-    return (a + b) + (c + d)
-
-
-@kernel
-def _squares(values: NDArray[np.float64], centre: float) -> float:
-    """Sum of squared distances from a centre, in four lanes."""
-    a, b, c, d = 0.0, 0.0, 0.0, 0.0
-    whole = len(values) - len(values) % 4
-    for i in range(0, whole, 4):
-        a += (values[i] - centre) ** 2
-        b += (values[i + 1] - centre) ** 2
-        c += (values[i + 2] - centre) ** 2
-        d += (values[i + 3] - centre) ** 2
-    for i in range(whole, len(values)):
-        a += (values[i] - centre) ** 2
-    return (a + b) + (c + d)
-
-
-@kernel
-def _extremes(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Smallest and largest of finite values, in four lanes."""
-    low0, low1, low2, low3 = values[0], values[0], values[0], values[0]
-    high0, high1, high2, high3 = low0, low0, low0, low0
-    whole = len(values) - len(values) % 4
-    for i in range(0, whole, 4):
-        v0, v1, v2, v3 = values[i], values[i + 1], values[i + 2], values[i + 3]
-        low0, high0 = v0 if v0 < low0 else low0, v0 if v0 > high0 else high0
-        low1, high1 = v1 if v1 < low1 else low1, v1 if v1 > high1 else high1
-        low2, high2 = v2 if v2 < low2 else low2, v2 if v2 > high2 else high2
-        low3, high3 = v3 if v3 < low3 else low3, v3 if v3 > high3 else high3
-    for i in range(whole, len(values)):
-        low0, high0 = min(low0, values[i]), max(high0, values[i])
-    return min(min(low0, low1), min(low2, low3)), max(max(high0, high1), max(high2, high3))
+    All are taken from the first of them, so that equal ones leave nothing.
+    """
+    n, origin, mean, squares = 0, 0.0, 0.0, 0.0
+    for step in range(2):
+        for i in range(first + lag, stop):
+            value = nn[i] - nn[i - 1] if lag else nn[i]
+            if not abs(value) < np.inf:
+                continue
+            if step == 1:
+                squares += (value - origin - mean) ** 2
+            else:
+                origin = value if n == 0 else origin
+                mean += value - origin
+                n += 1
+        mean = mean / n if step == 0 else mean
+    return math.sqrt(squares / (n - 1))
 
 
 @kernel
@@ -163,130 +132,130 @@ def _per_minute(interval: float) -> float:
     return 60000.0 / interval if interval != 0.0 else np.nan
 
 
-_BINS = 4096
-"""Bins of 1 ms above the shortest interval in which the median is looked for; all longer ones share the last."""
+_N, _OFF, _OFF2, _RATE, _LOW, _HIGH, _M, _STEP, _STEP2, _OVER20, _OVER50 = range(11)
+"""What is known of a part: number of intervals, sum of their distances from a centre and of the squares of these, sum
+of heart rates, shortest and longest; number of differences, their sum, that of their squares, how many exceed 20 and
+50 ms. A difference belongs to the part in which it ends, unless it begins in another."""
 
 
 @kernel
-def _bins(nn: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Bin of each interval, ascending with its length; -1 for none."""
-    lowest = np.inf
-    for i in range(len(nn)):
-        if np.isfinite(nn[i]) and nn[i] < lowest:
-            lowest = nn[i]
-    bins = np.full(len(nn), -1, np.int64)
-    for i in range(len(nn)):
-        if np.isfinite(nn[i]):
-            bins[i] = int(min(nn[i] - lowest, _BINS - 1.0))
-    return bins
+def _centre(nn: NDArray[np.float64]) -> float:
+    """A value near which the intervals are."""
+    n, total = 0, 0.0
+    for i in range(0, len(nn), 16):
+        if math.isfinite(nn[i]):
+            n += 1
+            total += nn[i]
+    return total / n if n else 0.0
 
 
 @kernel
-def _medians(
-    nn: NDArray[np.float64], bins: NDArray[np.int64], first: NDArray[np.int64], stop: NDArray[np.int64]
+def _part_sums(nn: NDArray[np.float64], edges: NDArray[np.int64], centre: float) -> NDArray[np.float64]:
+    """The above for each part ``edges[p]:edges[p + 1]``: float64 (parts, 11)."""
+    sums = np.zeros((len(edges) - 1, 11))
+    for p in range(len(edges) - 1):
+        n, m, over20, over50 = 0, 0, 0, 0
+        off, off2, rates, step, step2, low, high = 0.0, 0.0, 0.0, 0.0, 0.0, np.inf, -np.inf
+        before = np.nan
+        for i in range(edges[p], edges[p + 1]):
+            value = nn[i]
+            change = value - before
+            before = value
+            if not abs(value) < np.inf:
+                continue
+            n += 1
+            far = value - centre
+            off += far
+            off2 += far * far
+            rates += _per_minute(value)
+            low = value if value < low else low
+            high = value if value > high else high
+            if abs(change) < np.inf:
+                m += 1
+                step += change
+                step2 += change * change
+                over20 += abs(change) > 20.0
+                over50 += abs(change) > 50.0
+        row = sums[p]
+        row[_N], row[_OFF], row[_OFF2], row[_RATE], row[_LOW], row[_HIGH] = n, off, off2, rates, low, high
+        row[_M], row[_STEP], row[_STEP2], row[_OVER20], row[_OVER50] = m, step, step2, over20, over50
+    return sums
+
+
+@kernel
+def _add_parts(
+    nn: NDArray[np.float64],
+    edges: NDArray[np.int64],
+    sums: NDArray[np.float64],
+    begin: int,
+    end: int,
+    whole: NDArray[np.float64],
+) -> None:
+    """What is known of the parts ``begin:end`` together, and of the differences between them."""
+    for column in range(len(whole)):
+        whole[column] = 0.0
+    low, high = np.inf, -np.inf
+    for p in range(begin, end):
+        for column in range(len(whole)):
+            whole[column] += sums[p, column]
+        low, high = min(low, sums[p, _LOW]), max(high, sums[p, _HIGH])
+        at = edges[p]
+        if p > begin and at < edges[p + 1]:
+            change = nn[at] - nn[at - 1]
+            if math.isfinite(change):
+                whole[_M] += 1.0
+                whole[_STEP] += change
+                whole[_STEP2] += change * change
+                whole[_OVER20] += abs(change) > 20.0
+                whole[_OVER50] += abs(change) > 50.0
+    whole[_LOW], whole[_HIGH] = low, high
+
+
+_LEFT = 0.01
+"""Where less than this share of a sum of squares is left without the mean, it is taken from the values again."""
+
+
+@kernel
+def _windowed(
+    nn: NDArray[np.float64],
+    edges: NDArray[np.int64],
+    begin: NDArray[np.int64],
+    end: NDArray[np.int64],
+    medians: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Median of each window, exact: the bin that holds it is found by counts that move along with the windows."""
-    out = np.full(len(first), np.nan)
-    counts = np.zeros(_BINS, np.int64)
-    begin, end, n, at, below = 0, 0, 0, 0, 0
-    for k in range(len(first)):
-        if first[k] >= end or stop[k] <= begin:
-            for i in range(begin, end):
-                if bins[i] >= 0:
-                    counts[bins[i]] = 0
-            begin, end, n, at, below = first[k], first[k], 0, 0, 0
-        # Beats that come in (+1) and go (-1) at either end of the window.
-        for change in range(4):
-            low, high, sign = end, stop[k], 1
-            if change == 1:
-                low, high, sign = first[k], begin, 1
-            elif change == 2:
-                low, high, sign = stop[k], end, -1
-            elif change == 3:
-                low, high, sign = begin, first[k], -1
-            for i in range(low, high):
-                if bins[i] >= 0:
-                    counts[bins[i]] += sign
-                    n += sign
-                    if bins[i] < at:
-                        below += sign
-        begin, end = first[k], max(stop[k], first[k])
-        if n == 0:
+    """Measures of windows, each of the parts ``begin[k]:end[k]`` between the edges."""
+    out = np.full((len(begin), 18), np.nan)
+    centre = _centre(nn)
+    sums, whole = _part_sums(nn, edges, centre), np.empty(11)
+    for k in range(len(begin)):
+        _add_parts(nn, edges, sums, begin[k], end[k], whole)
+        n, m = whole[_N], whole[_M]
+        row, first, stop = out[k], edges[begin[k]], edges[end[k]]
+        row[0], row[1] = n, m
+        if n == 0.0:
             continue
-        rank = (n - 1) // 2
-        while below > rank:
-            at -= 1
-            below -= counts[at]
-        while below + counts[at] <= rank:
-            below += counts[at]
-            at += 1
-        held = np.empty(counts[at])
-        found, above = 0, np.inf
-        for i in range(begin, end):
-            if bins[i] == at:
-                held[found] = nn[i]
-                found += 1
-        held.sort()
-        middle = held[rank - below]
-        if n % 2 == 0:
-            if rank - below + 1 < found:
-                above = held[rank - below + 1]
-            else:
-                for i in range(begin, end):
-                    if bins[i] > at and nn[i] < above:
-                        above = nn[i]
-            middle = 0.5 * (middle + above)
-        out[k] = middle
-    return out
-
-
-@kernel
-def _windowed(nn: NDArray[np.float64], first: NDArray[np.int64], stop: NDArray[np.int64]) -> NDArray[np.float64]:
-    out = np.full((len(first), 18), np.nan)
-    size = len(nn)
-    # Of each interval: the difference to the one before it, its heart rate, and counts up to it.
-    change, rate = np.full(size, np.nan), np.empty(size)
-    counts = np.zeros((size + 1, 4), np.int64)
-    for i in range(size):
-        rate[i] = _per_minute(nn[i])
-        if i > 0:
-            change[i] = nn[i] - nn[i - 1]
-        counts[i + 1, 0] = counts[i, 0] + np.isfinite(nn[i])
-        counts[i + 1, 1] = counts[i, 1] + np.isfinite(change[i])
-        counts[i + 1, 2] = counts[i, 2] + (abs(change[i]) > 20.0 and np.isfinite(change[i]))
-        counts[i + 1, 3] = counts[i, 3] + (abs(change[i]) > 50.0 and np.isfinite(change[i]))
-    medians = _medians(nn, _bins(nn), first, stop)
-    for k in range(len(first)):
-        a, b = first[k], max(stop[k], first[k])
-        n = counts[b, 0] - counts[a, 0]
-        row = out[k]
-        row[0], row[1] = n, counts[b, 1] - counts[min(a + 1, b), 1]
-        if n == 0:
-            continue
-        values, steps, rates = nn[a:b], change[a + 1 : b], rate[a:b]
-        if n < b - a:
-            steps, rates = steps[np.isfinite(steps)], rates[np.isfinite(values)]
-            values = values[np.isfinite(values)]
-        mean = _total(values) / n
-        row[2], row[3] = mean, medians[k]
-        row[4], row[5] = _extremes(values)
-        if n > 1:
-            row[6] = math.sqrt(_squares(values, mean) / (n - 1))
-        row[15] = _total(rates) / n
+        mean = centre + whole[_OFF] / n
+        row[2], row[3], row[4], row[5] = mean, medians[k], whole[_LOW], whole[_HIGH]
+        if n > 1.0:
+            squares = whole[_OFF2] - whole[_OFF] * whole[_OFF] / n
+            much = squares > _LEFT * whole[_OFF2]
+            row[6] = math.sqrt(squares / (n - 1.0)) if much else _deviation(nn, first, stop, 0)
+        row[15] = whole[_RATE] / n
         row[16], row[17] = _per_minute(row[5]), _per_minute(row[4])
         row[14] = _per_minute(mean)
         row[12] = row[6] * row[14] / 600.0
-        m = len(steps)
-        if m == 0:
+        if m == 0.0:
             continue
-        rms = math.sqrt(_squares(steps, 0.0) / m)
+        rms = math.sqrt(whole[_STEP2] / m)
         row[7] = rms
         # A metronome has no logarithm of its RMSSD: missing, not minus infinity.
         row[8] = math.log(rms) if rms > 0.0 else np.nan
-        if m > 1:
-            row[9] = math.sqrt(_squares(steps, _total(steps) / m) / (m - 1))
-        row[10] = 100.0 * (counts[b, 2] - counts[a + 1, 2]) / m
-        row[11] = 100.0 * (counts[b, 3] - counts[a + 1, 3]) / m
+        if m > 1.0:
+            squares = whole[_STEP2] - whole[_STEP] * whole[_STEP] / m
+            much = squares > _LEFT * whole[_STEP2]
+            row[9] = math.sqrt(squares / (m - 1.0)) if much else _deviation(nn, first, stop, 1)
+        row[10] = 100.0 * whole[_OVER20] / m
+        row[11] = 100.0 * whole[_OVER50] / m
         row[13] = rms * row[14] / 600.0
     return out
 
@@ -317,21 +286,51 @@ def _quantile(ordered: NDArray[np.float64], share: float) -> float:
 
 
 @kernel
+def _distance_from_middle(ordered: NDArray[np.float64], middle: float) -> float:
+    """Median of the distances from a value among n ordered ones: they grow to either side of it."""
+    n = len(ordered)
+    right = 0
+    while right < n and ordered[right] < middle:
+        right += 1
+    left, near, far = right - 1, 0.0, 0.0
+    for _ in range(n // 2 + 1):
+        near = far
+        if right == n or (left >= 0 and middle - ordered[left] < ordered[right] - middle):
+            far = middle - ordered[left]
+            left -= 1
+        else:
+            far = ordered[right] - middle
+            right += 1
+    return far if n % 2 else 0.5 * (near + far)
+
+
+@kernel
 def _distributions(nn: NDArray[np.float64], first: NDArray[np.int64], stop: NDArray[np.int64]) -> NDArray[np.float64]:
-    out = np.full((len(first), 6), np.nan)
+    out, held = np.full((len(first), 6), np.nan), np.empty(len(nn))
     for w in range(len(first)):
-        part = nn[first[w] : stop[w]]
-        finite = part[np.isfinite(part)]
-        if len(finite) == 0:
+        n, mean = 0, 0.0
+        for i in range(first[w], stop[w]):
+            if math.isfinite(nn[i]):
+                held[n] = nn[i]
+                mean += nn[i]
+                n += 1
+        if n == 0:
             continue
-        ordered = np.sort(finite)
+        put_in_order(held, n)
+        ordered = held[:n]
         out[w, 0] = _quantile(ordered, 0.2)
         out[w, 1] = _quantile(ordered, 0.8)
         out[w, 2] = _quantile(ordered, 0.75) - _quantile(ordered, 0.25)
-        out[w, 3] = 1.4826 * _quantile(np.sort(np.abs(ordered - _quantile(ordered, 0.5))), 0.5)
-        off = finite - _mean_and_sd(finite)[0]
-        variance = np.mean(off * off)
-        if variance > 0.0:
-            out[w, 4] = np.mean(off * off * off) / variance**1.5
-            out[w, 5] = np.mean(off * off * off * off) / variance**2
+        out[w, 3] = 1.4826 * _distance_from_middle(ordered, _quantile(ordered, 0.5))
+        mean /= n
+        second, third, fourth = 0.0, 0.0, 0.0
+        for i in range(n):
+            off = ordered[i] - mean
+            second += off * off
+            third += off * off * off
+            fourth += off * off * off * off
+        if second > 0.0:
+            variance = second / n
+            out[w, 4] = third / n / variance**1.5
+            out[w, 5] = fourth / n / variance**2
     return out

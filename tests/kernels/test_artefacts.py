@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from allostat.kernels.artefact_stream import ArtefactCorrector
 from allostat.kernels.artefacts import correct, lipponen_tarvainen
 from allostat.kernels.irregularity import LIMIT, alternating_share
+from allostat.kernels.running_quartiles import running
 from benchmarks.correction import correction_accuracy
 from tests.reference import artefacts as reference
 
@@ -107,6 +108,33 @@ def test_classes_do_not_depend_on_where_time_starts(rr, scale):
     assert np.array_equal(lipponen_tarvainen(times), lipponen_tarvainen(times * power))
 
 
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.one_of(st.integers(-30, 30), st.floats(-1e3, 1e3)), min_size=4, max_size=150),
+    st.sampled_from([5, 11, 91]),
+    st.data(),
+)
+def test_running_quartiles_and_medians_are_exact_wherever_they_begin(values, window, data):
+    series, n = np.array(values, dtype=float), len(values)
+    first = data.draw(st.integers(0, n))
+    stop = data.draw(st.integers(first, n))
+    for spread in (False, True):
+        found = np.full(n, -1.0)
+        running(series, window, spread, found, first, stop)
+        for i in range(n):
+            part = reference.centred(np.abs(series) if spread else series, i, window)
+            slow = np.subtract(*np.percentile(part, [75, 25])) if spread else np.median(part)
+            assert found[i] == (pytest.approx(slow, rel=1e-12, abs=1e-12) if first <= i < stop else -1.0)
+
+
+def test_a_window_that_slides_for_long_keeps_its_order():
+    """Falling values make the window wander through its store, again and again."""
+    series = 5000.0 - np.arange(3000.0) + 40 * np.random.default_rng(1).normal(size=3000)
+    found = np.empty(3000)
+    running(series, 11, False, found, 0, 3000)
+    assert np.array_equal(found, [np.median(reference.centred(series, i, 11)) for i in range(3000)])
+
+
 def some_series(seed, n, share):
     rng = np.random.default_rng(seed)
     odd = rng.random(n) < share
@@ -128,20 +156,21 @@ def test_looking_again_only_near_moved_beats_changes_nothing(n, share):
 @given(st.integers(0, 10_000), st.integers(0, 600), st.sampled_from([0.0, 0.01, 0.05, 0.3]), st.data())
 def test_a_stream_gives_the_bits_of_the_whole_series_for_any_chunking(seed, n, share, data):
     times = some_series(seed, n, share)
-    passes = data.draw(st.integers(1, 3))
+    passes, spaced = data.draw(st.integers(1, 3)), data.draw(st.booleans())
     cuts = sorted(data.draw(st.lists(st.integers(0, n), max_size=40)))
-    corrector = ArtefactCorrector(passes)
+    corrector = ArtefactCorrector(passes, spaced=spaced)
     for stretch in (times, times - 1e6):  # a flush begins anew
         given = [corrector.push(part) for part in np.split(stretch, cuts)]
         given.append(corrector.flush())
         found = [np.concatenate(parts) for parts in zip(*given, strict=True)]
-        for got, want in zip(found, correct(stretch, passes), strict=True):
+        for got, want in zip(found, correct(stretch, passes, spaced=spaced), strict=True):
             assert np.array_equal(got, want)
 
 
-def test_a_stream_of_single_beats_is_late_by_a_minute_at_most():
+@pytest.mark.parametrize("spaced", [False, True])
+def test_a_stream_of_single_beats_is_late_by_a_minute_at_most(spaced):
     times = some_series(3, 400, 0.02)
-    corrector = ArtefactCorrector()
+    corrector = ArtefactCorrector(spaced=spaced)
     late = 0
     for i, time in enumerate(times):
         given = corrector.push([time])
@@ -157,6 +186,19 @@ def test_a_stream_of_as_many_passes_as_the_series_took_equals_iterated_correctio
     corrector = ArtefactCorrector(took)
     given = [corrector.push(times[:50]), corrector.push(times[50:]), corrector.flush()]
     assert np.array_equal(np.concatenate([g.times for g in given]), whole)
+
+
+def test_a_stream_keeps_a_run_of_artefacts_together_however_long_it_is():
+    """Alternating early beats are ectopic one after the other: none of them moves before the run has ended."""
+    rr = np.random.default_rng(5).normal(800, 12, 700)
+    rr[300:320:2] -= 250
+    rr[301:321:2] += 250
+    times = np.cumsum(rr)
+    corrector = ArtefactCorrector(spaced=True)
+    given = [corrector.push([time]) for time in times] + [corrector.flush()]
+    for got, want in zip(zip(*given, strict=True), correct(times, 1, spaced=True), strict=True):
+        assert np.array_equal(np.concatenate(got), want)
+    assert np.count_nonzero(correct(times, 1, spaced=True)[1][295:325]) > 10
 
 
 @pytest.mark.parametrize("wrong", [[1.0, 1.0], [np.nan], [np.inf], [[1.0]]])

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from allostat.kernels.geometric import BIN_MS, geometry, tinn, triangular_index, windowed
-from allostat.kernels.segments import long_term, sdann, sdnn_index
+from allostat.kernels.segments import long_term
 from tests.reference import geometric as reference
 from tests.reference import neurokit
 from tests.reference import segments as segments_reference
@@ -177,6 +177,3 @@ def test_long_term_measures_equal_the_slow_twin(nn, share):
     slow = segments_reference.long_term(nn, ends, 0.0, 10.0, share)
     found = long_term(np.array(nn), ends, start_s=0.0, segment_s=10.0, least_share=share)
     assert found == pytest.approx(slow, rel=1e-9, abs=1e-9, nan_ok=True)
-    settings_ = {"start_s": 0.0, "segment_s": 10.0, "least_share": share}
-    assert sdann(np.array(nn), ends, **settings_) == pytest.approx(found.sdann, nan_ok=True)
-    assert sdnn_index(np.array(nn), ends, **settings_) == pytest.approx(found.sdnn_index, nan_ok=True)

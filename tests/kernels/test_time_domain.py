@@ -95,16 +95,22 @@ def test_constant_shift_leaves_spread_and_scaling_scales_it(nn, shift, scale):
     assert poincare(base + shift).sd1 == pytest.approx(poincare(base).sd1, rel=1e-9, abs=1e-9, nan_ok=True)
 
 
+ORDER_FREE = ("n_intervals", "n_differences", "median_nn", "min_nn", "max_nn", "pnn20", "pnn50", "min_hr", "max_hr")
+
+
 @settings(max_examples=30, deadline=None)
 @given(intervals, st.data())
-def test_a_window_has_the_bits_of_its_intervals_alone(nn, data):
+def test_a_window_has_the_values_of_its_intervals_alone(nn, data):
     first = data.draw(st.lists(st.integers(0, len(nn)), min_size=1, max_size=5))
     stop = [data.draw(st.integers(f, len(nn))) for f in first]
     series = np.array(nn)
     rows = windowed(series, np.array(first), np.array(stop))
     axes = poincare_windowed(series, np.array(first), np.array(stop))
     for k, (f, s) in enumerate(zip(first, stop, strict=True)):
-        assert np.array_equal(rows[k], list(time_domain(series[f:s]).values()), equal_nan=True)
+        alone = time_domain(series[f:s])
+        assert rows[k] == pytest.approx(list(alone.values()), rel=1e-12, nan_ok=True)
+        for name in ORDER_FREE:
+            assert np.array_equal(rows[k][MEASURES.index(name)], alone[name], equal_nan=True)
         assert np.array_equal(axes[k], poincare(series[f:s]), equal_nan=True)
 
 
@@ -141,3 +147,37 @@ def test_intervals_of_zero_have_no_heart_rate():
     assert np.isnan(table["mean_hr_of_beats"])
     assert np.isnan(table["hr_of_mean_nn"])
     assert np.isnan(table["max_hr"])
+
+
+@pytest.mark.parametrize("step", [1, 37, 400])
+def test_windows_that_share_their_sums_equal_the_slow_twin(step):
+    rng = np.random.default_rng(step)
+    nn = 800 + np.cumsum(rng.normal(0, 8, 2000)) + rng.normal(0, 30, 2000)
+    nn[rng.integers(0, 2000, 40)] = np.nan
+    nn[700:1200] = 801.1
+    first = np.arange(0, 1700, step)[:60]
+    rows = windowed(nn, first, first + 300)
+    for row, begin in zip(rows[::7], first[::7], strict=True):
+        slow = reference.time_domain(nn[begin : begin + 300])
+        assert row == pytest.approx([slow[name] for name in MEASURES], rel=1e-12, abs=1e-12, nan_ok=True)
+
+
+def test_a_trend_leaves_the_deviation_of_the_differences():
+    """Differences that are nearly all alike: their squares without their mean would cancel."""
+    nn = 500.0 + 3.0 * np.arange(300) + np.random.default_rng(1).normal(0, 1e-5, 300)
+    assert time_domain(nn)["sdsd"] == pytest.approx(np.std(np.diff(nn), ddof=1), rel=1e-9)
+    far = np.concatenate([np.full(3000, 300.0), nn + 40_000.0])
+    assert windowed(far, [0, 3000], [3000, 3300])[1, 6] == pytest.approx(np.std(nn, ddof=1), rel=1e-9)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_medians_are_exact_in_any_unit_and_order_of_windows(scale):
+    rng = np.random.default_rng(2)
+    nn = scale * np.concatenate([rng.normal(800, 60, 900), np.full(50, 812.5), rng.normal(-800, 60, 50)])
+    nn[rng.integers(0, 1000, 30)] = np.nan
+    first = rng.integers(0, 900, 80)
+    stop = first + rng.integers(0, 101, 80)
+    rows = windowed(nn, first, stop)
+    for row, a, b in zip(rows, first, stop, strict=True):
+        finite = nn[a:b][np.isfinite(nn[a:b])]
+        assert np.array_equal(row[3], np.median(finite) if len(finite) else np.nan, equal_nan=True)

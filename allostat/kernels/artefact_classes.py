@@ -1,0 +1,175 @@
+"""Classes of beats after Lipponen and Tarvainen (2019), 10.1080/03091902.2019.1640306: one pass of detection.
+
+What differs from the paper is told in `allostat.kernels.artefacts`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from allostat.kernels.compiled import kernel
+from allostat.kernels.running_quartiles import running
+
+NORMAL = 0
+ECTOPIC = 1
+MISSED = 2
+EXTRA = 3
+LONG_SHORT = 4
+
+ALPHA = 5.2
+WINDOW_BEATS = 91
+MEDIAN_BEATS = 11
+C1 = 0.13
+C2 = 0.17
+FEWEST_BEATS = 4
+"""With fewer beats there are not two differences to compare, and all beats are normal."""
+
+ROWS = 6
+"""Rows of the working table, one column per beat: interval, difference of intervals, that difference over its
+threshold, running median, weighted distance from it, and the threshold of that distance."""
+
+_FROM, _TO = (0, 1, 4), (3, 2, 5)
+"""Rows of the table that windows slide over, and rows that they fill: medians, then both thresholds."""
+
+REACH = 51
+"""The class of a beat depends on this many beats before and after it: the threshold of the next beat's distance is
+taken from 45 distances on either side, each from 5 intervals on either side."""
+
+FAR = 7
+"""A beat that moves changes the running medians of 5 beats to either side, and the differences of the next two."""
+
+MARGIN = REACH + 3
+"""A beat that moves changes the differences of the two beats after it, which count for the beat before."""
+
+
+@kernel
+def _mean_of_first(values: NDArray[np.float64]) -> float:
+    """Mean of the values of the first window, the one that does not exist left out."""
+    n = min(len(values), WINDOW_BEATS)
+    total = 0.0
+    for i in range(1, n):
+        total += values[i]
+    return total / (n - 1)
+
+
+@kernel
+def fill_intervals(times: NDArray[np.float64], table: NDArray[np.float64]) -> None:
+    """Fill the first two rows of the working table."""
+    rr, difference = table[0], table[1]
+    for i in range(1, len(times)):
+        rr[i] = times[i] - times[i - 1]
+    rr[0] = _mean_of_first(rr)
+    for i in range(1, len(times)):
+        difference[i] = rr[i] - rr[i - 1]
+    difference[0] = _mean_of_first(difference)
+
+
+@kernel
+def classify(
+    table: NDArray[np.float64],
+    classes: NDArray[np.int8],
+    main: NDArray[np.int8],
+    first: int,
+    stop: int,
+    margin: int,
+    start: int,
+    last: int,
+) -> int:
+    """Classes of the beats of a stretch, in place.
+
+    Parameters
+    ----------
+    table
+        (ROWS, n) with the first two rows filled; the others are filled in columns ``first:stop``, and have to be right
+        around them.
+    classes
+        Written from ``start`` on.
+    main
+        1 where the walk over the beats stood, 0 where a beat was examined beside the one before it; written like
+        ``classes``.
+    first, stop
+        Columns to fill. Running medians are left as they are in the first and last ``margin`` of them.
+    start, last
+        The walk begins at ``start`` and ends at ``last`` (n - 2 at the end of a series), or as soon as it meets, past
+        ``stop``, a step of the walk before this one.
+
+    Returns
+    -------
+    int
+        Where the walk ended.
+    """
+    n = len(classes)
+    rr, difference, change, median, distance, limit = table[0], table[1], table[2], table[3], table[4], table[5]
+    inner_first, inner_stop = first + margin if first > 0 else 0, stop - margin if stop < n else n
+    # One place that calls for all three windows: each place costs seconds when kernels are compiled.
+    for step in range(3):
+        size = MEDIAN_BEATS if step == 0 else WINDOW_BEATS
+        begin, end = (inner_first, inner_stop) if step == 0 else (first, stop)
+        running(table[_FROM[step]], size, step > 0, table[_TO[step]], begin, end)
+        if step == 0:
+            for i in range(begin, end):
+                distance[i] = rr[i] - median[i]
+                if distance[i] < 0.0:
+                    distance[i] *= 2.0
+    for i in range(first, stop):
+        # A threshold of 0 decides nothing.
+        change[i] = difference[i] / (ALPHA * (change[i] / 2.0)) if change[i] > 0.0 else np.nan
+        limit[i] = ALPHA * (limit[i] / 2.0) if limit[i] > 0.0 else np.nan
+
+    i = start
+    while i < last:
+        if i >= stop and main[i] == 1:
+            return i
+        pair = False
+        classes[i] = NORMAL
+        if abs(change[i]) > 1.0:
+            if _ectopic(change, i):
+                classes[i] = ECTOPIC
+            else:
+                classes[i] = _misplaced(table, i)
+                pair = abs(change[i + 1]) < abs(change[i + 2])
+        main[i] = 1
+        i += 1
+        if pair:
+            classes[i] = _misplaced(table, i)
+            main[i] = 0
+            i += 1
+    if last == n - 2:
+        for k in range(i, n):
+            classes[k] = NORMAL
+            main[k] = 0
+    return i
+
+
+@kernel
+def _ectopic(change: NDArray[np.float64], i: int) -> bool:
+    """A change that its neighbours answer in the other direction; the series is mirrored at its ends."""
+    before = change[i - 1] if i > 0 else change[1]
+    after = change[i + 1]
+    answered: bool = False
+    if change[i] > 1.0:
+        bound = -C1 * change[i] - C2
+        answered = before < bound and after < bound
+    if change[i] < -1.0:
+        bound = -C1 * change[i] + C2
+        answered = before > bound and after > bound
+    return answered
+
+
+@kernel
+def _misplaced(table: NDArray[np.float64], j: int) -> int:
+    rr, change, median, distance, limit = table[0], table[2], table[3], table[4], table[5]
+    n = len(rr)
+    one = change[j + 1]
+    two = change[j + 2] if j + 2 < n else change[n - 2]
+    decidable = not (np.isnan(one) or np.isnan(two))
+    long = decidable and change[j] > 1.0 and (one < -1.0 or two < -1.0)
+    short = decidable and change[j] < -1.0 and (one > 1.0 or two > 1.0)
+    if not (long or short or abs(distance[j] / limit[j]) > 3.0):
+        return NORMAL
+    if short and abs(rr[j] + rr[j + 1] - median[j]) < limit[j]:
+        return EXTRA
+    if long and abs(rr[j] / 2.0 - median[j]) < limit[j]:
+        return MISSED
+    return LONG_SHORT

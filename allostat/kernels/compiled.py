@@ -70,7 +70,7 @@ def kernel(function: Function) -> Function:
 def inner_kernel(function: Function) -> Function:
     """Compile a function that only other kernels call, into these and nowhere else.
 
-    It saves a third of the time to compile it: no entry for Python, no machine code and no place on disk of its own.
+    That is cheaper to compile: no entry for Python, no machine code and no place on disk of its own.
     Python may still call it, as tests do: then it is compiled as a `kernel` besides.
     """
     if _config.DISABLE_JIT or not codegen.KNOWN:

@@ -1,7 +1,7 @@
-"""What numba does beyond need while it compiles kernels, left out; results are the same bits.
+"""What numba does beyond need while it compiles kernels, left out.
 
-numba types each operation of each kernel anew: for an addition it asks some fifty candidates, most of them for texts
-and lists. Kernels do the same things to the same types over and over, so the answer is kept (`types_kept`). And numba
+numba types each operation of each kernel anew: for an addition it asks many candidates, among them those for texts
+and lists. Kernels do the same things to the same types over and over, so the answer is kept (`_types_kept`). And numba
 makes of each function that a kernel calls a library of its own, optimised and turned into machine code, though only the
 copy inside the caller ever runs: of an `Inner` function neither is made.
 
@@ -35,7 +35,7 @@ KNOWN = (
     and hasattr(_Compiler, "compile_extra")
     and all(hasattr(_Library, name) for name in ("_optimize_final_module", "_finalize_final_module"))
 )
-"""Whether this numba is built like those that this module was written for (0.61 to 0.68)."""
+"""Whether this numba is built like the one that this module was written for (0.68)."""
 
 _TYPES: dict[tuple[Any, ...], Any] = {}
 """Signature of each call of a function of numba's own that was typed, by function and types of the arguments."""

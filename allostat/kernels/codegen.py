@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from numba.core import codegen, compiler, environment
+from numba.core import codegen, compiler, environment, targetconfig
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.types import functions
 
@@ -25,6 +25,7 @@ _BaseFunction: Any = getattr(functions, "BaseFunction", object)
 _Library: Any = getattr(codegen, "JITCodeLibrary", object)
 _Compiler: Any = getattr(compiler, "Compiler", object)
 _environment_of: Any = getattr(environment, "lookup_environment", None)
+_flags: Any = getattr(getattr(targetconfig, "ConfigStack", None), "top_or_none", None)
 _TYPED_ANEW: Any = getattr(_BaseFunction, "get_call_type", None)
 _ENVIRONMENT = "_ZN08NumbaEnv"
 """How numba's names of variables begin that lead a compiled function to what it needs of Python."""
@@ -32,13 +33,15 @@ _ENVIRONMENT = "_ZN08NumbaEnv"
 KNOWN = (
     _TYPED_ANEW is not None
     and _environment_of is not None
+    and _flags is not None
     and hasattr(_Compiler, "compile_extra")
     and all(hasattr(_Library, name) for name in ("_optimize_final_module", "_finalize_final_module"))
 )
 """Whether this numba is built like the one that this module was written for (0.68)."""
 
 _TYPES: dict[tuple[Any, ...], Any] = {}
-"""Signature of each call of a function of numba's own that was typed, by function and types of the arguments."""
+"""Signature of each call of a function of numba's own that was typed, by function and types of the arguments, and by
+whether references are counted: all other options are the same for all kernels."""
 
 
 @contextmanager
@@ -73,7 +76,9 @@ def _types_kept() -> Iterator[None]:
 
 
 def _call_type(function: Any, context: Any, args: Any, kws: Any) -> Any:
-    key = (function, context, tuple(args), tuple(kws.items()))
+    flags = _flags()
+    counting = flags is None or flags.nrt  # what is compiled for kernels that count references is no good to others
+    key = (function, context, tuple(args), tuple(kws.items()), counting)
     found = _TYPES.get(key)
     if found is None:
         found = _TYPES[key] = _TYPED_ANEW(function, context, args, kws)

@@ -1,7 +1,8 @@
-"""How long the kernels take to compile, and to load from the cache: ``python -m allostat.benchmarking.compile_time``.
+"""How long the kernels take to compile, and to load from the cache.
 
-Measured in a process of its own, on the first calls of `allostat.kernels.exercise`. That numba itself is imported is
-not counted: it takes as long without any kernel.
+Measured in processes of their own, on the first calls of `allostat.kernels.exercise`. Several of them share the calls:
+each goes through the same list of families of calls and claims those that no other has claimed. That numba itself is
+imported is not counted: it takes as long without any kernel.
 """
 
 from __future__ import annotations
@@ -12,57 +13,95 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 COLD_LIMIT_S, WARM_LIMIT_S = 45.0, 1.0
-"""CPU time that all kernels together may take to compile, and to load from the cache."""
+"""Time on the clock that all kernels together may take to compile, and CPU time to load from the cache."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompileTime:
-    """What the first calls of all kernels took in one process."""
+    """What the first calls of all kernels took."""
 
     cpu_s: float
     """Import of the kernel modules and first calls, less what the calls take when everything is compiled."""
     wall_s: float
+    """The same on the clock, in the process that took longest."""
     kernels: int
     compiled: int
-    """How many compilations it took: 0 when everything was in the cache."""
+    """How many compilations it took: 0 when everything was in the cache. Kernels that several processes need may be
+    compiled by more than one."""
     dearest: dict[str, float]
     """CPU time by kernel module in s, the most expensive first; what numba compiles for itself stands under numba."""
 
 
-def measured(cache: str | None = None) -> CompileTime:
-    """Measure in a new process, with the user's cache of compiled kernels or with another one.
+def measured(cache: str | None = None, processes: int = 1) -> CompileTime:
+    """Measure in new processes, with the user's cache of compiled kernels or with another one.
+
+    Parameters
+    ----------
+    cache
+        Folder of the other cache.
+    processes
+        How many share the calls. CPU time is the sum of theirs.
 
     Raises
     ------
     RuntimeError
-        When the process fails.
+        When a process fails.
     """
     environment = os.environ if cache is None else {**os.environ, "NUMBA_CACHE_DIR": cache}
-    ended = subprocess.run(
-        [sys.executable, "-m", "allostat.benchmarking.compile_time"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
+    with tempfile.TemporaryDirectory() as claims, ThreadPoolExecutor(processes) as waiting:
+        command = [sys.executable, "-m", "allostat.benchmarking.compile_time", claims]
+        found = list(waiting.map(lambda _: _ended(command, environment), range(processes)))
+    seconds: Counter[str] = Counter()
+    for one in found:
+        seconds.update(one.dearest)
+    return CompileTime(
+        cpu_s=sum(one.cpu_s for one in found),
+        wall_s=max(one.wall_s for one in found),
+        kernels=found[0].kernels,
+        compiled=sum(one.compiled for one in found),
+        dearest=dict(seconds.most_common()),
     )
+
+
+def _ended(command: list[str], environment: Mapping[str, str]) -> CompileTime:
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if ended.returncode:
         last = ended.stderr.strip().splitlines()[-1:]
         raise RuntimeError("the kernels cannot be called: " + "".join(last))
     return CompileTime(**json.loads(ended.stdout))
 
 
+def filled() -> CompileTime:
+    """Measure with the user's cache on all cores: what is not in it is compiled."""
+    return measured(None, os.cpu_count() or 1)
+
+
 def cold() -> CompileTime:
-    """Measure with an empty cache."""
+    """Measure with an empty cache on all cores."""
     with tempfile.TemporaryDirectory() as folder:
-        return measured(folder)
+        return measured(folder, os.cpu_count() or 1)
 
 
-def _measure() -> CompileTime:
-    """Measure in this process, in which no kernel has been imported yet."""
+def _unclaimed(names: list[tuple[str, ...]], claims: Path) -> Iterator[tuple[str, ...]]:
+    """What no other process has taken from a list that all go through."""
+    for number, family in enumerate(names):
+        try:
+            (claims / str(number)).touch(exist_ok=False)
+        except FileExistsError:
+            continue
+        yield family
+
+
+def _measure(claims: Path) -> CompileTime:
+    """Measure in this process, in which no kernel has been imported yet, the calls that no other one claims."""
     from numba.core import event
 
     class Compilations(event.Listener):
@@ -91,12 +130,15 @@ def _measure() -> CompileTime:
     cpu, wall = time.process_time(), time.perf_counter()
     with event.install_listener("numba:compile", found):
         from allostat.kernels import compiled
-        from allostat.kernels.exercise import exercise
+        from allostat.kernels.exercise import exercise, families
 
-        exercise()
+        called: list[str] = []
+        for family in _unclaimed(families(), claims):
+            exercise(family)
+            called += family
     cpu_first, wall_first = time.process_time() - cpu, time.perf_counter() - wall
     cpu, wall = time.process_time(), time.perf_counter()
-    exercise()
+    exercise(called)
     return CompileTime(
         cpu_s=cpu_first - (time.process_time() - cpu),
         wall_s=wall_first - (time.perf_counter() - wall),
@@ -107,4 +149,4 @@ def _measure() -> CompileTime:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(asdict(_measure())))
+    sys.stdout.write(json.dumps(asdict(_measure(Path(sys.argv[1])))))

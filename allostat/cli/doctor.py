@@ -22,7 +22,7 @@ DISTRIBUTION = "allostat-load"
 
 
 @click.command(name="doctor")
-@click.option("--compile", "compile_all", is_flag=True, help="Also compile all kernels anew, which takes a minute.")
+@click.option("--compile", "compile_all", is_flag=True, help="Also compile all kernels anew, on all cores.")
 @output_options
 def command(compile_all: bool, as_json: bool, quiet: bool, verbose: bool) -> int:
     """Is this installation sound? Versions, adapters, compiled kernels and the time they take, cache, store.
@@ -109,10 +109,10 @@ def _loading() -> str:
 
     if cache_place() == "off":
         return "kernels are not compiled: NUMBA_DISABLE_JIT is set"
-    first = compile_time.measured()
+    first = compile_time.filled()
     if not first.compiled:
-        return _loaded(first)
-    said = f"{first.compiled} kernels were compiled in {first.cpu_s:.1f} s of CPU"
+        return _loaded(compile_time.measured())
+    said = f"{first.compiled} kernels were compiled in {first.wall_s:.1f} s ({first.cpu_s:.1f} s of CPU)"
     if cache_place() == "numba":
         return f"{said}, in every process anew: see cache"
     return f"{said}, once; {_loaded(compile_time.measured())}"
@@ -133,8 +133,8 @@ def _compilation() -> str:
     found = compile_time.cold()
     dearest = ", ".join(f"{name} {seconds:.1f}" for name, seconds in list(found.dearest.items())[:6])
     return (
-        f"all {found.kernels} kernels compiled in {found.cpu_s:.1f} s of CPU (at most {compile_time.COLD_LIMIT_S:g}), "
-        f"{found.wall_s:.1f} s on the clock; most of it: {dearest}"
+        f"all {found.kernels} kernels compiled in {found.wall_s:.1f} s on {os.cpu_count()} cores "
+        f"(at most {compile_time.COLD_LIMIT_S:g}), {found.cpu_s:.1f} s of CPU; most of it: {dearest}"
     )
 
 
@@ -158,8 +158,8 @@ CHECKS: dict[str, Callable[[], str]] = {
     "import name": _import_name,
     "libraries": _libraries,
     "adapters": _adapters,
-    "kernels": _kernels,
     "cache": _cache,
     "loading": _loading,
+    "kernels": _kernels,
     "store": _store,
 }

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from allostat.kernels.compiled import kernel
+from allostat.kernels.compiled import inner_kernel, kernel
 from allostat.kernels.even_series import Stretches
 
 Floats = NDArray[np.float64]
@@ -109,7 +109,7 @@ def _fit(
         k = last
 
 
-@kernel
+@inner_kernel
 def _add_products(x: Floats, products: Floats) -> None:
     """Sums of the products of samples j and k before (and after) each sample that has ``order`` of them."""
     order, n = len(products) - 1, len(x)
@@ -130,7 +130,7 @@ def _add_products(x: Floats, products: Floats) -> None:
                 total += x[order - 1 - j] * x[order - 1 - k] - x[n - 1 - j] * x[n - 1 - k]
 
 
-@kernel
+@inner_kernel
 def _solve(products: Floats, coefficients: Floats) -> float:
     """Coefficients from the upper triangle of the sums of products (Cholesky), and the sum of squared errors."""
     order = len(products) - 1

@@ -9,7 +9,6 @@ modules that it reaches and for no others. Folders that no process has used for 
 from __future__ import annotations
 
 import functools
-import gc
 import hashlib
 import inspect
 import os
@@ -24,9 +23,11 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 import numba
+
+from . import codegen
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 CachePlace = Literal["NUMBA_CACHE_DIR", "user", "numba", "off"]
@@ -61,15 +62,46 @@ def kernel(function: Function) -> Function:
     if _config.DISABLE_JIT:
         KERNELS.append(function)
         return function
-    with _DECORATING, _kept_in(cache_folder(Path(inspect.getfile(function)))):
-        try:
-            compiled: Function = _numba.njit(cache=True, nogil=True, no_cfunc_wrapper=True)(function)
-        except RuntimeError:  # numba found no folder that can be written
-            compiled = _numba.njit(nogil=True, no_cfunc_wrapper=True)(function)
-    _forget_literals(compiled)
-    _collect_later(compiled)
+    compiled: Function = _decorated(function)
     KERNELS.append(compiled)
     return compiled
+
+
+def inner_kernel(function: Function) -> Function:
+    """Compile a function that only other kernels call, into these and nowhere else.
+
+    That is cheaper to compile: no entry for Python, no machine code and no place on disk of its own.
+    Python may still call it, as tests do: then it is compiled as a `kernel` besides.
+    """
+    if _config.DISABLE_JIT or not codegen.KNOWN:
+        return kernel(function)
+    compiled: Any = _numba.njit(pipeline_class=codegen.Inner, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+    codegen.keep_inner(compiled, functools.cache(lambda: _decorated(function)))
+    _prepare(compiled)
+    KERNELS.append(compiled)
+    return cast(Function, compiled)
+
+
+def _decorated(function: Callable[..., Any]) -> Any:
+    with _DECORATING, _kept_in(cache_folder(Path(inspect.getfile(function)))):
+        try:
+            compiled = _numba.njit(cache=True, nogil=True, no_cfunc_wrapper=True)(function)
+        except RuntimeError:  # numba found no folder that can be written
+            compiled = _numba.njit(nogil=True, no_cfunc_wrapper=True)(function)
+    codegen.complete(compiled)
+    _prepare(compiled)
+    return compiled
+
+
+def _prepare(dispatcher: Any) -> None:
+    _forget_literals(dispatcher)
+    compile_for = dispatcher.compile
+
+    def compile_at_rest(args: Any) -> Any:
+        with codegen.at_rest():
+            return compile_for(args)
+
+    dispatcher.compile = compile_at_rest
 
 
 def _forget_literals(dispatcher: Any) -> None:
@@ -86,26 +118,6 @@ def _forget_literals(dispatcher: Any) -> None:
         return template_for(plain, {name: _numba.types.unliteral(arg) for name, arg in kws.items()})
 
     dispatcher.get_call_template = get_call_template
-
-
-def _collect_later(dispatcher: Any) -> None:
-    """Let Python's search for unreachable objects rest while a kernel is compiled or loaded, all it calls included.
-
-    A compilation makes very many objects that live until its end: each search walks through all of them and finds
-    little. It begins anew when the kernel is there.
-    """
-    compile_for = dispatcher.compile
-
-    def compile_at_rest(args: Any) -> Any:
-        searching = gc.isenabled()
-        gc.disable()
-        try:
-            return compile_for(args)
-        finally:
-            if searching:
-                gc.enable()
-
-    dispatcher.compile = compile_at_rest
 
 
 @functools.cache

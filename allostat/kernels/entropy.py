@@ -37,7 +37,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from allostat.kernels.compiled import kernel
+from allostat.kernels.compiled import inner_kernel, kernel
 
 MEASURES = ("sample_entropy", "approximate_entropy")
 """Columns of `windowed`, in order."""
@@ -206,7 +206,7 @@ def _tolerance(nn: NDArray[np.float64], r_ms: float, r_sd: float, strict: bool) 
     return np.nextafter(r, 0.0) if strict else r
 
 
-@kernel
+@inner_kernel
 def _minus_log_ratio(longer: int, shorter: int) -> float:
     return -math.log(longer / shorter) if longer > 0 else math.nan
 
@@ -234,7 +234,7 @@ def _averages(nn: NDArray[np.float64], scale: int, offset: int) -> NDArray[np.fl
     return out[:n]
 
 
-@kernel
+@inner_kernel
 def _ascending(values: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Positions of the finite values in ascending order of these, and the values in this order (merge sort)."""
     place, key = np.empty(len(values), np.int64), np.empty(len(values))
@@ -277,7 +277,7 @@ def _ascending(values: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[
     return place[:n], key[:n]
 
 
-@kernel
+@inner_kernel
 def _neighbours(
     order: NDArray[np.int64],
     ordered: NDArray[np.float64],
@@ -297,7 +297,7 @@ def _neighbours(
         high[order[k]] = b
 
 
-@kernel
+@inner_kernel
 def _rows(
     order: NDArray[np.int64],
     begin: int,
@@ -321,7 +321,7 @@ def _rows(
         matches[i] = rows[i]
 
 
-@kernel
+@inner_kernel
 def _narrow(rows: NDArray[np.uint64], matches: NDArray[np.uint64]) -> None:
     """Keep of the matches of each template those that match one interval further on, when ``matches`` are those of
     templates one shorter: the next template's matches moved back by one, and among the first interval's own.
@@ -331,7 +331,7 @@ def _narrow(rows: NDArray[np.uint64], matches: NDArray[np.uint64]) -> None:
     matches[len(rows) - 1] = 0
 
 
-@kernel
+@inner_kernel
 def _add_sizes(matches: NDArray[np.uint64], among: np.uint64, sizes: NDArray[np.int64]) -> None:
     """Add the number of elements of each set that are in ``among`` too."""
     for i in range(len(matches)):
@@ -346,7 +346,7 @@ def _add_sizes(matches: NDArray[np.uint64], among: np.uint64, sizes: NDArray[np.
         sizes[i] += np.int64(x & _COUNT)
 
 
-@kernel
+@inner_kernel
 def _count(
     values: NDArray[np.float64],
     m: int,

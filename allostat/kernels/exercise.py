@@ -8,7 +8,7 @@ time for another signature, is found. A new kernel gets an entry.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -58,9 +58,18 @@ from allostat.kernels.turbulence import heart_rate_turbulence
 Floats = NDArray[np.float64]
 
 
-def exercise() -> dict[str, object]:
-    """Call everything once; results by name."""
-    return {name: call() for name, call in CALLS.items()}
+def exercise(names: Iterable[str] | None = None) -> dict[str, object]:
+    """Call everything once, or what is named; results by name."""
+    return {name: CALLS[name]() for name in (CALLS if names is None else names)}
+
+
+def families() -> list[tuple[str, ...]]:
+    """Names of all calls, those together that need the same kernels, the dearest to compile first.
+
+    Processes that share the work take a family each.
+    """
+    alone = set(CALLS) - {name for family in FAMILIES for name in family}
+    return [*FAMILIES, *((name,) for name in sorted(alone))]
 
 
 @functools.cache
@@ -255,3 +264,28 @@ CALLS: dict[str, Callable[[], Any]] = {
     "welch": lambda: welch(_whole(), 4.0, window_s=20.0),
 }
 """Public kernel functions by name, each on a small input."""
+
+FAMILIES: tuple[tuple[str, ...], ...] = (
+    ("r_peaks", "r_peaks with fractions", "quality of a window"),
+    (
+        "at_beats",
+        "autoregressive",
+        "autoregressive windowed",
+        "cubic_spline",
+        "even_series",
+        "smoothness_priors_trend",
+        "welch",
+        "welch windows",
+    ),
+    ("artefact corrector", "correct", "correct, whole samples", "lipponen_tarvainen"),
+    ("distribution_windowed", "long_term", "pnn", "time_domain", "time_domain windowed"),
+    ("systolic_peaks", "systolic_peaks with fractions", "pulse_polarity"),
+    ("entropies", "entropy windowed", "multiscale_entropy"),
+    ("dfa", "dfa windowed", "fluctuations"),
+    ("read_columns", "read_rows"),
+    ("asymmetry_windowed", "poincare", "poincare windowed"),
+    ("acceleration_capacity", "deceleration_capacity"),
+    ("fragmentation", "segment_shares"),
+    ("beat_train", "ornstein_uhlenbeck"),
+)
+"""Calls that need the same kernels; the others stand alone."""

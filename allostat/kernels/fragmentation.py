@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from allostat.kernels.compiled import kernel
+from allostat.kernels.compiled import inner_kernel, kernel
 
 MEASURES = ("pip", "ials", "pss", "pas")
 """Columns of `windowed`, in order."""
@@ -83,7 +83,7 @@ def _both(nn_ms: NDArray[Any], first: NDArray[Any], stop: NDArray[Any]) -> NDArr
     )
 
 
-@kernel
+@inner_kernel
 def _fragment(nn: NDArray[np.float64], row: NDArray[np.float64]) -> None:
     """The four measures by beats, then the four by segments."""
     row[:] = math.nan

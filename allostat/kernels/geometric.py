@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from allostat.kernels.compiled import kernel
+from allostat.kernels.compiled import inner_kernel, kernel
 
 BIN_MS = 1000.0 / 128.0
 """Width of a bin that makes values of different recordings comparable."""
@@ -93,7 +93,7 @@ def windowed(
     return out
 
 
-@kernel
+@inner_kernel
 def _base(counts: NDArray[np.int64], peak: int, step: int) -> int:
     """Bins from the peak to the corner of the best triangle in one direction; 1 is a triangle of the peak alone.
 

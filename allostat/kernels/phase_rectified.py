@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from allostat.kernels.compiled import kernel
+from allostat.kernels.compiled import inner_kernel, kernel
 
 MEASURES = ("dc", "ac", "dc_anchors", "ac_anchors")
 """Columns of `windowed`, in order: capacities in ms and what they rest on."""
@@ -109,7 +109,7 @@ def _row(nn_ms: NDArray[Any], limit: float, averaged: int, scale: int, around: i
     return windowed(nn, *whole, limit=limit, averaged=averaged, scale=scale, around=around).reshape(-1)
 
 
-@kernel
+@inner_kernel
 def _capacities(
     nn: NDArray[np.float64], limit: float, averaged: int, scale: int, around: int, row: NDArray[np.float64]
 ) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from allostat.kernels.compiled import kernel
+from allostat.kernels.compiled import inner_kernel, kernel
 from allostat.kernels.text_rows import decimal, stamp_s, two_digits
 
 PASSED_OVER, NUMBER, NUMBER_OR_MISSING, INTEGER, INTEGER_BY_POWER, STAMP_NS = range(6)
@@ -22,7 +22,7 @@ _NONE = -(1 << 62)
 _EARLIEST_S = 631_152_000  # 1990, before which no wearable wrote a time
 
 
-@kernel
+@inner_kernel
 def _integer(data: NDArray[np.uint8], at: int, stop: int, by_power: bool) -> int:
     """An integer below 9e18, with an exponent if that is allowed; `_NONE` when it is written otherwise."""
     negative = at < stop and data[at] == 45
@@ -62,7 +62,7 @@ def _integer(data: NDArray[np.uint8], at: int, stop: int, by_power: bool) -> int
     return -value if negative else value
 
 
-@kernel
+@inner_kernel
 def _stamp_ns(data: NDArray[np.uint8], at: int, stop: int) -> int:
     if stop - at < 19 or data[at + 10] != 84:
         return _NONE

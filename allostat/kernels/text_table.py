@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from allostat.kernels.compiled import kernel
+from allostat.kernels.compiled import inner_kernel, kernel
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
@@ -32,7 +32,7 @@ _POWERS = 10 ** np.arange(19, dtype=np.int64)
 """Looked up, because an integer power in a compiled loop costs as much as writing the digits."""
 
 
-@kernel
+@inner_kernel
 def _put_digits(out: Bytes, at: int, value: int, width: int) -> int:
     """Digits of a non-negative integer, padded with zeros to ``width``."""
     while width < 19 and value >= _POWERS[width]:
@@ -49,7 +49,7 @@ def _put_digits(out: Bytes, at: int, value: int, width: int) -> int:
     return end
 
 
-@kernel
+@inner_kernel
 def _put_decimal(out: Bytes, at: int, value: int, decimals: int, trim: bool) -> int:
     if value < 0:
         out[at] = 45
@@ -67,7 +67,7 @@ def _put_decimal(out: Bytes, at: int, value: int, decimals: int, trim: bool) -> 
     return end
 
 
-@kernel
+@inner_kernel
 def _put_scientific(out: Bytes, at: int, value: int) -> int:
     end = _put_digits(out, at + 1, value, 1)
     exponent = end - at - 2
@@ -82,7 +82,7 @@ def _put_scientific(out: Bytes, at: int, value: int) -> int:
     return _put_digits(out, end + 2, exponent, 2)
 
 
-@kernel
+@inner_kernel
 def _put_clock(out: Bytes, at: int, value: int, milliseconds: bool) -> int:
     """Civil date and clock of milliseconds since 1970 (days counted in eras of 400 years beginning on 1 March)."""
     day = value // _MS_PER_DAY + 719_468

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from allostat.kernels.compiled import kernel
+from allostat.kernels.compiled import inner_kernel, kernel
 
 BEFORE = 5
 """Sinus intervals that make the reference interval."""
@@ -88,7 +88,7 @@ def steepest_slope(tachogram_ms: NDArray[np.float64]) -> float:
     return float((rows @ x).max() / (x @ x))
 
 
-@kernel
+@inner_kernel
 def _sinus(interval: float, before: float, reference: float) -> bool:
     """Whether an interval can be one of sinus rhythm after ``before``; false for NaN."""
     return (

@@ -15,7 +15,7 @@ import pytest
 
 import allostat.kernels
 import allostat_devices
-from allostat.kernels import compiled, text_rows
+from allostat.kernels import codegen, compiled, text_rows
 from allostat.kernels.compiled import UNUSED_DAYS, source_digest, sources_of, user_cache_folder
 
 KERNELS = sorted(Path(allostat.kernels.__file__).parent.glob("*.py"))
@@ -29,16 +29,23 @@ def tree(path: Path) -> list[ast.AST]:
     return list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
 
 
+def imported_from(node: ast.ImportFrom) -> str:
+    """Module that names are imported from; kernels lie in one folder, so a relative import is one of theirs."""
+    return ".".join(["allostat.kernels"] * (node.level > 0) + [node.module] * (node.module is not None))
+
+
 def imported(path: Path) -> set[str]:
     plain = {alias.name for node in tree(path) if isinstance(node, ast.Import) for alias in node.names}
-    return plain | {node.module or "" for node in tree(path) if isinstance(node, ast.ImportFrom)}
+    return plain | {imported_from(node) for node in tree(path) if isinstance(node, ast.ImportFrom)}
 
 
 @pytest.mark.parametrize("path", KERNELS, ids=lambda p: p.stem)
 def test_kernels_import_numpy_and_kernels_only(path: Path) -> None:
     foreign = {name for name in imported(path) if name.partition(".")[0] not in {*sys.stdlib_module_names, "numpy"}}
     foreign = {name for name in foreign if not name.startswith("allostat.kernels")}
-    assert foreign == ({"numba"} if path.stem == "compiled" else set())
+    assert {name.partition(".")[0] for name in foreign} == (
+        {"numba"} if path.stem in {"codegen", "compiled"} else set()
+    )
 
 
 @pytest.mark.parametrize("path", KERNELS, ids=lambda p: p.stem)
@@ -71,7 +78,7 @@ def test_kernels_lie_below_the_folder_that_is_reported() -> None:
     home, folder = compiled.cache_home(), compiled.cache_folder(Path(text_rows.__file__))
     if home is not None and folder is not None:
         assert home in folder.parents
-        assert folder in Path(text_rows.decimal.stats.cache_path).parents
+        assert folder in Path(text_rows.read_rows.stats.cache_path).parents
     assert (compiled.cache_place() == "numba") == (home is None)
 
 
@@ -80,7 +87,7 @@ def imported_kernel_modules(path: Path) -> set[str]:
     stems = {module.stem for module in KERNELS}
     found = {name.split(".")[2] for name in imported(path) if name.startswith("allostat.kernels.")}
     for node in tree(path):
-        if isinstance(node, ast.ImportFrom) and node.module == "allostat.kernels":
+        if isinstance(node, ast.ImportFrom) and imported_from(node) == "allostat.kernels":
             names = {alias.name for alias in node.names}
             found |= names if names <= stems else stems
     return found
@@ -114,7 +121,7 @@ def test_kernel_modules_import_by_name(path: Path) -> None:
         ("from .peaks import batch", {"sole", "peaks"}),
         ("from . import peaks", {"sole", "peaks"}),
         ("def f():\n    from allostat.kernels.peaks import batch", {"sole", "peaks"}),
-        ("from allostat.kernels.text_rows import decimal", {"sole", "text_rows", "compiled"}),
+        ("from allostat.kernels.text_rows import decimal", {"sole", "text_rows", "compiled", "codegen"}),
     ],
 )
 def test_every_way_to_import_a_kernel_module_counts(line: str, needs: set[str], tmp_path: Path) -> None:
@@ -160,7 +167,8 @@ class Rooms:
         self.package.mkdir()
         self.home = folder / "home"
         self.home.mkdir()
-        shutil.copy(compiled.__file__, self.package)
+        for module in (compiled, codegen):
+            shutil.copy(module.__file__, self.package)
         (self.package / "__init__.py").write_text("from rooms.outer import outer\nfrom rooms.lone import lone\n")
         self.inner("x + 1")
         self._write("outer", "from rooms.inner import inner\n", "inner(x) * 10")
@@ -221,6 +229,49 @@ def test_constants_that_kernels_pass_to_kernels_do_not_compile_them_again(rooms:
     rooms._write("outer", "from rooms.inner import inner\n", "inner(x) + inner(0) + inner(x=1) + inner(2)")
     show = "import sys\nprint(outer(1), len(sys.modules['rooms.inner'].inner.signatures))"
     assert rooms.run(show) == ["8", "1"]
+
+
+INNER = """
+from rooms.compiled import inner_kernel
+@inner_kernel
+def inner(x):
+    if x < 0:
+        raise ValueError("negative", x)
+    return x + 1
+"""
+
+
+def test_an_inner_kernel_is_compiled_into_its_callers_and_kept_with_them_only(rooms: Rooms) -> None:
+    (rooms.package / "inner.py").write_text(INNER)
+    show = f"print(outer(1), {HITS}); lone(1)\ntry: outer(-1)\nexcept ValueError as error: print(error.args[0])"
+    assert rooms.run(show) == ["20", "0", "0", "negative"]
+    assert rooms.run(show) == ["20", "1", "0", "negative"]
+    assert {name.split("-")[1] for name in rooms.kept(rooms.base())} == {"outer", "lone"}
+
+
+def test_python_may_call_an_inner_kernel(rooms: Rooms) -> None:
+    (rooms.package / "inner.py").write_text(INNER)
+    show = "from rooms.inner import inner\nprint(inner(1), outer(1), inner(2.5), inner(1), len(inner.signatures))"
+    assert rooms.run(show) == ["2", "20", "3.5", "2", "1"]
+    assert rooms.run("from rooms.inner import inner\nprint(inner(1), inner.py_func(1))") == ["2", "2"]
+
+
+def test_where_numba_is_built_otherwise_inner_kernels_are_kernels(rooms: Rooms) -> None:
+    (rooms.package / "inner.py").write_text(INNER)
+    source = rooms.package / "codegen.py"
+    source.write_text(
+        source.read_text(encoding="utf-8").replace("KNOWN = (", "KNOWN = False and (", 1), encoding="utf-8"
+    )
+    assert rooms.run(f"print(outer(1), {HITS})") == ["20", "0", "0"]
+    assert {name.split("-")[1] for name in rooms.kept(rooms.base())} == {"inner", "outer"}
+
+
+def test_numba_types_as_before_when_a_kernel_is_compiled(rooms: Rooms) -> None:
+    show = (
+        "from numba.core.types import functions\nbefore = functions.BaseFunction.get_call_type\n"
+        "print(outer(1), functions.BaseFunction.get_call_type is before)"
+    )
+    assert rooms.run(show) == ["20", "True"]
 
 
 @pytest.mark.parametrize("before", ["enable", "disable"])

@@ -84,6 +84,10 @@ def test_a_call_gives_something(name: str) -> None:
     assert any(texts) or any(np.isfinite(value).any() for value in numbers if value.dtype.kind in "iubf")
 
 
+def test_every_call_is_of_one_family() -> None:
+    assert sorted(name for family in exercise.families() for name in family) == sorted(exercise.CALLS)
+
+
 def called_by(function: Any) -> Iterator[Any]:
     """Kernels that a kernel calls, by a name of its module or as an attribute of a module."""
     names, known = function.py_func.__code__.co_names, function.py_func.__globals__

@@ -119,6 +119,15 @@ class Preset:
 
 
 _BANDS = (Band("vlf", 0.0, 0.04, 240.0), Band("lf", 0.04, 0.15, 120.0), Band("hf", 0.15, 0.4, 60.0))
+"""Bands of short recordings: VLF from 0 on."""
+
+_EDGES_HZ = {"ulf": (0.0, 0.0033), "vlf": (0.0033, 0.04), "lf": (0.04, 0.15), "hf": (0.15, 0.4), "vhf": (0.4, 0.5)}
+"""Bands of long recordings, which tell ULF from VLF."""
+
+
+def _bands(**shortest_s: float) -> tuple[Band, ...]:
+    return tuple(Band(name, *_EDGES_HZ[name], shortest) for name, shortest in shortest_s.items())
+
 
 TASK_FORCE = Preset("taskforce1996", ("10.1161/01.CIR.93.5.1043",), "raw", "linear", 0.0, _BANDS)
 """Task Force 1996, as far as it says; DFA boxes as Peng et al. 1995, who go from 4 to 16 and from 16 to 64.
@@ -146,14 +155,8 @@ NEUROKIT = Preset(
     "raw",
     "constant",
     0.0,
-    (
-        # Each band from the length on at which its upper edge has the four periods that this method asks for.
-        Band("ulf", 0.0, 0.0033, 1213.0),
-        Band("vlf", 0.0033, 0.04, 100.0),
-        Band("lf", 0.04, 0.15, 27.0),
-        Band("hf", 0.15, 0.4, 10.0),
-        Band("vhf", 0.4, 0.5, 8.0),
-    ),
+    # Each band from the length on at which its upper edge has the four periods that this method asks for.
+    _bands(ulf=1213.0, vlf=100.0, lf=27.0, hf=10.0, vhf=8.0),
     spectrum="welch_halves",
     spline="quadratic",
     resampling_hz=100.0,
@@ -174,12 +177,7 @@ PHYSIONET = Preset(
     "raw",
     "constant",
     0.0,
-    (
-        Band("ulf", 0.0, 0.0033, 240.0),
-        Band("vlf", 0.0033, 0.04, 240.0),
-        Band("lf", 0.04, 0.15, 120.0),
-        Band("hf", 0.15, 0.4, 60.0),
-    ),
+    _bands(ulf=240.0, vlf=240.0, lf=120.0, hf=60.0),
     spectrum="lomb_scargle",
     tolerance=0.15,
     strict=True,

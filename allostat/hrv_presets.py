@@ -84,6 +84,9 @@ class Preset:
         last beat.
     least_valid_share, most_corrected_share
         Windows outside these give no values.
+    most_irregular_share
+        Windows with a larger share of beats in an irregular rhythm are marked: their values are given, but are those of
+        bigeminy or atrial fibrillation and not of sinus rhythm.
     """
 
     name: str
@@ -116,6 +119,7 @@ class Preset:
     short_s: float = 294.0
     least_valid_share: float = 0.8
     most_corrected_share: float = 0.1
+    most_irregular_share: float = 0.1
 
 
 _BANDS = (Band("vlf", 0.0, 0.04, 240.0), Band("lf", 0.04, 0.15, 120.0), Band("hf", 0.15, 0.4, 60.0))

@@ -73,6 +73,9 @@ class Preset:
         by half.
     fragmentation
         PSS and PAS as shares of the NN ``intervals`` in %, or of the ``segments``, all four then as shares of 1.
+    symbols
+        Levels of the symbolic dynamics: six between the extremes (``extremes_6``) or four of equal probability
+        (``probability_4``).
     anchor_limit, anchor_around
         Largest relative change at an anchor of the capacities, and the intervals that must lie on either side of it.
     geometric_s
@@ -112,6 +115,7 @@ class Preset:
     dfa_long: tuple[int, int | None] = (16, 64)
     dfa_overlap: bool = False
     fragmentation: Literal["intervals", "segments"] = "intervals"
+    symbols: Literal["extremes_6", "probability_4"] = "extremes_6"
     anchor_limit: float = 0.05
     anchor_around: int = 0
     geometric_s: float = 1176.0
@@ -171,6 +175,7 @@ NEUROKIT = Preset(
     dfa_long=(12, None),
     dfa_overlap=True,
     fragmentation="segments",
+    symbols="probability_4",
     geometric_s=0.0,
 )
 """NeuroKit2 0.2.13 with ``normalize=False``, so that powers are in ms^2; entropies of the raw intervals."""

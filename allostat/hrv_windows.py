@@ -24,6 +24,7 @@ from allostat.hrv_measures import (
     long_measures,
     pattern_measures,
 )
+from allostat.hrv_patterns import pattern_shares, stress_indices
 from allostat.hrv_presets import PRESETS as PRESETS
 from allostat.hrv_presets import Band as Band
 from allostat.hrv_presets import Preset as Preset
@@ -177,6 +178,8 @@ def _all_measures(
         nonlinear = detrended if preset.nonlinear_series == "detrended" else raw
         values |= complexity_measures(*nonlinear, bounds.length_s, preset)
         values |= pattern_measures(*raw, preset)
+        values |= pattern_shares(*raw, preset)
+        values["stress_index"] = stress_indices(*used)
         values |= long_measures(series, first, kept, bounds.starts_ns, bounds.ends_ns, preset, used)
     if preset.pnn_divisor == "intervals":
         for name in ("pnn20", "pnn50"):
@@ -203,7 +206,10 @@ def _mark_missing(
     # Beats lie up to 2 % inside the window's ends.
     least = LONG_S | dict.fromkeys(("triangular_index", "tinn"), preset.geometric_s)
     least |= {name: shortest for name, shortest in bands.items() if name not in ("vlf", "lf", "hf")}
-    spectral = {*bands, *STANDARD_SPECTRAL, "lf_nu", "hf_nu", "ln_hf", *(f"{name}_peak" for name in bands)}
+    spectral = {*bands, *STANDARD_SPECTRAL, "lf_nu", "hf_nu"}
+    spectral |= {f"{kind}{name}" for name in bands for kind in ("ln_", "relative_")} | {
+        f"{name}_peak" for name in bands
+    }
     for name, found in values.items():
         missing = np.isnan(found) & ~rejected
         if not missing.any():

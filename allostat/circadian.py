@@ -40,6 +40,7 @@ from allostat.recording import TimeZone
 from allostat.sleep import DAY_NS, HOUR_NS
 from allostat.sleep import SleepWindow as SleepWindow
 from allostat.sleep import sleep_windows as sleep_windows
+from allostat.sleep_course import REFERENCES
 from allostat.zones import local_times as local_times
 
 if TYPE_CHECKING:
@@ -157,9 +158,16 @@ def circadian(
         "clock": settings.clock,
         "settings": json.dumps(asdict(settings), sort_keys=True),
         "method": f"cosinor ({period_names(settings)}) by least squares on the {clock_name(settings)}; hourly profile; "
-        "night against day; morning slope",
+        f"night against day; morning slope{_of_sleep(sleep)}",
+        "references": REFERENCES if any(window.source == "heart_rate" for window in sleep) else "",
     }
     return xr.Dataset(data, coords, attrs)
+
+
+def _of_sleep(sleep: Sequence[SleepWindow]) -> str:
+    """Where the sleep windows come from, to be said of what rests on them."""
+    ways = dict.fromkeys(f"heart rate, {w.method}" if w.source == "heart_rate" else w.source for w in sleep)
+    return f"; sleep: {' / '.join(ways)}" if ways else ""
 
 
 def _rhythm(points: Points, fit: MultiCosinor, force: bool, settings: CircadianSettings) -> Part:

@@ -39,7 +39,7 @@ def symbolic_shares(nn_ms: Floats, symbols: str) -> tuple[float, float, float, f
     nothing = (np.nan, np.nan, np.nan, np.nan)
     known = np.isfinite(nn_ms)
     values = nn_ms[known]
-    if len(values) < LEAST_INTERVALS or not np.ptp(values) > 0:
+    if len(values) < LEAST_INTERVALS or not _varies(values):
         return nothing
     levels = _LEVELS[symbols]
     if symbols == "extremes_6":
@@ -63,10 +63,15 @@ def symbolic_shares(nn_ms: Floats, symbols: str) -> tuple[float, float, float, f
     )
 
 
+def _varies(values: Floats) -> bool:
+    """Whether values differ by more than what rounding leaves of a constant series that was detrended."""
+    return bool(np.ptp(values) > 1e-9 * np.max(np.abs(values)))
+
+
 def stress_index(nn_ms: Floats) -> float:
     """Square root of AMo / (2 Mo MxDMn): the fullest bin's share in %, median and range in s; NaN without a range."""
     values = nn_ms[np.isfinite(nn_ms)]
-    if len(values) < LEAST_INTERVALS or not np.ptp(values) > 0 or not np.median(values) > 0:
+    if len(values) < LEAST_INTERVALS or not _varies(values) or not np.median(values) > 0:
         return float("nan")
     _, counts = np.unique(np.floor(values / STRESS_BIN_MS), return_counts=True)
     fullest = 100.0 * float(counts.max()) / len(values)

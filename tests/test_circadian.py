@@ -275,6 +275,8 @@ def test_windows_of_hrv_go_straight_in():
     assert 0.1 < float(found.dip) < 0.3
     assert "NIGHT_FROM_HEART_RATE" in found.attrs["quality"].split()
     assert found.attrs["timezone"] == "Europe/Vienna"
+    assert "sleep: heart rate, interval of 3 to 14 h" in found.attrs["method"]
+    assert found.attrs["references"].startswith("10.1038/s41598-022-11792-7")
     assert all(v.attrs["long_name"] for v in found.data_vars.values())
 
 

@@ -250,7 +250,8 @@ def _ramp(values: Floats, *, falling: bool) -> tuple[float, float] | None:
     begin, end = begin[kept], end[kept]
     rise = np.clip((at - begin[:, None]) / np.maximum(end - begin, 1e-9)[:, None], 0.0, 1.0)
     rise -= rise.mean(axis=1, keepdims=True)
-    size, along = np.einsum("ij,ij->i", rise, rise), rise @ (y - y.mean())
+    # Not by `@`: the threads of a linear-algebra library cost more here than they do.
+    size, along = np.einsum("ij,ij->i", rise, rise), np.einsum("ij,j->i", rise, y - y.mean())
     right_way = (size > 1e-9) & ((along < 0) if falling else (along > 0))
     if not right_way.any():
         return None

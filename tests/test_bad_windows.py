@@ -27,7 +27,7 @@ def ppg(values):
 
 
 @pytest.mark.parametrize("values", SIGNALS.values(), ids=SIGNALS)
-@pytest.mark.parametrize("count", [0, 1, 3, 140])
+@pytest.mark.parametrize("count", [0, 3, 140])
 def test_no_breath_in_signals_that_have_none(values, count):
     beats = Beats.from_times((0.85 * S * np.arange(count)).astype(np.int64))
     found = respiration_rate(ppg(values), beats)

@@ -233,7 +233,7 @@ def test_nights_of_healthy_persons_have_the_length_of_nights(recordings):
     hours = []
     for path in sorted((recordings("rr24h") / "normal").glob("*.gz")):
         with gzip.open(path, "rt") as text:
-            rr = np.loadtxt(text)[1:] * 1000.0
+            rr = np.array(text.read().split()[1:], dtype=float) * 1000.0
         minute = (np.cumsum(rr) / 60000.0).astype(np.int64)
         found = main_sleeps(minute_courses(minute, rr, (rr > 300) & (rr < 2000)))
         best = max(found, key=lambda one: one.separation * (one.end - one.start))

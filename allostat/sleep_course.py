@@ -228,13 +228,25 @@ def _placed(score: Floats, ln_hr: Floats, start: int, stop: int) -> MainSleep:
     around[max(lo - REACH_MIN, 0) : hi + REACH_MIN] = True
     inside = np.zeros(len(score), bool)
     inside[lo:hi] = True
-    asleep, awake = score[inside & np.isfinite(score)], score[around & ~inside & np.isfinite(score)]
-    spread = np.sqrt((asleep.var() * len(asleep) + awake.var() * len(awake)) / max(len(asleep) + len(awake), 1))
+    known = np.isfinite(score)
+    asleep, awake = score[inside & known], score[around & ~inside & known]
     return MainSleep(
-        first, last, first_se, last_se,
-        float(np.exp(np.nanmedian(ln_hr[inside]))), float(np.exp(np.nanmedian(ln_hr[around & ~inside]))),
-        float((awake.mean() - asleep.mean()) / spread) if spread > 0 else float("inf"),
+        first, last, first_se, last_se, _median_rate(ln_hr[inside]), _median_rate(ln_hr[around & ~inside]),
+        _separation(asleep, awake),
     )  # fmt: skip
+
+
+def _median_rate(ln_hr: Floats) -> float:
+    known = ln_hr[np.isfinite(ln_hr)]
+    return float(np.exp(np.median(known))) if len(known) else float("nan")
+
+
+def _separation(asleep: Floats, awake: Floats) -> float:
+    """Distance of the means in standard deviations within; NaN when an end was moved so far that nothing is around."""
+    if not len(asleep) or not len(awake):
+        return float("nan")
+    spread = float(np.sqrt((asleep.var() * len(asleep) + awake.var() * len(awake)) / (len(asleep) + len(awake))))
+    return float(awake.mean() - asleep.mean()) / spread if spread > 0 else float("inf")
 
 
 def _ramp(values: Floats, *, falling: bool) -> tuple[float, float] | None:

@@ -16,8 +16,17 @@ from allostat.recording import UNKNOWN_ZONE, BeatFlag, Beats, TimeZone
 from allostat.simulate.physiology import simulate_participant, simulate_population
 from allostat.simulate.rr import Sleep, simulate_rr, sleep_schedule
 from allostat.sleep import SleepWindow, sleep_from_heart_rate, sleep_windows
-from allostat.sleep_course import main_sleeps, minute_courses
+from allostat.sleep_course import (
+    LONGEST_MIN,
+    RAMP_STEP_MIN,
+    SHORTEST_MIN,
+    _intervals,
+    _ramp,
+    main_sleeps,
+    minute_courses,
+)
 from allostat.sleep_heart_rate import NightReason
+from tests.reference import sleep_course as reference
 
 S = 1_000_000_000
 MINUTE, HOUR = 60 * S, 3600 * S
@@ -210,6 +219,36 @@ def test_any_course_gives_ordered_intervals_inside_it(size, seed, missing, sprea
         assert np.isnan(one.start_se) or one.start_se > 0
     middles = [(one.start + one.end) / 2 for one in found]
     assert middles == sorted(middles)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 2**31), st.floats(0.0, 0.3), st.integers(60, 400), st.integers(200, 420))
+def test_the_interval_is_the_best_of_all(seed, missing, begin, length):
+    rng = np.random.default_rng(seed)
+    score = rng.normal(size=900)
+    score[begin : begin + length] -= 2.0
+    score[rng.random(900) < missing] = np.nan
+    value, start, stop = reference.best_interval(score, SHORTEST_MIN, LONGEST_MIN)
+    found = _intervals(score)
+    if value <= 0:
+        assert found == []
+    else:
+        assert (start, stop) in found
+
+
+@pytest.mark.parametrize(("seed", "begin", "width"), [(1, 20, 0), (2, 30, 24), (3, 10, 40)])
+@pytest.mark.parametrize("falling", [True, False])
+def test_the_likeliest_ramp_is_that_of_single_regressions(seed, begin, width, falling):
+    rng = np.random.default_rng(seed)
+    at = np.arange(80) + 0.5
+    shape = np.clip((at - begin) / max(width, 1e-9), 0, 1)
+    values = (-1 if falling else 1) * 4.0 * shape + 0.02 * rng.normal(size=80)
+    first, last = reference.ramp(values, falling, RAMP_STEP_MIN)
+    found = _ramp(values, falling=falling)
+    assert found is not None
+    # With next to no noise the likelihood is all in one place and its neighbours.
+    assert found[0] == pytest.approx(last if falling else first, abs=RAMP_STEP_MIN)
+    assert found[1] < 5
 
 
 @settings(max_examples=8, deadline=None)

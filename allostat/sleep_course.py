@@ -109,6 +109,8 @@ def minute_courses(minute: NDArray[np.int64], intervals_ms: Floats, usable: NDAr
 
 def _rolling(values: Floats, width: int, what: str) -> Floats:
     """Median or standard deviation of the finite values among ``width`` around each, NaN with less than half."""
+    if not len(values):
+        return values
     half = width // 2
     views = np.lib.stride_tricks.sliding_window_view(np.pad(values, half, constant_values=np.nan), width)
     has = np.isfinite(views)

@@ -204,7 +204,7 @@ def test_no_recording_gives_no_rows_and_a_clock_is_needed():
 
 @settings(max_examples=30, deadline=None)
 @given(
-    st.integers(10, 3000),
+    st.integers(1, 3000),
     st.integers(0, 2**31),
     st.floats(0.0, 1.0),
     st.sampled_from([0.0, 0.3, 3.0]),
@@ -281,6 +281,11 @@ def test_nights_of_healthy_persons_have_the_length_of_nights(recordings):
     assert 7.0 < np.median(hours) < 9.0
     assert min(hours) > 5.0
     assert max(hours) < 12.5
+
+
+def test_a_course_of_nothing_has_no_sleep():
+    nothing = np.empty(0)
+    assert main_sleeps(minute_courses(nothing.astype(np.int64), nothing, nothing.astype(bool))) == []
 
 
 def test_local_clock_recordings_need_no_zone():

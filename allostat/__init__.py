@@ -21,8 +21,8 @@ _PUBLIC = {
     "inspect": "reading", "read": "reading", "read_all": "reading",
     "find_beats": "beats", "correct_beats": "beats", "signal_quality": "quality",
     "hrv": "hrv", "person_hrv": "hrv", "compare_hrv": "hrv_compare", "circadian": "circadian",
-    "circadian_course": "circadian", "CircadianSettings": "circadian", "sleep_windows": "sleep", "recovery": "recovery",
-    "respiration_rate": "respiration",
+    "circadian_course": "circadian", "CircadianSettings": "circadian", "sleep_windows": "sleep",
+    "sleep_from_heart_rate": "sleep", "recovery": "recovery", "respiration_rate": "respiration",
     "cortisol": "labs.cortisol",
     "Biomarker": "biomarkers", "BiomarkerTable": "biomarkers", "Person": "biomarkers", "biomarkers": "biomarkers",
     "allostatic_load": "allostatic_load",
@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from allostat.recovery import recovery as recovery
     from allostat.respiration import respiration_rate as respiration_rate
     from allostat.sampling import Clock as Clock
+    from allostat.sleep import sleep_from_heart_rate as sleep_from_heart_rate
     from allostat.sleep import sleep_windows as sleep_windows
     from allostat.study import Study as Study
 

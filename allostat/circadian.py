@@ -9,19 +9,23 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from allostat.circadian_course import circadian_course as circadian_course
+from allostat.circadian_intervals import Interval, cosinor_intervals
+from allostat.circadian_night import DipClass as DipClass
+from allostat.circadian_night import dip_class, dip_class_attributes, morning, night_and_day, slopes
 from allostat.circadian_series import (
     CORNELISSEN,
     DEFAULTS,
     LEAST_CLOCK_HOURS,
     NAN,
     NO_HOURS,
+    Part,
     Points,
-    bounds,
+    Scalar,
     clock_name,
     f_tail,
     fitted,
@@ -31,12 +35,12 @@ from allostat.circadian_series import (
 )
 from allostat.circadian_series import CircadianSettings as CircadianSettings
 from allostat.kernels.cosinor import MultiCosinor
-from allostat.kernels.regression import ols
 from allostat.kernels.rest_activity import daily_extremes, rest_activity
 from allostat.recording import TimeZone
 from allostat.sleep import DAY_NS, HOUR_NS
 from allostat.sleep import SleepWindow as SleepWindow
 from allostat.sleep import sleep_windows as sleep_windows
+from allostat.sleep_course import REFERENCES
 from allostat.zones import local_times as local_times
 
 if TYPE_CHECKING:
@@ -45,7 +49,6 @@ if TYPE_CHECKING:
 
 VAN_SOMEREN = "10.3109/07420529908998724"
 
-MORNING_H = 4.0
 _HIGH_AT_REST = ("rmssd", "sdnn", "mean_nn", "median_nn", "pnn", "hf", "sd1")
 _HIGH_IN_ACTIVITY = ("hr", "mean_hr", "steps", "activity", "sbp", "dbp")
 
@@ -77,15 +80,17 @@ def circadian(
     Returns
     -------
     Dataset
-        Scalars: ``mesor`` ``amplitude`` ``acrophase`` (h of the local clock) with ``…_se``, ``…_low``, ``…_high``,
-        ``percent_rhythm``, ``f``, ``p``; ``orthophase`` ``bathyphase`` ``magnitude`` of the fitted curve; along
-        ``component`` each cosine's ``component_amplitude`` … ``component_p``; ``interdaily_stability`` (from 48 h on)
-        ``intradaily_variability`` ``m10`` ``m10_onset`` ``l5`` ``l5_onset`` ``relative_amplitude``; ``night_mean``
-        ``day_mean`` with ``night_n`` ``day_n``, ``dip`` (1 - night / day; for a series of logarithms 1 - exp(night -
-        day)), ``day_night_ratio``; ``morning_slope`` (per hour since waking, 0 to 4 h, mornings with their own
-        level) with ``_se`` and ``_n``. Along ``morning``: ``slope_by_morning``. Attribute ``quality``: codes
-        ``SPAN_BELOW_24_H``, ``SPAN_BELOW_48_H``, ``FEW_CLOCK_HOURS``, ``NO_SLEEP_WINDOW``, ``ZONE_WEAK`` and those of
-        the sleep windows. What cannot be computed is NaN.
+        Scalars: ``mesor`` ``amplitude`` ``acrophase`` (h of the local clock) with ``…_se``, ``…_low``,
+        ``…_high``, ``percent_rhythm``, ``f``, ``p``; ``orthophase`` ``bathyphase`` ``magnitude`` of the fitted
+        curve; along ``component`` each cosine's ``component_amplitude`` … ``component_p``;
+        ``interdaily_stability`` (from 48 h on) ``intradaily_variability`` ``m10`` ``m10_onset`` ``l5``
+        ``l5_onset`` ``relative_amplitude``; ``night_mean`` ``day_mean`` with ``night_n`` ``day_n``, ``dip`` (1
+        - night / day; for a series of logarithms 1 - exp(night - day)) with ``dip_class`` (`DipClass`, int8),
+        ``day_night_ratio``; ``morning_slope`` (per hour since waking, 0 to 4 h, mornings with their own level)
+        with ``_se`` and ``_n``. Along ``morning``: ``slope_by_morning``. Attribute ``quality``: codes
+        ``NO_VALUES``, ``CONSTANT``, ``SPAN_BELOW_24_H``, ``SPAN_BELOW_48_H``, ``FEW_CLOCK_HOURS``,
+        ``NO_SLEEP_WINDOW``, ``FEW_READINGS`` (blood pressure), ``ZONE_WEAK``, those of
+        `allostat.circadian_intervals` and of the sleep windows. What cannot be computed is NaN.
 
     Raises
     ------
@@ -96,34 +101,45 @@ def circadian(
 
     Notes
     -----
-    Standard errors and p assume independent residuals; neighbouring windows are not, so that both are optimistic.
+    p, and standard errors unless the settings ask for the bootstrap, assume independent residuals; neighbouring windows
+    are not, so that both are optimistic.
     """
     import xarray as xr
 
     zone = TimeZone(timezone, "user") if isinstance(timezone, str) else timezone
     points = points_of(series, zone, settings)
     codes = dict.fromkeys(code for window in sleep for code in window.quality)
+    if not len(points.value):
+        codes["NO_VALUES"] = None
+    elif np.ptp(points.value) == 0:
+        codes["CONSTANT"] = None
     if zone.weak:
         codes["ZONE_WEAK"] = None
     if not sleep:
         codes["NO_SLEEP_WINDOW"] = None
-    values: dict[str, _Scalar] = {}
+    values: dict[str, Scalar] = {}
     fit = fitted(points, force, settings)
     for part, more in (
         _rhythm(points, fit, force, settings),
         _hourly(points, force, settings),
-        _night_and_day(points, sleep),
-        _morning(points, sleep),
+        night_and_day(points, sleep),
+        morning(points, sleep),
     ):
         values |= part
         codes |= dict.fromkeys(more)
     about = {"series": str(series.name or ""), "preset": str(series.attrs.get("preset", ""))}
-    data: dict[str, tuple[str | tuple[()], NDArray[np.generic] | float, dict[str, object]]] = {
+    data: dict[str, tuple[str | tuple[()], NDArray[np.generic] | np.generic | float, dict[str, object]]] = {
         name: ((), scalar.value, scalar.attributes(points.unit) | about) for name, scalar in values.items()
     }
     data |= _components(fit, points.unit, about)
-    slopes = _slopes(points, sleep)
-    data["slope_by_morning"] = ("morning", slopes, {"long_name": "morning slope", "units": f"{points.unit}/h", **about})
+    kind = np.int8(dip_class(values["dip"].value, points.name))
+    data["dip_class"] = ((), kind, dip_class_attributes(points.name) | about)
+    by_morning = slopes(points, sleep)
+    data["slope_by_morning"] = (
+        "morning",
+        by_morning,
+        {"long_name": "morning slope", "units": f"{points.unit}/h", **about},
+    )
     coords = {
         "component": ("component", np.arange(len(fit.components)), {"long_name": "component of the cosinor"}),
         "period": ("component", np.array([c.period_h for c in fit.components]), {
@@ -142,35 +158,19 @@ def circadian(
         "clock": settings.clock,
         "settings": json.dumps(asdict(settings), sort_keys=True),
         "method": f"cosinor ({period_names(settings)}) by least squares on the {clock_name(settings)}; hourly profile; "
-        "night against day; morning slope",
+        f"night against day; morning slope{_of_sleep(sleep)}",
+        "references": REFERENCES if any(window.source == "heart_rate" for window in sleep) else "",
     }
     return xr.Dataset(data, coords, attrs)
 
 
-class _Scalar(NamedTuple):
-    """A value with what a reader needs; ``%u`` in the unit stands for that of the series."""
-
-    value: float
-    units: str
-    long_name: str
-    method: str
-    references: str = CORNELISSEN
-    phase: str = ""
-
-    def attributes(self, unit: str) -> dict[str, object]:
-        about = {
-            "units": self.units.replace("%u", unit),
-            "long_name": self.long_name,
-            "method": self.method,
-            "references": self.references,
-        }
-        return {**about, "phase": self.phase} if self.phase else {**about}
+def _of_sleep(sleep: Sequence[SleepWindow]) -> str:
+    """Where the sleep windows come from, to be said of what rests on them."""
+    ways = dict.fromkeys(f"heart rate, {w.method}" if w.source == "heart_rate" else w.source for w in sleep)
+    return f"; sleep: {' / '.join(ways)}" if ways else ""
 
 
-_Part = tuple[dict[str, _Scalar], tuple[str, ...]]
-
-
-def _rhythm(points: Points, fit: MultiCosinor, force: bool, settings: CircadianSettings) -> _Part:
+def _rhythm(points: Points, fit: MultiCosinor, force: bool, settings: CircadianSettings) -> Part:
     enough = points.span_h >= 24 or force
     codes: tuple[str, ...] = () if points.span_h >= 24 else ("SPAN_BELOW_24_H",)
     if enough and len(np.unique((points.wall_ns % DAY_NS) // HOUR_NS)) < LEAST_CLOCK_HOURS:
@@ -178,32 +178,36 @@ def _rhythm(points: Points, fit: MultiCosinor, force: bool, settings: CircadianS
     main = fit.components[0]
     numerator = 2 * len(fit.components)
     free = fit.n - 1 - numerator
-    how, delta = f"cosinor, period {period_names(settings)}, least squares", "delta method"
+    how = f"cosinor, period {period_names(settings)}, least squares"
     where = clock_name(settings)
     values = {
-        "percent_rhythm": _Scalar(fit.percent_rhythm, "%", "share of the variance that the cosinor explains", how),
-        "f": _Scalar(fit.f, "1", "F of the zero-amplitude test", f"{how}, {numerator} and {free} degrees of freedom"),
-        "p": _Scalar(
+        "percent_rhythm": Scalar(fit.percent_rhythm, "%", "share of the variance that the cosinor explains", how),
+        "f": Scalar(fit.f, "1", "F of the zero-amplitude test", f"{how}, {numerator} and {free} degrees of freedom"),
+        "p": Scalar(
             f_tail(fit.f, numerator, free), "1", "p of the zero-amplitude test",
             f"{how}, independent residuals assumed",
         ),
-        "orthophase": _Scalar(fit.orthophase_h, "h", f"highest value of the fitted curve, hours of the {where}", how),
-        "bathyphase": _Scalar(fit.bathyphase_h, "h", f"lowest value of the fitted curve, hours of the {where}", how),
-        "magnitude": _Scalar(fit.magnitude, "%u", "half the range of the fitted curve", how),
+        "orthophase": Scalar(fit.orthophase_h, "h", f"highest value of the fitted curve, hours of the {where}", how),
+        "bathyphase": Scalar(fit.bathyphase_h, "h", f"lowest value of the fitted curve, hours of the {where}", how),
+        "magnitude": Scalar(fit.magnitude, "%u", "half the range of the fitted curve", how),
     }  # fmt: skip
-    for name, value, error, unit, long_name in (
-        ("mesor", fit.mesor, fit.mesor_se, "%u", "mesor"),
-        ("amplitude", main.amplitude, main.amplitude_se, "%u", "amplitude"),
-        ("acrophase", main.acrophase_h, main.acrophase_se_h, "h", f"acrophase, hours of the {where}"),
+    found = cosinor_intervals(points, fit, settings)
+    share = f"{100 * settings.confidence:g} % confidence interval"
+    for name, value, unit, long_name in (
+        ("mesor", fit.mesor, "%u", "mesor"),
+        ("amplitude", main.amplitude, "%u", "amplitude"),
+        ("acrophase", main.acrophase_h, "h", f"acrophase, hours of the {where}"),
     ):
-        low, high = bounds(value, error, free, settings)
-        by = how if name == "mesor" else f"{how}, {delta}"
-        share = f"{100 * settings.confidence:g} % confidence interval"
-        values[name] = _Scalar(value, unit, long_name, how)
-        values[f"{name}_se"] = _Scalar(error, unit, f"standard error of the {long_name.split(',')[0]}", by)
-        values[f"{name}_low"] = _Scalar(low, unit, f"lower end of the {share} of the {name}", by)
-        values[f"{name}_high"] = _Scalar(high, unit, f"upper end of the {share} of the {name}, not taken modulo", by)
-    return values, codes
+        interval: Interval = getattr(found, name)
+        by, sources = f"{how}; {interval.method}", interval.references
+        values |= {
+            name: Scalar(value, unit, long_name, how),
+            f"{name}_se": Scalar(interval.se, unit, f"standard error of the {name}", by, sources),
+            f"{name}_low": Scalar(interval.low, unit, f"lower end of the {share} of the {name}", by, sources),
+            f"{name}_high": Scalar(
+                interval.high, unit, f"upper end of the {share} of the {name}, not taken modulo", by, sources),
+        }  # fmt: skip
+    return values, codes + found.codes
 
 
 def _components(
@@ -227,7 +231,7 @@ def _components(
     }  # fmt: skip
 
 
-def _hourly(points: Points, force: bool, settings: CircadianSettings) -> _Part:
+def _hourly(points: Points, force: bool, settings: CircadianSettings) -> Part:
     enough = (points.span_h >= 24 or force) and len(points.value) > 0
     hours = hour_means(points) if enough else NO_HOURS
     kept = hours.mean.copy()
@@ -249,17 +253,17 @@ def _hourly(points: Points, force: bool, settings: CircadianSettings) -> _Part:
     of = "mean day" if settings.extremes == "profile" else "single days, averaged"
     how = f"hourly means of the {clock_name(settings)}, {of}"
     return {
-        "interdaily_stability": _Scalar(
+        "interdaily_stability": Scalar(
             found.interdaily_stability if several_days else NAN, "1", "interdaily stability (IS)", how, VAN_SOMEREN
         ),
-        "intradaily_variability": _Scalar(
+        "intradaily_variability": Scalar(
             found.intradaily_variability, "1", "intradaily variability (IV)", how, VAN_SOMEREN
         ),
-        "m10": _Scalar(found.m10, "%u", "highest mean of 10 hours of the mean day", how, VAN_SOMEREN, high),
-        "m10_onset": _Scalar(found.m10_onset, "h", "start of the highest 10 hours", how, VAN_SOMEREN, high),
-        "l5": _Scalar(found.l5, "%u", "lowest mean of 5 hours of the mean day", how, VAN_SOMEREN, low),
-        "l5_onset": _Scalar(found.l5_onset, "h", "start of the lowest 5 hours", how, VAN_SOMEREN, low),
-        "relative_amplitude": _Scalar(
+        "m10": Scalar(found.m10, "%u", "highest mean of 10 hours of the mean day", how, VAN_SOMEREN, high),
+        "m10_onset": Scalar(found.m10_onset, "h", "start of the highest 10 hours", how, VAN_SOMEREN, high),
+        "l5": Scalar(found.l5, "%u", "lowest mean of 5 hours of the mean day", how, VAN_SOMEREN, low),
+        "l5_onset": Scalar(found.l5_onset, "h", "start of the lowest 5 hours", how, VAN_SOMEREN, low),
+        "relative_amplitude": Scalar(
             found.relative_amplitude, "1", "relative amplitude (M10 - L5) / (M10 + L5)", how, VAN_SOMEREN
         ),
     }, () if several_days else ("SPAN_BELOW_48_H",)
@@ -273,60 +277,3 @@ def _phases(name: str) -> tuple[str, str]:
     if bare.startswith(_HIGH_IN_ACTIVITY):
         return "active", "rest"
     return "", ""
-
-
-def _night_and_day(points: Points, sleep: Sequence[SleepWindow]) -> _Part:
-    asleep = np.zeros(len(points.value), dtype=bool)
-    for window in sleep:
-        asleep |= (points.at_ns >= window.start_ns) & (points.at_ns < window.end_ns)
-    night = float(points.value[asleep].mean()) if asleep.any() else NAN
-    day = float(points.value[~asleep].mean()) if asleep.any() and not asleep.all() else NAN
-    if points.unit.startswith("ln("):
-        dip, how = 1 - float(np.exp(night - day)), "1 - exp(night - day)"
-    else:
-        dip, how = (1 - night / day if day > 0 else NAN), "1 - night / day"
-    ratio = float(np.exp(day - night)) if points.unit.startswith("ln(") else (day / night if night > 0 else NAN)
-    n_night, n_day = (float(asleep.sum()), float((~asleep).sum())) if sleep else (NAN, NAN)
-    return {
-        "night_n": _Scalar(n_night, "1", "values inside the sleep windows", "count", ""),
-        "day_n": _Scalar(n_day, "1", "values outside the sleep windows", "count", ""),
-        "day_night_ratio": _Scalar(
-            ratio, "1", "day to night ratio", "exp(day - night)" if points.unit.startswith("ln(") else "day / night", ""
-        ),
-        "night_mean": _Scalar(night, "%u", "mean inside the sleep windows", "mean", ""),
-        "day_mean": _Scalar(day, "%u", "mean outside the sleep windows", "mean", ""),
-        "dip": _Scalar(dip, "1", "night-time dip", how, ""),
-    }, ()
-
-
-def _since_waking(points: Points, window: SleepWindow) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    hours = (points.at_ns - window.end_ns) / HOUR_NS
-    inside = (hours >= 0) & (hours <= MORNING_H)
-    return hours[inside], points.value[inside]
-
-
-def _slopes(points: Points, sleep: Sequence[SleepWindow]) -> NDArray[np.float64]:
-    found = [ols(*_since_waking(points, window)) for window in sleep]
-    return np.array([line.slope if line.n >= 3 else NAN for line in found])
-
-
-def _morning(points: Points, sleep: Sequence[SleepWindow]) -> _Part:
-    """One slope for all mornings, each with its own level."""
-    n = mornings = 0
-    xx = xy = yy = 0.0
-    for window in sleep:
-        x, y = _since_waking(points, window)
-        if len(x) < 2:
-            continue
-        dx, dy = x - x.mean(), y - y.mean()
-        xx, xy, yy = xx + float(dx @ dx), xy + float(dx @ dy), yy + float(dy @ dy)
-        n, mornings = n + len(x), mornings + 1
-    free = n - mornings - 1
-    slope = xy / xx if xx > 0 and free > 0 else NAN
-    error = float(np.sqrt(max(yy - slope * xy, 0.0) / free / xx)) if xx > 0 and free > 0 else NAN
-    how = f"least squares on hours since waking, 0 to {MORNING_H:g} h, a level per morning"
-    return {
-        "morning_slope": _Scalar(slope, "%u/h", "slope after waking", how, ""),
-        "morning_slope_se": _Scalar(error, "%u/h", "standard error of the slope after waking", how, ""),
-        "morning_slope_n": _Scalar(float(n), "1", "values after waking", how, ""),
-    }, ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -26,6 +26,10 @@ LEAST_CLOCK_HOURS = 12
 """A cosinor on values from fewer hours of the clock is marked ``FEW_CLOCK_HOURS``."""
 
 NAN = float("nan")
+IntervalMethod = Literal["delta", "ellipse", "bootstrap"]
+LARGEST = 1e100
+"""Values beyond this are no measurements, and their squares no numbers: they count as missing."""
+
 _QUARTER_NS = 15 * 60 * 1_000_000_000
 """Zones differ from UTC by whole quarters of an hour."""
 
@@ -39,7 +43,17 @@ class CircadianSettings:
     periods_h
         Periods of the cosinor's components in h, the first of which gives ``amplitude`` and ``acrophase``.
     confidence
-        Of the intervals ``…_low`` to ``…_high``: estimate ± t(n - p) standard errors.
+        Of the intervals ``…_low`` to ``…_high``.
+    intervals
+        What the standard errors and intervals of mesor, amplitude and acrophase come from. ``delta``: estimate
+        ± t(n - p) standard errors, by the delta method. ``ellipse``: amplitude and acrophase by the circles and
+        rays that touch their joint confidence ellipse (Bingham 1982), which is wider, is right for small
+        amplitudes too, and has no acrophase where the ellipse covers no rhythm. Both take residuals as
+        independent. ``bootstrap``: blocks of ``block_h`` are drawn anew and fitted, estimate ± t(blocks - 1) of
+        their standard deviations: right for residuals that are alike within a day
+        (`allostat.circadian_intervals`).
+    block_h, draws, seed
+        Of the bootstrap: hours of a block, from the first midnight on, how many draws, and where the generator begins.
     clock
         ``wall``: the local wall clock, which jumps when it changes. ``solar``: apparent solar time at
         ``longitude_deg``.
@@ -58,6 +72,10 @@ class CircadianSettings:
     confidence: float = 0.95
     clock: Literal["wall", "solar"] = "wall"
     longitude_deg: float | None = None
+    intervals: IntervalMethod = "delta"
+    block_h: float = 24.0
+    draws: int = 1000
+    seed: int = 0
     centre: Centre = "data"
     extremes: Literal["profile", "days"] = "profile"
     least_hours_per_day: int = 0
@@ -68,19 +86,52 @@ class CircadianSettings:
             raise ConfigError("periods_h are different positive numbers of hours", found=periods)
         if not 0 < self.confidence < 1:
             raise ConfigError("confidence lies between 0 and 1", found=self.confidence)
-        for name, valid in (("clock", _CLOCKS), ("centre", _CENTRES), ("extremes", _EXTREMES)):
+        for name, valid in (
+            ("clock", _CLOCKS), ("centre", _CENTRES), ("extremes", _EXTREMES), ("intervals", _INTERVALS),
+        ):  # fmt: skip
             if getattr(self, name) not in valid:
                 raise ConfigError(f"unknown {name}", found=getattr(self, name), valid=valid)
         if (self.clock == "solar") != (self.longitude_deg is not None):
             raise ConfigError(
                 "the solar clock needs longitude_deg, and no other does", found=f"{self.clock}, {self.longitude_deg}"
             )
+        if not 0 < self.block_h < float("inf") or self.draws < 100:
+            raise ConfigError(
+                "a bootstrap has blocks of a positive length and at least 100 draws",
+                found=f"{self.block_h} h, {self.draws}",
+            )
         if not 0 <= self.least_hours_per_day <= 24:
             raise ConfigError("least_hours_per_day is a number of hours", found=self.least_hours_per_day)
 
 
 _CLOCKS, _CENTRES, _EXTREMES = ("wall", "solar"), ("data", "profile"), ("profile", "days")
+_INTERVALS = get_args(IntervalMethod)
 DEFAULTS = CircadianSettings()
+
+
+class Scalar(NamedTuple):
+    """A value with what a reader needs; ``%u`` in the unit stands for that of the series."""
+
+    value: float
+    units: str
+    long_name: str
+    method: str
+    references: str = CORNELISSEN
+    phase: str = ""
+
+    def attributes(self, unit: str) -> dict[str, object]:
+        """Attributes of the variable, for a series of this unit."""
+        about = {
+            "units": self.units.replace("%u", unit),
+            "long_name": self.long_name,
+            "method": self.method,
+            "references": self.references,
+        }
+        return {**about, "phase": self.phase} if self.phase else {**about}
+
+
+Part = tuple[dict[str, Scalar], tuple[str, ...]]
+"""Values by name, and reason codes."""
 
 
 class Points(NamedTuple):
@@ -96,7 +147,7 @@ class Points(NamedTuple):
 
 
 def points_of(series: xr.DataArray, zone: TimeZone, settings: CircadianSettings = DEFAULTS) -> Points:
-    """Finite values of a series at the middles of their windows, with the clock.
+    """Finite values (below `LARGEST`) of a series at the middles of their windows, with the clock.
 
     Raises
     ------
@@ -114,7 +165,9 @@ def points_of(series: xr.DataArray, zone: TimeZone, settings: CircadianSettings 
     if start.dtype.kind != "i":
         raise InputError("the coordinate `time` is int64 ns", found=start.dtype)
     epoch: Epoch = series["time"].attrs.get("epoch", "utc")
-    start = start.astype(np.int64)
+    # A series in any order is one in order of time.
+    order = np.argsort(start, kind="stable")
+    series, start = series.isel(window=order), start[order].astype(np.int64)
     value = np.asarray(series.values, dtype=np.float64)
     if "end" in series.coords:
         end = np.asarray(series["end"].values).astype(np.int64)
@@ -123,7 +176,7 @@ def points_of(series: xr.DataArray, zone: TimeZone, settings: CircadianSettings 
         # Without ends a value stands at its time, and covers the step to the next one.
         end = start + (int(np.median(np.diff(start))) if len(start) > 1 else 0)
         at = start
-    kept = np.isfinite(value)
+    kept = np.abs(value) < LARGEST  # NaN is not
     span_h = float((end[kept].max() - start[kept].min()) / HOUR_NS) if kept.any() else 0.0
     wall = local_times(at, zone, epoch)
     if settings.longitude_deg is not None:

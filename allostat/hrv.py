@@ -64,9 +64,10 @@ def hrv(
     Dataset(window)
         Measures (ms, ms2, %, /min) with attributes ``units``, ``long_name``, ``method``, ``references``, ``preset``
         and ``sensor``; ``n_intervals``, ``n_differences``, ``valid_share`` (of the window's time, covered by NN
-        intervals), ``corrected_share`` (of its beats), ``reasons`` (bit mask of `Reason`). Coordinates ``time`` and
-        ``end``: int64 ns from the beats' epoch. Where a reason rejects a window its measures are NaN; a measure that
-        needs a longer window (attribute ``shortest_s``) is NaN with the reason ``NEEDS_LONGER``.
+        intervals), ``corrected_share`` (of its beats), ``irregular_share`` (of its beats, those in a rhythm too
+        irregular to correct; NaN for beats that were not corrected), ``reasons`` (bit mask of `Reason`). Coordinates
+        ``time`` and ``end``: int64 ns from the beats' epoch. Where a reason rejects a window its measures are NaN; a
+        measure that needs a longer window (attribute ``shortest_s``) is NaN with the reason ``NEEDS_LONGER``.
 
     Raises
     ------
@@ -95,6 +96,8 @@ def hrv(
         "units": "1", "long_name": "share of the window's time covered by NN intervals"})  # fmt: skip
     data["corrected_share"] = ("window", found.corrected_share, {
         "units": "1", "long_name": "share of the window's beats that were corrected"})  # fmt: skip
+    data["irregular_share"] = ("window", found.irregular_share, {
+        "units": "1", "long_name": "share of the window's beats in a rhythm too irregular to correct"})  # fmt: skip
     data["reasons"] = ("window", found.reasons, {
         "long_name": "why values are missing, or what to know of them",
         "flag_masks": np.array([r.value for r in Reason], dtype=np.int16),

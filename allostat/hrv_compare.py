@@ -38,6 +38,10 @@ NEUROKIT_NAMES = {
     "sd1a": ("SD1a", 1.0), "sd2d": ("SD2d", 1.0), "sd2a": ("SD2a", 1.0), "sdnnd": ("SDNNd", 1.0),
     "sdnna": ("SDNNa", 1.0), "c1d": ("C1d", 1.0), "c2d": ("C2d", 1.0), "cd": ("Cd", 1.0), "pip": ("PIP", 1.0),
     "ials": ("IALS", 1.0), "pss": ("PSS", 1.0), "pas": ("PAS", 1.0), "dfa_alpha1": ("DFA_alpha1", 1.0),
+    "symbolic_0v": ("Symbolic_EqualProb4_0V", 100.0), "symbolic_1v": ("Symbolic_EqualProb4_1V", 100.0),
+    "symbolic_2lv": ("Symbolic_EqualProb4_2LV", 100.0), "symbolic_2uv": ("Symbolic_EqualProb4_2UV", 100.0),
+    "sdann_1min": ("SDANN1", 1.0), "sdann_2min": ("SDANN2", 1.0), "sdnn_index_1min": ("SDNNI1", 1.0),
+    "sdnn_index_2min": ("SDNNI2", 1.0),
     "dfa_alpha2": ("DFA_alpha2", 1.0), "approximate_entropy": ("ApEn", 1.0), "sample_entropy": ("SampEn", 1.0),
 }  # fmt: skip
 """Name of each measure in NeuroKit2 0.2.13 (without ``HRV_``) and the factor that brings it to allostat's unit."""

@@ -30,7 +30,8 @@ ALWAYS_RAW = (
 """Basic measures that are taken from the intervals as they are, whatever the preset detrends."""
 
 LONG_S = {"sdann": 588.0, "sdnn_index": 588.0, "turbulence_onset": 3600.0, "turbulence_slope": 3600.0,
-          "multiscale_entropy": 1176.0}  # fmt: skip
+          "multiscale_entropy": 1176.0,
+          "sdann_1min": 588.0, "sdann_2min": 588.0, "sdnn_index_1min": 588.0, "sdnn_index_2min": 588.0}  # fmt: skip
 """Windows shorter than this have no such measure: two segments of 5 minutes (less 2 %), an hour in which premature
 beats may come, 20 minutes so that averages of five intervals leave some two hundred."""
 
@@ -134,6 +135,9 @@ def long_measures(
         at_s = (series.ends_ns[part] - starts_ns[k]) / NS_PER_S
         spread = segments.long_term(nn[part], at_s, start_s=0.0)
         found["sdann"][k], found["sdnn_index"][k] = spread.sdann, spread.sdnn_index
+        for minutes in (1, 2):
+            short = segments.long_term(nn[part], at_s, start_s=0.0, segment_s=60.0 * minutes)
+            found[f"sdann_{minutes}min"][k], found[f"sdnn_index_{minutes}min"][k] = short.sdann, short.sdnn_index
         if length_s[k] >= LONG_S["turbulence_onset"]:
             lo, hi = np.searchsorted(series.recorded_ends_ns, (starts_ns[k], ends_ns[k]))
             after = turbulence.heart_rate_turbulence(series.recorded_ms[lo:hi], least=PREMATURE_BEATS)

@@ -21,6 +21,8 @@ PENG = "10.1063/1.166141"
 COSTA = "10.3389/fphys.2017.00255"
 BAUER = "10.1016/S0140-6736(06)68735-7"
 SCHMIDT = "10.1016/S0140-6736(98)08428-1"
+PORTA_2007 = "10.1152/ajpheart.00006.2007"
+CYSARZ = "10.1088/1361-6579/aae302"
 LOMB = "10.1007/BF00648343"
 SCARGLE = "10.1086/160554"
 
@@ -68,7 +70,14 @@ MEASURES = {
     "spectrum_s": _beat("s", "time that the spectrum covers", "overlaps counted once"),
     "lf_nu": _beat("%", "low-frequency power in normalised units", "share of LF"),
     "hf_nu": _beat("%", "high-frequency power in normalised units", "share of HF"),
-    "ln_hf": _beat("ln(ms2)", "natural logarithm of high-frequency power", "ln of HF in ms2"),
+    **{
+        f"ln_{band}": _beat("ln(ms2)", f"natural logarithm of {name}", f"ln of {band.upper()} in ms2")
+        for band, name in (("vlf", "VLF power"), ("lf", "low-frequency power"), ("hf", "high-frequency power"))
+    },
+    **{
+        f"relative_{band}": _beat("%", f"share of {name} in all bands", f"100 {band.upper()} / total_power")
+        for band, name in (("vlf", "VLF power"), ("lf", "low-frequency power"), ("hf", "high-frequency power"))
+    },
     "vlf_peak": _beat("Hz", "peak frequency of the VLF band", "frequency of the largest density"),
     "lf_peak": _beat("Hz", "peak frequency of the LF band", "frequency of the largest density"),
     "hf_peak": _beat("Hz", "peak frequency of the HF band", "frequency of the largest density"),
@@ -87,6 +96,13 @@ MEASURES = {
     "sdnn_rmssd": _beat("1", "ratio of SDNN to RMSSD", "SDNN / RMSSD", NEUROKIT),
     "sdann": _beat("ms", "standard deviation of 5-minute means (SDANN)", "segments covered to 80 %, divisor n-1"),
     "sdnn_index": _beat("ms", "mean of 5-minute standard deviations (SDNN index)", "segments covered to 80 %"),
+    **{
+        f"{kind}_{minutes}min": _beat(
+            "ms", f"{long_name} of {minutes}-minute segments", "segments covered to 80 %, divisor n-1", NEUROKIT
+        )
+        for minutes in (1, 2)
+        for kind, long_name in (("sdann", "standard deviation of the means"), ("sdnn_index", "mean standard deviation"))
+    },
     "triangular_index": _beat("1", "HRV triangular index (HTI)", "NN intervals / largest bin of 1/128 s"),
     "tinn": _beat("ms", "baseline width of the interval histogram (TINN)", "best triangle, bins of 1/128 s"),
     "sd1_sd2": _beat("1", "ratio of the axes of the Poincaré plot", "SD1 / SD2", BRENNAN),
@@ -126,6 +142,18 @@ MEASURES = {
     "ials": _beat("1", "inverse average length of segments (IALS)", "1 / mean differences of a segment", COSTA),
     "pss": _beat("%", "NN intervals in short segments (PSS)", "segments below three differences", COSTA),
     "pas": _beat("%", "NN intervals in alternation (PAS)", "alternation of four or more intervals", COSTA),
+    **{
+        f"symbolic_{kind}": _beat("%", f"patterns of three intervals {what}", "symbolic dynamics", PORTA_2007, CYSARZ)
+        for kind, what in (
+            ("0v", "without variation (0V)"),
+            ("1v", "with one variation (1V)"),
+            ("2lv", "with two like variations (2LV)"),
+            ("2uv", "with two unlike variations (2UV)"),
+        )
+    },
+    "stress_index": _beat(
+        "1", "stress index (Baevsky), square root", "sqrt(AMo / (2 Mo MxDMn)), bins of 50 ms, Mo the median", KUBIOS
+    ),
     "dc": _beat("ms", "deceleration capacity (DC)", "phase-rectified signal averaging, T 1, s 2", BAUER),
     "ac": _beat("ms", "acceleration capacity (AC)", "phase-rectified signal averaging, T 1, s 2", BAUER),
     "turbulence_onset": _beat(
@@ -147,7 +175,8 @@ _BAND_NAMES = {
 
 _OF_THE_SERIES = (
     "sdnn", "rmssd", "ln_rmssd", "sdsd", "pnn20", "pnn50", "sd1", "sd2", "nn20", "nn50", "cvnn", "cv_rmssd",
-    "sdnn_rmssd", "sd1_sd2", "ellipse_area", "csi", "cvi", "csi_modified", "sd_hr", "triangular_index", "tinn",
+    "sdnn_rmssd", "sd1_sd2", "ellipse_area", "csi", "cvi", "csi_modified", "sd_hr", "stress_index", "triangular_index",
+    "tinn",
 )  # fmt: skip
 _COMPLEX = ("sample_entropy", "approximate_entropy", "multiscale_entropy", "dfa_alpha1", "dfa_alpha2")
 
@@ -193,6 +222,10 @@ def _settings(name: str, preset: Preset) -> list[str]:
         return [f"m {preset.template}, {match} r {preset.tolerance:g} sd", f"{when} detrending"]
     if name in ("pip", "ials", "pss", "pas") and preset.fragmentation == "segments":
         return ["as shares of 1, PSS and PAS of the segments"]
+    if name.startswith("symbolic_"):
+        return [
+            "six levels between the extremes" if preset.symbols == "extremes_6" else "four levels of equal probability"
+        ]
     if name in ("dc", "ac"):
         words = [f"changes up to {100 * preset.anchor_limit:g} %"]
         return [*words, f"{preset.anchor_around} intervals around"] if preset.anchor_around else words

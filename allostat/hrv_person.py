@@ -70,6 +70,8 @@ class _Repeat:
     accepted: float
     wanted: float
     codes: tuple[str, ...]
+    irregular: float = 0.0
+    """What has a heart rate but no RMSSD, because its rhythm is irregular: counted as ``accepted``."""
 
 
 def person_hrv(
@@ -85,6 +87,10 @@ def person_hrv(
     accepted; a night with 30 minutes of them has the value exp(mean ln RMSSD), and the mean of the windows' heart
     rates. The person has the median of the nights, for RMSSD on the ln scale. Recordings at rest: one window each,
     then the median likewise.
+
+    Where the rhythm is irregular (`Reason.IRREGULAR`: more than 10 % of a window's beats, by the preset) there is no
+    variability of sinus rhythm: the window counts for heart rate and not for RMSSD. A night needs 30 minutes of windows
+    for either. Such nights and recordings are marked ``IRREGULAR_RHYTHM``, and ``windows_irregular`` counts.
 
     Parameters
     ----------
@@ -104,10 +110,12 @@ def person_hrv(
         ``rmssd_night`` ``hr_night`` ``rmssd_rest`` ``hr_rest`` with the attributes of `allostat.biomarkers.rows_of`:
         the standard error is sd/sqrt(k) of the k repeats (of ln RMSSD; of heart rate itself), times 1.2533 for three
         or more because a median is less efficient than a mean; NaN with one. ``ln_rmssd_night_mean`` and
-        ``ln_rmssd_night_cv``; per night ``rmssd_by_night``, ``hr_by_night``, ``windows_accepted``, ``windows_wanted``.
+        ``ln_rmssd_night_cv``; per night ``rmssd_by_night``, ``hr_by_night``, ``windows_accepted`` (of RMSSD),
+        ``windows_irregular``, ``windows_wanted``.
         Quality codes: ``NO_NIGHT``, ``INSUFFICIENT_NIGHT`` (some night without value), ``FEW_NIGHTS`` (below 5),
         ``NO_REST_RECORDING``, ``TOO_SHORT`` (below 60 s), ``ULTRA_SHORT`` (below 5 min), ``TOO_FEW_VALID``,
-        ``TOO_MANY_CORRECTED``, ``REST_OVER_10_MIN``, ``IMPLAUSIBLE``, ``SENSOR_PPG``, and those of the nights.
+        ``TOO_MANY_CORRECTED``, ``REST_OVER_10_MIN``, ``IRREGULAR_RHYTHM``, ``IMPLAUSIBLE``, ``SENSOR_PPG``, and those
+        of the nights.
 
     Raises
     ------
@@ -177,6 +185,7 @@ def _night(series: list[IntervalSeries], night: Night, preset: Preset) -> _Repea
     wanted = (night.end_ns - night.start_ns) // width
     starts = night.start_ns + width * np.arange(wanted, dtype=np.int64)
     rmssd, hr, share = np.full(wanted, np.nan), np.full(wanted, np.nan), np.full(wanted, -1.0)
+    irregular = np.zeros(wanted, bool)
     for one in series:
         found = measure(one, starts, starts + width, preset)
         # Where recordings overlap, the one that covers a window best gives its value.
@@ -184,10 +193,17 @@ def _night(series: list[IntervalSeries], night: Night, preset: Preset) -> _Repea
         rmssd[better] = found.values["ln_rmssd"][better]
         hr[better] = found.values["hr_of_mean_nn"][better]
         share[better] = found.valid_share[better]
-    accepted = int(np.isfinite(rmssd).sum())
+        irregular[better] = found.irregular[better]
+    rmssd[irregular] = np.nan
+    accepted, marked = int(np.isfinite(rmssd).sum()), int(irregular.sum())
+    codes = tuple(night.quality)
     if accepted < LEAST_WINDOWS:
-        return _Repeat(np.nan, np.nan, accepted, wanted, (*night.quality, "INSUFFICIENT_NIGHT"))
-    return _Repeat(float(np.exp(np.nanmean(rmssd))), float(np.nanmean(hr)), accepted, wanted, tuple(night.quality))
+        codes += ("INSUFFICIENT_NIGHT",)
+    if marked:
+        codes += ("IRREGULAR_RHYTHM",)
+    night_rmssd = float(np.exp(np.nanmean(rmssd))) if accepted >= LEAST_WINDOWS else np.nan
+    night_hr = float(np.nanmean(hr)) if accepted + marked >= LEAST_WINDOWS else np.nan
+    return _Repeat(night_rmssd, night_hr, accepted, wanted, codes, marked)
 
 
 def _is_short(beats: Beats) -> bool:
@@ -212,11 +228,14 @@ def _rest(series: list[IntervalSeries], span: tuple[int, int], preset: Preset, a
             continue
         found = measure(one, np.array([start]), np.array([end]), preset)
         share = float(found.valid_share[0]) * (end - start) / asked
-        if share <= best.accepted and best.accepted > 0:
+        if share <= best.accepted + best.irregular and best.accepted + best.irregular > 0:
             continue
         reasons = tuple(str(reason.name) for reason in _REST_REASONS if int(found.reasons[0]) & reason)
         rmssd, hr = float(found.values["rmssd"][0]), float(found.values["hr_of_mean_nn"][0])
-        best = _Repeat(rmssd, hr, share, 1.0, (*codes, *reasons))
+        if found.irregular[0]:
+            best = _Repeat(np.nan, hr, 0.0, 1.0, (*codes, *reasons, "IRREGULAR_RHYTHM"), share)
+        else:
+            best = _Repeat(rmssd, hr, share, 1.0, (*codes, *reasons))
     return best
 
 
@@ -230,6 +249,8 @@ def _offer(name: str, values: list[float], repeats: list[_Repeat], codes: tuple[
     value = float(np.median(scaled)) if len(scaled) else float("nan")
     all_codes = dict.fromkeys((*codes, *(code for repeat in repeats for code in repeat.codes)))
     wanted = sum(r.wanted for r in repeats)
+    # A heart rate is one in any rhythm.
+    accepted = sum(r.accepted + (0.0 if name.startswith("rmssd") else r.irregular) for r in repeats)
     attrs = {
         "biomarker": name,
         "units": kind.unit,
@@ -240,7 +261,7 @@ def _offer(name: str, values: list[float], repeats: list[_Repeat], codes: tuple[
         "standard_error": _standard_error(scaled),
         "standard_error_scale": "ln" if kind.transform == "ln" else "value",
         "n": len(plausible),
-        "coverage": sum(r.accepted for r in repeats) / wanted if wanted else float("nan"),
+        "coverage": accepted / wanted if wanted else float("nan"),
         "quality": " ".join(all_codes),
     }
     return (), float(np.exp(value)) if kind.transform == "ln" else value, attrs
@@ -271,7 +292,9 @@ def _per_night(nights: list[_Repeat], preset: Preset) -> dict[str, _Variable]:
         "rmssd_by_night": ("night", rmssd, {**of_rmssd, **about}),
         "hr_by_night": ("night", hr, {**of_hr, **about}),
         "windows_accepted": ("night", accepted, {"units": "1", "long_name": "accepted 5-minute windows"}),
+        "windows_irregular": ("night", np.array([n.irregular for n in nights], dtype=np.int64), {
+            "units": "1", "long_name": "5-minute windows without RMSSD because the rhythm is irregular"}),
         "windows_wanted": ("night", wanted, {"units": "1", "long_name": "5-minute windows of the night"}),
         "ln_rmssd_night_mean": ((), mean, {**of_logs, **about}),
         "ln_rmssd_night_cv": ((), spread, {**of_spread, **about}),
-    }
+    }  # fmt: skip

@@ -73,6 +73,9 @@ class Preset:
         by half.
     fragmentation
         PSS and PAS as shares of the NN ``intervals`` in %, or of the ``segments``, all four then as shares of 1.
+    symbols
+        Levels of the symbolic dynamics: six between the extremes (``extremes_6``) or four of equal probability
+        (``probability_4``).
     anchor_limit, anchor_around
         Largest relative change at an anchor of the capacities, and the intervals that must lie on either side of it.
     geometric_s
@@ -84,6 +87,9 @@ class Preset:
         last beat.
     least_valid_share, most_corrected_share
         Windows outside these give no values.
+    most_irregular_share
+        Windows with a larger share of beats in an irregular rhythm are marked: their values are given, but are those of
+        bigeminy or atrial fibrillation and not of sinus rhythm.
     """
 
     name: str
@@ -109,6 +115,7 @@ class Preset:
     dfa_long: tuple[int, int | None] = (16, 64)
     dfa_overlap: bool = False
     fragmentation: Literal["intervals", "segments"] = "intervals"
+    symbols: Literal["extremes_6", "probability_4"] = "extremes_6"
     anchor_limit: float = 0.05
     anchor_around: int = 0
     geometric_s: float = 1176.0
@@ -116,9 +123,19 @@ class Preset:
     short_s: float = 294.0
     least_valid_share: float = 0.8
     most_corrected_share: float = 0.1
+    most_irregular_share: float = 0.1
 
 
 _BANDS = (Band("vlf", 0.0, 0.04, 240.0), Band("lf", 0.04, 0.15, 120.0), Band("hf", 0.15, 0.4, 60.0))
+"""Bands of short recordings: VLF from 0 on."""
+
+_EDGES_HZ = {"ulf": (0.0, 0.0033), "vlf": (0.0033, 0.04), "lf": (0.04, 0.15), "hf": (0.15, 0.4), "vhf": (0.4, 0.5)}
+"""Bands of long recordings, which tell ULF from VLF."""
+
+
+def _bands(**shortest_s: float) -> tuple[Band, ...]:
+    return tuple(Band(name, *_EDGES_HZ[name], shortest) for name, shortest in shortest_s.items())
+
 
 TASK_FORCE = Preset("taskforce1996", ("10.1161/01.CIR.93.5.1043",), "raw", "linear", 0.0, _BANDS)
 """Task Force 1996, as far as it says; DFA boxes as Peng et al. 1995, who go from 4 to 16 and from 16 to 64.
@@ -146,14 +163,8 @@ NEUROKIT = Preset(
     "raw",
     "constant",
     0.0,
-    (
-        # Each band from the length on at which its upper edge has the four periods that this method asks for.
-        Band("ulf", 0.0, 0.0033, 1213.0),
-        Band("vlf", 0.0033, 0.04, 100.0),
-        Band("lf", 0.04, 0.15, 27.0),
-        Band("hf", 0.15, 0.4, 10.0),
-        Band("vhf", 0.4, 0.5, 8.0),
-    ),
+    # Each band from the length on at which its upper edge has the four periods that this method asks for.
+    _bands(ulf=1213.0, vlf=100.0, lf=27.0, hf=10.0, vhf=8.0),
     spectrum="welch_halves",
     spline="quadratic",
     resampling_hz=100.0,
@@ -164,6 +175,7 @@ NEUROKIT = Preset(
     dfa_long=(12, None),
     dfa_overlap=True,
     fragmentation="segments",
+    symbols="probability_4",
     geometric_s=0.0,
 )
 """NeuroKit2 0.2.13 with ``normalize=False``, so that powers are in ms^2; entropies of the raw intervals."""
@@ -174,12 +186,7 @@ PHYSIONET = Preset(
     "raw",
     "constant",
     0.0,
-    (
-        Band("ulf", 0.0, 0.0033, 240.0),
-        Band("vlf", 0.0033, 0.04, 240.0),
-        Band("lf", 0.04, 0.15, 120.0),
-        Band("hf", 0.15, 0.4, 60.0),
-    ),
+    _bands(ulf=240.0, vlf=240.0, lf=120.0, hf=60.0),
     spectrum="lomb_scargle",
     tolerance=0.15,
     strict=True,

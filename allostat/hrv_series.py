@@ -35,6 +35,9 @@ class IntervalSeries:
         Whether the beat was corrected.
     covered_s
         Time covered by NN intervals from the first beat to this one.
+    irregular
+        1 where the beat lies in a rhythm too irregular to correct (`allostat.correct_beats`), 0 elsewhere; NaN where
+        that is not known because the beats were not corrected.
     recorded_ends_ns, recorded_ms
         The usable intervals of all beats as they were before any correction, premature ones included.
     """
@@ -44,6 +47,7 @@ class IntervalSeries:
     corrected_ms: Floats
     corrected: NDArray[np.bool_]
     covered_s: Floats
+    irregular: Floats
     recorded_ends_ns: Indices
     recorded_ms: Floats
 
@@ -73,6 +77,7 @@ def interval_series(beats: Beats, *, drop_artefacts: bool = True) -> IntervalSer
     seconds = np.zeros(len(beats))
     seconds[1:] = np.where(normal[1:], np.diff(beats.times_ns) / NS_PER_S, 0.0)
     nn = np.where(normal, beats.intervals_ms, np.nan)
+    irregular = beats.extras.get("irregular")
     recorded = beats if beats.original is None else beats.original
     return IntervalSeries(
         ends_ns=beats.times_ns,
@@ -80,6 +85,7 @@ def interval_series(beats: Beats, *, drop_artefacts: bool = True) -> IntervalSer
         corrected_ms=corrected_ms,
         corrected=np.isin(beats.flags, _ARTEFACTS),
         covered_s=np.cumsum(seconds),
+        irregular=np.full(len(beats), np.nan) if irregular is None else np.asarray(irregular, dtype=np.float64),
         recorded_ends_ns=recorded.times_ns,
         recorded_ms=np.where(np.isin(recorded.flags, _UNUSABLE), np.nan, recorded.intervals_ms),
     )

@@ -105,10 +105,14 @@ def _shares(values: dict[str, Floats], preset: Preset) -> dict[str, Floats]:
         return {}
     lf, hf = values["lf"], values["hf"]
     whole = lf + hf if preset.normal_units == "lf_and_hf" else values["total_power"]
-    ratio, ln = np.full(len(lf), np.nan), np.full(len(lf), np.nan)
+    ratio = np.full(len(lf), np.nan)
     np.divide(lf, hf, out=ratio, where=hf > 0)
-    np.log(hf, out=ln, where=hf > 0)
-    shares = {"lf_hf": ratio, "ln_hf": ln}
+    shares = {"lf_hf": ratio}
+    for name in (band for band in _THREE if band in values):
+        power, total = values[name], values["total_power"]
+        shares[f"ln_{name}"], shares[f"relative_{name}"] = np.full(len(lf), np.nan), np.full(len(lf), np.nan)
+        np.log(power, out=shares[f"ln_{name}"], where=power > 0)
+        np.divide(100 * power, total, out=shares[f"relative_{name}"], where=total > 0)
     for name, power in (("lf_nu", lf), ("hf_nu", hf)):
         shares[name] = np.full(len(lf), np.nan)
         np.divide(100 * power, whole, out=shares[name], where=whole > 0)

@@ -24,6 +24,7 @@ from allostat.hrv_measures import (
     long_measures,
     pattern_measures,
 )
+from allostat.hrv_patterns import pattern_shares, stress_indices
 from allostat.hrv_presets import PRESETS as PRESETS
 from allostat.hrv_presets import Band as Band
 from allostat.hrv_presets import Preset as Preset
@@ -60,6 +61,9 @@ class Reason(IntFlag):
     """Too short for some measures (triangular index, SDANN, turbulence …): these are missing."""
     UNDEFINED = 64
     """Some measure has no value here: no templates match, too few premature beats, no variation."""
+    IRREGULAR = 128
+    """More of its beats than the preset allows lie in a rhythm too irregular to correct: values are given, but are not
+    those of sinus rhythm."""
 
 
 REJECTED = Reason.TOO_SHORT | Reason.TOO_FEW_VALID | Reason.TOO_MANY_CORRECTED
@@ -72,12 +76,18 @@ class WindowValues:
     values: dict[str, NDArray[np.float64]]
     valid_share: NDArray[np.float64]
     corrected_share: NDArray[np.float64]
+    irregular_share: NDArray[np.float64]
     reasons: NDArray[np.int16]
 
     @property
     def accepted(self) -> NDArray[np.bool_]:
         """Windows that are not rejected."""
         return np.asarray((self.reasons & int(REJECTED)) == 0)
+
+    @property
+    def irregular(self) -> NDArray[np.bool_]:
+        """Windows whose rhythm is irregular."""
+        return np.asarray((self.reasons & int(Reason.IRREGULAR)) != 0)
 
 
 def measure(
@@ -101,6 +111,7 @@ def measure(
         {name: np.concatenate([part.values[name] for part in parts]) for name in parts[0].values},
         np.concatenate([part.valid_share for part in parts]),
         np.concatenate([part.corrected_share for part in parts]),
+        np.concatenate([part.irregular_share for part in parts]),
         np.concatenate([part.reasons for part in parts]),
     )
 
@@ -115,8 +126,10 @@ def _measure(
     first = np.searchsorted(series.ends_ns, starts_ns).astype(np.int64)
     stop = np.searchsorted(series.ends_ns, ends_ns).astype(np.int64)
     valid_share = _valid_share(series, starts_ns, ends_ns)
-    corrected_share = _corrected_share(series, first, stop)
+    corrected_share = _share_of_beats(series.corrected, first, stop)
+    irregular_share = _share_of_beats(series.irregular, first, stop)
     reasons = _reasons(series, starts_ns, ends_ns, preset, valid_share, corrected_share)
+    reasons[irregular_share > preset.most_irregular_share] |= np.int16(Reason.IRREGULAR)
     rejected = (reasons & int(REJECTED)) != 0
     bounds = _Bounds(starts_ns, ends_ns, first, stop, np.where(rejected, first, stop))
     values = _all_measures(series, bounds, preset, measures)
@@ -124,7 +137,7 @@ def _measure(
         if name not in COUNTS:
             found[rejected] = np.nan
     _mark_missing(values, bounds, preset, reasons, rejected)
-    return WindowValues(values, valid_share, corrected_share, reasons)
+    return WindowValues(values, valid_share, corrected_share, irregular_share, reasons)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +178,8 @@ def _all_measures(
         nonlinear = detrended if preset.nonlinear_series == "detrended" else raw
         values |= complexity_measures(*nonlinear, bounds.length_s, preset)
         values |= pattern_measures(*raw, preset)
+        values |= pattern_shares(*raw, preset)
+        values["stress_index"] = stress_indices(*used)
         values |= long_measures(series, first, kept, bounds.starts_ns, bounds.ends_ns, preset, used)
     if preset.pnn_divisor == "intervals":
         for name in ("pnn20", "pnn50"):
@@ -191,7 +206,10 @@ def _mark_missing(
     # Beats lie up to 2 % inside the window's ends.
     least = LONG_S | dict.fromkeys(("triangular_index", "tinn"), preset.geometric_s)
     least |= {name: shortest for name, shortest in bands.items() if name not in ("vlf", "lf", "hf")}
-    spectral = {*bands, *STANDARD_SPECTRAL, "lf_nu", "hf_nu", "ln_hf", *(f"{name}_peak" for name in bands)}
+    spectral = {*bands, *STANDARD_SPECTRAL, "lf_nu", "hf_nu"}
+    spectral |= {f"{kind}{name}" for name in bands for kind in ("ln_", "relative_")} | {
+        f"{name}_peak" for name in bands
+    }
     for name, found in values.items():
         missing = np.isnan(found) & ~rejected
         if not missing.any():
@@ -215,8 +233,11 @@ def _valid_share(
     return share
 
 
-def _corrected_share(series: IntervalSeries, first: NDArray[np.intp], stop: NDArray[np.intp]) -> NDArray[np.float64]:
-    counted = np.concatenate([[0], np.cumsum(series.corrected)])
+def _share_of_beats(
+    marked: NDArray[np.bool_] | NDArray[np.float64], first: NDArray[np.int64], stop: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Mean of the marks of each window's beats; NaN without beats, and where the marks are NaN."""
+    counted = np.concatenate([[0.0], np.cumsum(marked)])
     n = stop - first
     share = np.full(len(first), np.nan)
     share[n > 0] = (counted[stop] - counted[first])[n > 0] / n[n > 0]

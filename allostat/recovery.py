@@ -22,6 +22,9 @@ SUSTAINED_S = 60.0
 COLE = "10.1056/NEJM199910283411804"
 """Heart-rate recovery in the first minute after exercise: Cole et al. 1999."""
 
+LARGEST = 1e100
+"""Values beyond this are no measurements, and their squares no numbers: they count as missing."""
+
 _HEART_RATES = ("hr", "mean_hr", "heart_rate")
 NEAREST_S = 15.0
 """A value for an instant is interpolated between values this close on both sides."""
@@ -156,7 +159,7 @@ def _values(series: xr.DataArray) -> tuple[NDArray[np.int64], NDArray[np.float64
     if np.any(np.diff(at) <= 0):
         raise InputError("times ascend", where=str(series.name or "series"))
     values = np.asarray(series.values, dtype=np.float64)
-    return at, np.where(np.isfinite(values), values, np.nan)
+    return at, np.where(np.abs(values) < LARGEST, values, np.nan)
 
 
 def _fit(seconds: NDArray[np.float64], values: NDArray[np.float64]) -> tuple[ExponentialReturn, list[str]]:

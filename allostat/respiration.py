@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 CHARLTON = "10.1088/0967-3334/37/4/610"
 KARLEN = "10.1109/TBME.2013.2246160"
 BAND_HZ = (0.1, 0.6)
+LARGEST = 1e100
+"""Samples beyond this are no measurements, and their squares no numbers: they count as missing."""
+
 ACCEPTED_SHARE = 0.45
 """Windows with less of the fused power near the peak are not accepted."""
 
@@ -149,7 +152,8 @@ def _series(signal: Signal, beats: Beats) -> tuple[NDArray[np.float64], tuple[ND
         inside = (place >= 0) & (place <= stop - first - 1) & ~unusable
         if signal.clock.block_of(np.array([first]))[0] < len(signal.clock.blocks) - 1:
             inside &= beats.times_ns < signal.clock.blocks[int(signal.clock.block_of(np.array([first]))[0]) + 1].t0_ns
-        series = modulations(signal.physical(first, stop), place[inside])
+        samples = signal.physical(first, stop)
+        series = modulations(np.where(np.abs(samples) < LARGEST, samples, np.nan), place[inside])
         seconds = series.interval / block.rate_hz
         seconds[~np.isfinite(beats.intervals_ms[inside])] = np.nan
         at_s.append((beats.times_ns[inside] - signal.clock.start_ns) / NS_PER_S)

@@ -1,37 +1,25 @@
-"""Main sleep windows: from a diary, else from the lowest hours of the heart rate."""
+"""Main sleep windows: from a diary, else from the course of the heart rate."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from allostat.errors import TimeZoneError
-from allostat.recording import NS_PER_S, BeatFlag, Beats, Epoch, TimeZone
+from allostat.recording import Beats, Epoch, TimeZone
+from allostat.sleep_heart_rate import DAY_NS as DAY_NS
+from allostat.sleep_heart_rate import HOUR_NS as HOUR_NS
+from allostat.sleep_heart_rate import METHOD, METHOD_LOWEST, NAN, HeartRateNight, epoch_of, heart_rate_nights
+from allostat.sleep_heart_rate import NightReason as NightReason
+from allostat.sleep_heart_rate import sleep_from_heart_rate as sleep_from_heart_rate
 from allostat.zones import local_times
-
-BIN_NS = 300 * NS_PER_S
-HOUR_NS = 3600 * NS_PER_S
-DAY_NS = 24 * HOUR_NS
-NIGHT_BINS = 60
-LEAST_BINS = 48
-"""4 of the 5 hours need heart rate."""
-
-LEAST_COVERED_S = 150.0
-"""A 5-minute bin has a heart rate when half of it is covered by intervals."""
-
-LONG_DAY_BINS = 192
-"""From 16 hours of data on, a day shows its lowest hours whenever they are."""
-
-LATEST_USUAL_MIDDLE_H = 9.0
-"""With less data only lowest hours whose middle lies between midnight and here are taken for a night: an evening is
-the lowest part of a recording that ends before the night does."""
 
 LONGEST_NIGHT_NS = 18 * HOUR_NS
 SHORTEST_NIGHT_NS = HOUR_NS
+HALF_DAY_NS = DAY_NS // 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +31,26 @@ class SleepWindow:
     start_ns, end_ns
         Falling asleep and waking, instants counted as those of the beats.
     source
-        ``diary``, or ``heart_rate``: the 5 hours of lowest mean heart rate, whose end is not the time of waking.
+        ``diary``, or ``heart_rate``: estimated (`sleep_from_heart_rate`).
     quality
-        Reason codes: ``NIGHT_FROM_HEART_RATE``, ``NIGHT_AT_UNUSUAL_HOURS``.
+        Reason codes: ``NIGHT_FROM_HEART_RATE``, ``NIGHT_AT_UNUSUAL_HOURS`` and the others of
+        `allostat.sleep_heart_rate.HeartRateNight`.
+    start_se_min, end_se_min
+        Standard errors of an estimate in min; NaN for a diary, and where an end was not seen.
+    separation
+        Distance of sleep from wake in standard deviations of the course; NaN for a diary.
+    method
+        How it was estimated.
     """
 
     start_ns: int
     end_ns: int
     source: Literal["diary", "heart_rate", "user"]
     quality: tuple[str, ...] = ()
+    start_se_min: float = NAN
+    end_se_min: float = NAN
+    separation: float = NAN
+    method: str = ""
 
 
 class DiaryInstant(Protocol):
@@ -88,10 +87,9 @@ class DiaryDay(Protocol):
 def sleep_windows(beats: Beats | Sequence[Beats], zone: TimeZone, diary: Iterable[DiaryDay] = ()) -> list[SleepWindow]:
     """Main sleep windows during recordings.
 
-    A diary night reaches from going to bed to the next waking, 1 to 18 hours later. For a noon-to-noon day without
-    one, the 5 hours of lowest mean heart rate (5-minute bins, at least 4 hours of them with data) are taken and marked
-    ``NIGHT_FROM_HEART_RATE``. A day with less than 16 hours of data has no night unless those hours have their middle
-    between 0 and 9 o'clock; longer days whose middle lies elsewhere are marked ``NIGHT_AT_UNUSUAL_HOURS``.
+    A diary night reaches from going to bed to the next waking, 1 to 18 hours later. Where the diary tells of none
+    within half a day, sleep is estimated from the heart rate (`sleep_from_heart_rate`, which also says why a day has
+    none) and marked ``NIGHT_FROM_HEART_RATE``.
 
     Parameters
     ----------
@@ -115,68 +113,24 @@ def sleep_windows(beats: Beats | Sequence[Beats], zone: TimeZone, diary: Iterabl
     recordings = [b for b in ([beats] if isinstance(beats, Beats) else beats) if len(b)]
     if not recordings:
         return []
-    epochs = {b.epoch for b in recordings}
-    if len(epochs) > 1:
-        raise TimeZoneError("recordings count time from different epochs", found=sorted(epochs))
-    epoch = recordings[0].epoch
-    bins = _heart_rate_bins(recordings, zone, epoch)
+    epoch = epoch_of(recordings)
+    found = [_window(night) for night in heart_rate_nights(recordings, zone).found]
     told = [w for w in _diary_windows(diary, zone, epoch) if _holds_beats(recordings, w)]
-    middles = np.array([(w.start_ns + w.end_ns) // 2 for w in told], dtype=np.int64)
-    known = set(_noon_days(local_times(middles, zone, epoch)).tolist())
-    found = [_lowest_hours(bins, int(day)) for day in np.unique(bins.noon_day) if int(day) not in known]
-    return sorted([*told, *(w for w in found if w is not None)], key=lambda w: w.start_ns)
+    new = [w for w in found if not any(_same_night(w, known) for known in told)]
+    return sorted([*told, *new], key=lambda w: w.start_ns)
 
 
-class _Bins(NamedTuple):
-    """5-minute bins with data."""
-
-    start_ns: NDArray[np.int64]
-    hr: NDArray[np.float64]
-    noon_day: NDArray[np.int64]
-    wall_ns: NDArray[np.int64]
-
-
-def _noon_days(wall_ns: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.asarray((wall_ns - DAY_NS // 2) // DAY_NS, dtype=np.int64)
+def _window(night: HeartRateNight) -> SleepWindow:
+    method = METHOD_LOWEST if "NIGHT_LOWEST_HOURS" in night.codes else METHOD
+    return SleepWindow(
+        night.start_ns, night.end_ns, "heart_rate", night.codes, night.start_se_min, night.end_se_min, night.separation,
+        method,
+    )  # fmt: skip
 
 
-def _heart_rate_bins(recordings: list[Beats], zone: TimeZone, epoch: Epoch) -> _Bins:
-    times = np.concatenate([b.times_ns for b in recordings])
-    intervals = np.concatenate([b.intervals_ms for b in recordings])
-    flags = np.concatenate([b.flags for b in recordings])
-    usable = np.isfinite(intervals) & (flags != BeatFlag.UNUSABLE) & (flags != BeatFlag.OUT_OF_RANGE)
-    number, which = np.unique(times[usable] // BIN_NS, return_inverse=True)
-    beats = np.bincount(which, minlength=len(number))
-    covered_ms = np.bincount(which, weights=intervals[usable], minlength=len(number))
-    kept = covered_ms >= 1000 * LEAST_COVERED_S
-    start = number[kept] * BIN_NS
-    wall = local_times(start, zone, epoch)
-    return _Bins(start, 60000.0 * beats[kept] / covered_ms[kept], _noon_days(wall), wall)
-
-
-def _lowest_hours(bins: _Bins, day: int) -> SleepWindow | None:
-    inside = bins.noon_day == day
-    count = int(inside.sum())
-    if count < LEAST_BINS:
-        return None
-    start, hr, wall = bins.start_ns[inside], bins.hr[inside], bins.wall_ns[inside]
-    place = (start - start[0]) // BIN_NS
-    best: tuple[float, int, int] | None = None
-    for first in range(count):
-        stop = int(np.searchsorted(place, place[first] + NIGHT_BINS))
-        if stop - first >= LEAST_BINS:
-            mean = float(hr[first:stop].mean())
-            if best is None or mean < best[0]:
-                best = (mean, first, stop)
-    if best is None:
-        return None
-    _, first, stop = best
-    middle_h = ((int(wall[first]) + int(wall[stop - 1]) + BIN_NS) / 2 % DAY_NS) / HOUR_NS
-    usual = middle_h <= LATEST_USUAL_MIDDLE_H
-    if not usual and count < LONG_DAY_BINS:
-        return None
-    codes = ("NIGHT_FROM_HEART_RATE",) if usual else ("NIGHT_FROM_HEART_RATE", "NIGHT_AT_UNUSUAL_HOURS")
-    return SleepWindow(int(start[first]), int(start[stop - 1]) + BIN_NS, "heart_rate", codes)
+def _same_night(a: SleepWindow, b: SleepWindow) -> bool:
+    overlap = min(a.end_ns, b.end_ns) - max(a.start_ns, b.start_ns)
+    return overlap > 0 or abs((a.start_ns + a.end_ns) // 2 - (b.start_ns + b.end_ns) // 2) < HALF_DAY_NS
 
 
 def _diary_windows(diary: Iterable[DiaryDay], zone: TimeZone, epoch: Epoch) -> list[SleepWindow]:

@@ -15,6 +15,7 @@ from allostat.recording import BeatFlag, Beats
 from tests.reference import time_domain as reference
 
 S = 1_000_000_000
+SHARES = ("valid_share", "corrected_share", "irregular_share")
 
 
 def breathing_beats(minutes, *, rr=850.0, depth=30.0, start_ns=0, seed=3):
@@ -162,7 +163,7 @@ def test_every_variable_says_its_unit_method_and_source():
     found = hrv(breathing_beats(6), "5min")
     for name, variable in found.data_vars.items():
         assert variable.attrs["long_name"], name
-        if name in ("reasons", "valid_share", "corrected_share", "n_intervals", "n_differences"):
+        if name in ("reasons", *SHARES, "n_intervals", "n_differences"):
             continue
         assert {"units", "method", "references", "preset", "sensor"} <= set(variable.attrs), name
         assert all(doi.startswith("10.") for doi in variable.attrs["references"].split()), name

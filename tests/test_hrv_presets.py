@@ -64,6 +64,10 @@ EXPLAINED = {
     "tinn": "its search for the right corner is not begun anew for each left corner",
     "sdann": "it drops the last interval of each segment and counts a rest longer than half a segment",
     "sdnn_index": "the same",
+    "sdann_1min": "the same",
+    "sdann_2min": "the same",
+    "sdnn_index_1min": "the same",
+    "sdnn_index_2min": "the same",
 }
 """Measures whose definition in NeuroKit2 0.2.13 is another one, and how."""
 

@@ -75,3 +75,15 @@ def trend(values: Any) -> Answer:
 
 def powers(result: Any) -> Answer:
     return dict(zip(("lf", "hf"), result, strict=True))
+
+
+def mean_share(values: Any) -> Answer:
+    return {"mean": float(np.nanmean(values))}
+
+
+def first_sleep(sleeps: Any) -> Answer:
+    return {"start_min": sleeps[0].start, "end_min": sleeps[0].end}
+
+
+def median_rate(found: Any) -> Answer:
+    return {"rate_hz": float(np.nanmedian([one.rate_hz for one in found]))}

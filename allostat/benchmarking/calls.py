@@ -159,3 +159,28 @@ def log_linear(t_h: NDArray[Any], values: NDArray[Any]) -> Any:
     from allostat.kernels.regression import log_linear
 
     return log_linear(t_h, values)
+
+
+def irregularity(rr_ms: NDArray[Any]) -> Any:
+    from allostat.kernels.irregularity import alternating_share
+
+    return alternating_share(rr_ms)
+
+
+def main_sleeps(ln_hr: NDArray[Any], ln_spread: NDArray[Any], ln_rmssd: NDArray[Any]) -> Any:
+    from allostat.sleep_course import Minutes, main_sleeps
+
+    return main_sleeps(Minutes(ln_hr, ln_spread, ln_rmssd))
+
+
+def exponential_return(t_s: NDArray[Any], values: NDArray[Any]) -> Any:
+    from allostat.kernels.exponential import exponential_return
+
+    return exponential_return(t_s, values, 2.5, 1800.0)
+
+
+def breathing(at_s: NDArray[Any], amplitude: NDArray[Any], baseline: NDArray[Any], interval: NDArray[Any]) -> Any:
+    from allostat.kernels.respiration import breathing
+
+    series = (amplitude, baseline, interval)
+    return [breathing(at_s, series, start, start + 60.0, (0.1, 0.6)) for start in np.arange(0, at_s[-1] - 60, 10.0)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from allostat.benchmarking import answers, calls, inputs
+from allostat.benchmarking import answers, calls, course_inputs, inputs
 from allostat.benchmarking.agreement import Answer
 
 if TYPE_CHECKING:
@@ -182,6 +182,22 @@ CASES: tuple[Case, ...] = (
         "rest_activity", "IS, IV, L5, M10 of a week in steps of 5 min", 2_016, "value",
         lambda: {"values": inputs.a_week()["values"]}, calls.rest_activity,
         answers.named("interdaily_stability", "intradaily_variability", "l5", "m10"),
+    ),
+    Case(
+        "irregularity", "share of alternating intervals around each of 100,000", 100_000, "interval",
+        lambda: {"rr_ms": inputs.with_premature_beats(100_000)}, calls.irregularity, answers.mean_share,
+    ),
+    Case(
+        "sleep", "main sleeps of three days of minutes", 4_320, "minute",
+        lambda: course_inputs.days_of_minutes(3), calls.main_sleeps, answers.first_sleep,
+    ),
+    Case(
+        "recovery", "exponential return to baseline of 120 values", 120, "value",
+        course_inputs.a_return_to_baseline, calls.exponential_return, answers.named("level", "excess", "tau"),
+    ),
+    Case(
+        "respiration", "breathing rate of 700 beats, 60-s windows every 10 s", 700, "beat",
+        course_inputs.breathing_beats, calls.breathing, answers.median_rate,
     ),
     Case(
         "log_linear", "log-linear slope of four cortisol samples", 4, "value",

@@ -13,6 +13,7 @@ from typing import Any
 from allostat import __version__
 from allostat.benchmarking.cases import chosen_cases
 from allostat.benchmarking.measuring import Result, measured
+from allostat.benchmarking.memory import HOURS, MemoryUse, r_peak_memory
 from allostat.benchmarking.peers import Skipped, environments_folder, groups, started
 
 
@@ -26,6 +27,7 @@ class Comparison:
     """Of allostat and of the other tools."""
     results: list[Result]
     skipped: list[Skipped] = field(default_factory=list)
+    memory: list[MemoryUse] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
@@ -42,6 +44,7 @@ def run(
     *,
     peers: bool = False,
     long: bool = False,
+    memory: bool = False,
     environments: Path | None = None,
     say: Callable[[str], None] = _nothing,
 ) -> Comparison:
@@ -57,6 +60,8 @@ def run(
         Whether other tools run too, each group in its own environment, made when it is missing.
     long
         Whether the cases for which other tools take minutes are among all.
+    memory
+        Whether the memory of the R-peak detector is measured too, in processes of its own.
     environments
         Folder of the environments; the user's cache folder when None.
     say
@@ -78,7 +83,8 @@ def run(
             if peers:
                 say(f"{case.name}: {case.about}")
             results += measured(case, repeats, workers)
-    return Comparison(machine_class(), versions, results, skipped)
+    used = [r_peak_memory(hours) for hours in HOURS] if memory else []
+    return Comparison(machine_class(), versions, results, skipped, used)
 
 
 def machine_class() -> str:

@@ -30,6 +30,7 @@ def table(comparison: Comparison) -> str:
     widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
     lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
     lines += [f"skipped: {s.group} ({s.about}): {s.reason}" for s in comparison.skipped]
+    lines += [use.text for use in comparison.memory]
     return "\n".join([*lines, comparison.machine])
 
 
@@ -64,6 +65,8 @@ def markdown(comparison: Comparison) -> str:
             elif r.contender != OWN:
                 time, said = _duration(r.median_s), r.agreement + _fewer(r, results)
                 lines.append(_row(f"`{case}`", r.contender, time, _times(r.ratio), said))
+    if comparison.memory:
+        lines += ["", *(f"- {use.text}" for use in comparison.memory)]
     lines += ["", *(f"Skipped: {s.group} ({s.about}): {s.reason}." for s in comparison.skipped)]
     return "\n".join(lines).rstrip() + "\n"
 

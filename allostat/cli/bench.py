@@ -17,6 +17,7 @@ from allostat.cli.output import message, output_options, print_json
 )
 @click.option("--peers", is_flag=True, help="In turn with other tools, each group in an environment of its own.")
 @click.option("--long", is_flag=True, help="Also the cases for which other tools take minutes (24 h of ECG).")
+@click.option("--memory", is_flag=True, help="Also how much memory the R-peak detector takes beyond its input.")
 @click.option("--prepare", is_flag=True, help="Only install the other tools' environments.")
 @click.option(
     "--environments",
@@ -35,6 +36,7 @@ def command(
     repeats: int,
     peers: bool,
     long: bool,
+    memory: bool,
     prepare: bool,
     environments: Path | None,
     page: Path | None,
@@ -62,7 +64,9 @@ def command(
 
     if prepare:
         return _prepare(environments, say, as_json)
-    comparison = benchmarking.run(cases or None, repeats, peers=peers, long=long, environments=environments, say=say)
+    comparison = benchmarking.run(
+        cases or None, repeats, peers=peers, long=long, memory=memory, environments=environments, say=say
+    )
     if page is not None:
         benchmarking.write_page(page, comparison)
     if as_json:

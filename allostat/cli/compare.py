@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from allostat.cli.output import message, output_options, print_json, print_table
+from allostat.cli.output import output_options, print_json, print_table
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -33,27 +33,15 @@ def command(path: Path, as_json: bool, quiet: bool, verbose: bool, **options: An
 
     Two tables per stream: measure by preset, and the settings in which the presets differ.
     """
-    from allostat.beats import correct_beats, find_beats
-    from allostat.errors import InputError
+    from allostat.beats import correct_beats
+    from allostat.cli.beat_streams import beat_streams
     from allostat.hrv_compare import compare_hrv
-    from allostat.reading import read_all
 
     presets = [name.strip() for name in str(options["presets"]).split(",") if name.strip()]
     found: list[tuple[str, str, xr.Dataset]] = []
-    names: set[str] = set()
-    for recording in read_all(path, unit=options["unit"]):
-        for notice in recording.notices:
-            message(f"{notice.severity}: {notice.message}", quiet=quiet)
-        beats = dict(recording.beats)
-        beats |= {n: find_beats(s) for n, s in recording.signals.items() if s.kind in ("ecg", "ppg") and len(s)}
-        names |= set(beats)
-        for name, series in beats.items():
-            if options["stream"] in (None, name):
-                used = series if options["as_recorded"] else correct_beats(series)
-                found.append((recording.id, name, compare_hrv(used, presets, neurokit=options["neurokit"])))
-    if not found:
-        wrong = "no such stream" if names else "no stream with beats, ECG or PPG"
-        raise InputError(wrong, where=path.name, found=options["stream"], valid=names)
+    for one in beat_streams(path, stream=options["stream"], unit=options["unit"], quiet=quiet):
+        used = one.beats if options["as_recorded"] else correct_beats(one.beats)
+        found.append((one.recording, one.name, compare_hrv(used, presets, neurokit=options["neurokit"])))
     if as_json:
         print_json([_plain(*item) for item in found])
         return 0

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from allostat.cli.output import message, output_options, print_json, print_table
+from allostat.cli.output import output_options, print_json, print_table
 
 
 @click.command(name="hrv")
@@ -29,29 +29,15 @@ def command(path: Path, as_json: bool, quiet: bool, verbose: bool, **options: An
 
     One row per recording, stream and window; with --json also unit, method and source of every value.
     """
-    from allostat.beats import correct_beats, find_beats
-    from allostat.errors import InputError
+    from allostat.beats import correct_beats
+    from allostat.cli.beat_streams import beat_streams
     from allostat.hrv import hrv
-    from allostat.reading import read_all
 
     found: list[dict[str, Any]] = []
-    names: set[str] = set()
-    for recording in read_all(path, unit=options["unit"]):
-        for notice in recording.notices:
-            message(f"{notice.severity}: {notice.message}", quiet=quiet)
-        beats = dict(recording.beats)
-        beats |= {n: find_beats(s) for n, s in recording.signals.items() if s.kind in ("ecg", "ppg") and len(s)}
-        names |= set(beats)
-        for name, series in beats.items():
-            if options["stream"] not in (None, name):
-                continue
-            result = hrv(
-                correct_beats(series), window=options["window"], step=options["step"], preset=options["preset"]
-            )
-            found.append({"recording": recording.id, "stream": name, "hrv": result})
-    if not found:
-        wrong = "no such stream" if names else "no stream with beats, ECG or PPG"
-        raise InputError(wrong, where=path.name, found=options["stream"], valid=names)
+    for stream in beat_streams(path, stream=options["stream"], unit=options["unit"], quiet=quiet):
+        corrected = correct_beats(stream.beats)
+        result = hrv(corrected, window=options["window"], step=options["step"], preset=options["preset"])
+        found.append({"recording": stream.recording, "stream": stream.name, "hrv": result})
     if as_json:
         print_json([{**item, "hrv": item["hrv"].to_dict()} for item in found])
         return 0

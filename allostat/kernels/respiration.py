@@ -11,6 +11,7 @@ fused, not rates, so that a modulation without a clear peak does not count again
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -134,13 +135,14 @@ def breathing(
     grid = np.arange(np.floor(low / GRID_HZ) - 1, np.ceil(high / GRID_HZ) + 2) * GRID_HZ
     if len(grid) < 5:
         return nothing
-    turn = _turn(grid, start_s, stop_s)
+    turn = _turn((float(band_hz[0]), float(band_hz[1])), int((stop_s - start_s) * RESAMPLED_HZ))[: len(grid)]
     fused = np.zeros(len(grid))
     for k, values in enumerate(series):
         course = _course(at, np.asarray(values, dtype=np.float64), start_s, stop_s)
         if course is None:
             continue
-        power = np.abs(turn @ course) ** 2
+        # Not by `@`: the threads of a linear-algebra library cost more here than they do.
+        power = np.abs(np.einsum("ij,j->i", turn, course)) ** 2
         power /= power.sum()
         rates[k], weights[k] = _highest(grid, power)
         fused += weights[k] * power
@@ -155,8 +157,11 @@ def breathing(
     return Breathing(rate, se, share, rates)
 
 
-def _turn(grid: NDArray[np.float64], start_s: float, stop_s: float) -> NDArray[np.complex128]:
-    n = int((stop_s - start_s) * RESAMPLED_HZ)
+@lru_cache(maxsize=1)
+def _turn(band_hz: tuple[float, float], n: int) -> NDArray[np.complex128]:
+    """Waves of the frequencies of a band and one step beyond it, which all windows of a recording share."""
+    low, high = band_hz
+    grid = np.arange(np.floor(low / GRID_HZ) - 1, np.ceil(high / GRID_HZ) + 2) * GRID_HZ
     turn: NDArray[np.complex128] = np.exp(-2j * np.pi / RESAMPLED_HZ * np.outer(grid, np.arange(n)))
     return turn
 

@@ -33,7 +33,7 @@ class Reference:
     @property
     def text(self) -> str:
         """The reference in one line, without the DOI."""
-        authors = _plain(self.author).split(" and ")
+        authors = [_plain(name) for name in _names(self.author)]
         names = authors[0] + (" et al." if authors[-1] == "others" or len(authors) > 3 else "")
         if len(authors) in (2, 3) and authors[-1] != "others":
             names = "; ".join(authors)
@@ -44,7 +44,7 @@ class Reference:
             where += f":{self.pages}" if self.volume else f" {self.pages}"
         year = f" ({self.year})" if self.year else ""
         parts = [f"{names}{year}" if names else "", _plain(self.title), where.replace("--", "–")]
-        return ". ".join(part.rstrip(".") for part in parts if part) + "." if any(parts) else f"doi:{self.doi}"
+        return " ".join(map(_sentence, filter(None, parts))) or f"doi:{self.doi}"
 
     @property
     def bibtex(self) -> str:
@@ -94,6 +94,24 @@ def references_bib(dois: Iterable[str]) -> str:
         DOIs as the attribute ``references`` of results holds them; duplicates and letter case do not matter.
     """
     return "\n".join(r.bibtex for r in references(dois))
+
+
+def _names(author: str) -> list[str]:
+    """Authors apart; an `` and `` inside braces belongs to the name of a body of several."""
+    names, depth = [""], 0
+    for word in author.split(" "):
+        if word == "and" and depth == 0:
+            names.append("")
+        else:
+            names[-1] = f"{names[-1]} {word}".strip()
+        depth += word.count("{") - word.count("}")
+    return names
+
+
+def _sentence(text: str) -> str:
+    """With one mark at its end: a full stop unless it asks or exclaims."""
+    bare = text.rstrip(".")
+    return bare if bare.endswith(("?", "!")) else f"{bare}."
 
 
 def _plain(tex: str) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Callable
 from dataclasses import replace
 from importlib import resources
+from pathlib import Path
 
 from allostat.allostatic_load import definition_names, load_definition
 from allostat.biomarkers import biomarker_kinds
@@ -14,6 +16,7 @@ from allostat.hrv import MEASURES, PRESETS
 from allostat.quality import REFERENCES as QUALITY_SOURCES
 from allostat.report import Used, methods_text, references_bib
 from allostat.report.bibliography import reference, references
+from allostat.sleep_course import REFERENCES
 from allostat.store.result import ParticipantResult
 
 
@@ -67,6 +70,41 @@ def test_every_listed_source_has_author_year_and_an_own_key() -> None:
 def test_sources_of_the_biomarkers_are_in_the_bibliography() -> None:
     dois = {doi for kind in biomarker_kinds().values() for doi in kind.references if doi.startswith("10.")}
     assert [r.doi for r in references(dois) if not r.author] == []
+
+
+_DOI = re.compile(r"10\.\d{4,5}/[^\s\"'`,;|\]}]+")
+
+
+def test_every_source_that_allostat_names_is_in_the_bibliography() -> None:
+    """Every DOI in the code, its docstrings included, and in the data; ``example.org``-like ones are not among them."""
+    listed = set(tomllib.loads(resources.files("allostat_data").joinpath("bibliography.toml").read_text("utf-8")))
+    named: dict[str, str] = {}
+    for package in ("allostat", "allostat_devices", "allostat_data"):
+        folder = Path(str(resources.files(package)))
+        for path in sorted(f for f in folder.rglob("*") if f.suffix in (".py", ".toml")):
+            for doi in _DOI.findall(path.read_text("utf-8")):
+                bare = doi.rstrip(".:)") if doi.count("(") < doi.count(")") else doi.rstrip(".:")
+                named[bare.casefold()] = path.name
+    assert len(named) > 60
+    assert {doi: where for doi, where in named.items() if doi not in listed} == {}
+
+
+def test_bodies_of_several_and_questions_print_as_they_are_written() -> None:
+    assert reference("10.1161/01.CIR.93.5.1043").text.startswith(
+        "Task Force of the European Society of Cardiology and the North American Society of Pacing and "
+        "Electrophysiology (1996). Heart rate variability: standards"
+    )
+    assert "variability? IEEE Transactions" in reference("10.1109/10.959330").text
+    assert all(".." not in reference(doi).text and "?." not in reference(doi).text for doi in _listed())
+
+
+def test_sources_of_the_presets_and_the_course_have_titles() -> None:
+    for doi in ("10.1016/j.cmpb.2013.07.024", "10.1111/psyp.13287", VAN_SOMEREN, *REFERENCES.split()):
+        assert reference(doi).title, doi
+
+
+def _listed() -> list[str]:
+    return list(tomllib.loads(resources.files("allostat_data").joinpath("bibliography.toml").read_text("utf-8")))
 
 
 def test_methods_leave_out_what_belongs_to_one_participant(whole_result: Callable[..., ParticipantResult]) -> None:

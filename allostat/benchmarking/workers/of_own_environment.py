@@ -225,6 +225,19 @@ def _log_linear(t_h: Any, values: Any) -> Pair:
     return (lambda: stats.linregress(t_h, np.log(values))), lambda line: {"slope": line.slope}
 
 
+def _exponential_return(t_s: Any, values: Any) -> Pair:
+    from scipy import optimize
+
+    def call() -> Any:
+        guess = (values[-1], values[0] - values[-1], t_s[-1] / 4)
+        found, _ = optimize.curve_fit(
+            lambda t, level, excess, tau: level + excess * np.exp(-t / tau), t_s, values, guess
+        )
+        return found
+
+    return call, lambda found: dict(zip(("level", "excess", "tau"), map(float, found), strict=True))
+
+
 CONTENDERS = {
     **{
         (case, f"neurokit2 {method}"): _r_peaks(method, cleaning)
@@ -254,6 +267,7 @@ CONTENDERS = {
     ("hrv_24h", "neurokit2"): _hrv_in_windows,
     ("welch", "scipy"): _welch,
     ("log_linear", "scipy linregress"): _log_linear,
+    ("recovery", "scipy curve_fit"): _exponential_return,
 }  # fmt: skip
 
 SHORTER = {

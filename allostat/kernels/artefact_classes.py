@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from allostat.kernels.compiled import kernel
+from allostat.kernels.compiled import inner_kernel, kernel
 from allostat.kernels.running_quartiles import running
 
 NORMAL = 0
@@ -43,7 +43,7 @@ MARGIN = REACH + 3
 """A beat that moves changes the differences of the two beats after it, which count for the beat before."""
 
 
-@kernel
+@inner_kernel
 def _mean_of_first(values: NDArray[np.float64]) -> float:
     """Mean of the values of the first window, the one that does not exist left out."""
     n = min(len(values), WINDOW_BEATS)
@@ -142,7 +142,7 @@ def classify(
     return i
 
 
-@kernel
+@inner_kernel
 def _ectopic(change: NDArray[np.float64], i: int) -> bool:
     """A change that its neighbours answer in the other direction; the series is mirrored at its ends."""
     before = change[i - 1] if i > 0 else change[1]
@@ -157,7 +157,7 @@ def _ectopic(change: NDArray[np.float64], i: int) -> bool:
     return answered
 
 
-@kernel
+@inner_kernel
 def _misplaced(table: NDArray[np.float64], j: int) -> int:
     rr, change, median, distance, limit = table[0], table[2], table[3], table[4], table[5]
     n = len(rr)

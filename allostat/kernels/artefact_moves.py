@@ -9,16 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from allostat.kernels.artefact_classes import ECTOPIC, EXTRA, LONG_SHORT, MISSED, NORMAL
-from allostat.kernels.compiled import kernel
+from allostat.kernels.compiled import inner_kernel, kernel
 
 
-@kernel
+@inner_kernel
 def _half_way(earlier: float, later: float, whole: bool) -> float:
     middle = earlier + (later - earlier) / 2.0
     return np.floor(middle) if whole else middle
 
 
-@kernel
+@inner_kernel
 def _centre(times: NDArray[np.float64], found: NDArray[np.int8], whole: bool) -> None:
     """Move ectopic and then long or short beats half-way between where their neighbours were, in place."""
     for kind in (ECTOPIC, LONG_SHORT):
@@ -30,7 +30,7 @@ def _centre(times: NDArray[np.float64], found: NDArray[np.int8], whole: bool) ->
             before = here
 
 
-@kernel
+@inner_kernel
 def _space(times: NDArray[np.float64], found: NDArray[np.int8], whole: bool) -> None:
     """Give the intervals of each run of ectopic and long or short beats new lengths, in place.
 
@@ -68,7 +68,7 @@ def _space(times: NDArray[np.float64], found: NDArray[np.int8], whole: bool) -> 
             times[first + k - 1] = middle
 
 
-@kernel
+@inner_kernel
 def displace(times: NDArray[np.float64], found: NDArray[np.int8], whole: bool, spaced: bool) -> None:
     """Move ectopic and long or short beats, in place: half-way between their neighbours, or evenly in runs."""
     if spaced:

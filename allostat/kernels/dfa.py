@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from allostat.kernels.compiled import kernel
+from allostat.kernels.compiled import inner_kernel, kernel
 
 SHORT = (4, 16)
 LONG = (16, 64)
@@ -124,7 +124,7 @@ def _ascending(boxes: range | tuple[int, ...]) -> NDArray[np.int64]:
     return np.array(sizes, dtype=np.int64)
 
 
-@kernel
+@inner_kernel
 def _profile(nn: NDArray[np.float64]) -> NDArray[np.float64]:
     """Running sum of the intervals of a stretch less their mean."""
     n = len(nn)
@@ -147,7 +147,7 @@ def _profile(nn: NDArray[np.float64]) -> NDArray[np.float64]:
     return profile
 
 
-@kernel
+@inner_kernel
 def _extend(profile: NDArray[np.float64], k: int, sums: NDArray[np.float64]) -> None:
     """Take values number k and k + 1 into the sums of the boxes that begin at every value of a stretch.
 
@@ -175,7 +175,7 @@ def _rest(total: float, moment: float, squares: float, n: int) -> float:
     return rest if rest > 1e-13 * squares else 0.0
 
 
-@kernel
+@inner_kernel
 def _box(profile: NDArray[np.float64], begin: int, n: int) -> float:
     """The same from the values themselves, added up in the same order."""
     total, moment, squares = 0.0, 0.0, 0.0
@@ -235,7 +235,7 @@ def _fluctuations(nn: NDArray[np.float64], sizes: NDArray[np.int64], overlap: bo
     return left
 
 
-@kernel
+@inner_kernel
 def _slope(sizes: NDArray[np.int64], fluctuation: NDArray[np.float64], low: int, high: int) -> float:
     """Least-squares slope of ln F on ln n over the sizes from low to high."""
     n, x, y, xx, xy = 0, 0.0, 0.0, 0.0, 0.0
@@ -254,7 +254,7 @@ def _slope(sizes: NDArray[np.int64], fluctuation: NDArray[np.float64], low: int,
     return (n * xy - x * y) / spread if n > 1 else math.nan
 
 
-@kernel
+@inner_kernel
 def _alphas(nn: NDArray[np.float64], ranges: NDArray[np.int64], overlap: bool, alphas: NDArray[np.float64]) -> None:
     beats = 1
     for i in range(len(nn)):

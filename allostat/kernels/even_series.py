@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from allostat.kernels.compiled import kernel
+from allostat.kernels.compiled import inner_kernel, kernel
 
 Floats = NDArray[np.float64]
 
@@ -40,7 +40,7 @@ def cubic_spline(x: NDArray[Any], y: NDArray[Any], at: NDArray[Any]) -> Floats:
     return out
 
 
-@kernel
+@inner_kernel
 def _slopes(x: Floats, y: Floats) -> Floats:
     """First derivative at each knot: a tridiagonal system, solved by elimination."""
     n = len(x)

@@ -9,13 +9,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from allostat.kernels.compiled import kernel
+from allostat.kernels.compiled import inner_kernel, kernel
 
 _BINS = 4096
 """Bins of 1 ms from 0 on; all longer intervals share the last."""
 
 
-@kernel
+@inner_kernel
 def put_in_order(values: NDArray[np.float64], n: int) -> None:
     """Sort the first n values, in place (Shell 1959, 10.1145/368370.368387)."""
     gap = n
@@ -29,7 +29,7 @@ def put_in_order(values: NDArray[np.float64], n: int) -> None:
             values[k] = value
 
 
-@kernel
+@inner_kernel
 def _members(nn: NDArray[np.float64], after: NDArray[np.int32], head: int, n: int, held: NDArray[np.float64]) -> None:
     """The n intervals of a bin that are in the window, in order."""
     i = head

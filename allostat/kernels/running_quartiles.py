@@ -11,13 +11,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from allostat.kernels.compiled import kernel
+from allostat.kernels.compiled import inner_kernel, kernel
 
 _ROOM = 512
 """Steps towards the front of the store that the window can make before it is put back to its end."""
 
 
-@kernel
+@inner_kernel
 def _to_the_left(held: NDArray[np.float64], width: int, enters: float, leaves: float) -> None:
     """Take a value in and drop a smaller one: those in between go one place to the left."""
     for k in range(width):
@@ -27,7 +27,7 @@ def _to_the_left(held: NDArray[np.float64], width: int, enters: float, leaves: f
         held[k] = here if here < leaves else moved
 
 
-@kernel
+@inner_kernel
 def _all_others_to_the_left(held: NDArray[np.float64], width: int, enters: float, leaves: float) -> None:
     """Take a value in and drop a larger one: all but those in between go to the left, into the free first place."""
     held[0] = -np.inf

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from allostat.kernels.compiled import kernel
+from allostat.kernels.compiled import inner_kernel, kernel
 from allostat.kernels.even_series import Stretches
 from allostat.kernels.even_series import cubic_spline as cubic_spline
 from allostat.kernels.even_series import even_series as even_series
@@ -33,7 +33,7 @@ def hann(n: int) -> Floats:
     return weights
 
 
-@kernel
+@inner_kernel
 def _taper_segment(segment: Floats, taper: Floats, degree: int, out: Floats) -> None:
     """A segment as it is (degree -1), without its mean (0) or its straight line (1), times the taper."""
     n = len(taper)

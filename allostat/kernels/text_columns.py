@@ -84,7 +84,7 @@ def _stamp_ns(data: NDArray[np.uint8], at: int, stop: int) -> int:
     return seconds * 1_000_000_000 + ns
 
 
-@kernel
+@inner_kernel
 def _is_blank(data: NDArray[np.uint8], at: int, stop: int) -> bool:
     while at < stop and (data[at] == 32 or data[at] == 9):
         at += 1

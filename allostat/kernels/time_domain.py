@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from allostat.kernels.compiled import kernel
+from allostat.kernels.compiled import inner_kernel, kernel
 from allostat.kernels.running_medians import medians, put_in_order
 
 MEASURES = (
@@ -126,7 +126,7 @@ def _deviation(nn: NDArray[np.float64], first: int, stop: int, lag: int) -> floa
     return math.sqrt(squares / (n - 1))
 
 
-@kernel
+@inner_kernel
 def _per_minute(interval: float) -> float:
     """Heart rate of an interval in ms; NaN for none."""
     return 60000.0 / interval if interval != 0.0 else np.nan
@@ -138,7 +138,7 @@ of heart rates, shortest and longest; number of differences, their sum, that of 
 50 ms. A difference belongs to the part in which it ends, unless it begins in another."""
 
 
-@kernel
+@inner_kernel
 def _centre(nn: NDArray[np.float64]) -> float:
     """A value near which the intervals are."""
     n, total = 0, 0.0
@@ -149,7 +149,7 @@ def _centre(nn: NDArray[np.float64]) -> float:
     return total / n if n else 0.0
 
 
-@kernel
+@inner_kernel
 def _part_sums(nn: NDArray[np.float64], edges: NDArray[np.int64], centre: float) -> NDArray[np.float64]:
     """The above for each part ``edges[p]:edges[p + 1]``: float64 (parts, 11)."""
     sums = np.zeros((len(edges) - 1, 11))
@@ -182,7 +182,7 @@ def _part_sums(nn: NDArray[np.float64], edges: NDArray[np.int64], centre: float)
     return sums
 
 
-@kernel
+@inner_kernel
 def _add_parts(
     nn: NDArray[np.float64],
     edges: NDArray[np.int64],
@@ -277,7 +277,7 @@ def distribution_windowed(nn_ms: NDArray[Any], first: NDArray[Any], stop: NDArra
     )
 
 
-@kernel
+@inner_kernel
 def _quantile(ordered: NDArray[np.float64], share: float) -> float:
     place = share * (len(ordered) - 1)
     below = int(place)
@@ -285,7 +285,7 @@ def _quantile(ordered: NDArray[np.float64], share: float) -> float:
     return float(ordered[below] + (place - below) * (ordered[above] - ordered[below]))
 
 
-@kernel
+@inner_kernel
 def _distance_from_middle(ordered: NDArray[np.float64], middle: float) -> float:
     """Median of the distances from a value among n ordered ones: they grow to either side of it."""
     n = len(ordered)

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from allostat.kernels import qrs_place, qrs_rule
 from allostat.kernels.compiled import kernel
+from allostat.kernels.qrs_candidates import ROWS, SIZE, SLOPE, TIME
 from allostat.kernels.qrs_place import BASE, GROUP, SEEN
-from allostat.kernels.qrs_rule import DEADLINE, SERIAL, SIZE, SLOPE, TIME
+from allostat.kernels.qrs_rule import DEADLINE, SERIAL
 
 LEAD = 4
 """Levels before the first sample that the band-pass looks back at."""
@@ -167,7 +168,7 @@ def _humps(
             if seen * group + base >= state[DEADLINE]:
                 qrs_rule.settle(state, candidates)
             state[SEEN] = seen
-            row = int(state[SERIAL]) & qrs_rule.ROWS
+            row = int(state[SERIAL]) & ROWS
             size = math.sqrt(extreme)
             candidates[row, TIME] = (first + extreme_at) * group + base - state[DELAY]
             candidates[row, SIZE] = size

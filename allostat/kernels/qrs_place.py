@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from allostat.kernels.compiled import kernel
-from allostat.kernels.qrs_rule import DEPTH, FOUND, TIME
+from allostat.kernels.qrs_candidates import DEPTH, TIME
+from allostat.kernels.qrs_rule import FOUND
 
 # Positions in the state: settings, in samples but for the reach, which counts groups; then memory.
 (GROUP, REACH, SPAN, STRETCH, FAVOUR, APART) = range(24, 30)

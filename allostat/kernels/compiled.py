@@ -40,6 +40,8 @@ KERNELS: list[Any] = []
 _numba: Any = numba
 _config: Any = numba.config
 """Set at run time: no type checker knows its names."""
+_CAN_DO_WITHOUT_COUNTING = hasattr(_numba.core.options.DefaultOptions, "_nrt")
+"""numba's own code uses this option, its manual does not promise it."""
 _DECORATING = threading.Lock()
 _DAY_S = 86_400.0
 _PACKAGE = __name__.rpartition(".")[0]
@@ -58,14 +60,27 @@ def kernel(function: Function) -> Function:
     interpreter lock released. ``NUMBA_DISABLE_JIT=1`` leaves the function as it is. Where nothing can be written, it is
     compiled in every process anew. Nothing here calls a kernel from C, so no entry for that is compiled.
     """
+    return _compiled(function, {})
+
+
+def lean_kernel(function: Function) -> Function:
+    """`kernel` for functions that make no arrays, only views: they do not count who uses an array.
+
+    Counting takes several atomic operations for every array of every call of another kernel, which was a quarter of
+    the time of a detector that calls many small ones for each beat. The caller in Python holds all arrays meanwhile.
+    """
+    return _compiled(function, {"_nrt": False} if _CAN_DO_WITHOUT_COUNTING else {})
+
+
+def _compiled(function: Function, options: dict[str, bool]) -> Function:
     if _config.DISABLE_JIT:
         KERNELS.append(function)
         return function
     with _DECORATING, _kept_in(cache_folder(Path(inspect.getfile(function)))):
         try:
-            compiled: Function = _numba.njit(cache=True, nogil=True, no_cfunc_wrapper=True)(function)
+            compiled: Function = _numba.njit(cache=True, nogil=True, no_cfunc_wrapper=True, **options)(function)
         except RuntimeError:  # numba found no folder that can be written
-            compiled = _numba.njit(nogil=True, no_cfunc_wrapper=True)(function)
+            compiled = _numba.njit(nogil=True, no_cfunc_wrapper=True, **options)(function)
     _forget_literals(compiled)
     _collect_later(compiled)
     KERNELS.append(compiled)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from allostat.kernels.compiled import kernel
+from allostat.kernels.compiled import lean_kernel
 
 DEPTH = 64
 """Candidates remembered, a power of two. At most about ten a second arise, so this covers the longest look back."""
@@ -39,7 +39,7 @@ REGULAR_CLUTTER = 1.3
 REGULAR_BEATS = 4
 
 
-@kernel
+@lean_kernel
 def typical_size(first: int, stop: int, state: NDArray[np.float64], candidates: NDArray[np.float64]) -> float:
     """Median size of the candidates at least 0.4 times as large as the largest; 0 without any."""
     largest = 0.0
@@ -58,7 +58,7 @@ def typical_size(first: int, stop: int, state: NDArray[np.float64], candidates: 
     return float(0.5 * (state[ROOM + (n - 1) // 2] + state[ROOM + n // 2])) if n > 0 else 0.0
 
 
-@kernel
+@lean_kernel
 def size_of_clear_beats(
     first: int, stop: int, span: float, least: int, state: NDArray[np.float64], candidates: NDArray[np.float64]
 ) -> float:
@@ -97,7 +97,7 @@ def size_of_clear_beats(
     return typical if beats >= least and rest * state[SECOND] < allowed * typical * span else 0.0
 
 
-@kernel
+@lean_kernel
 def clutter(
     stop: int, after: float, before: float, size: float, state: NDArray[np.float64], candidates: NDArray[np.float64]
 ) -> float:

@@ -50,11 +50,11 @@ def _prepared(rate: float) -> NDArray[np.float64]:
     high = biquad.highpass(working, BAND_HZ[0])
     low = biquad.lowpass(working, BAND_HZ[1])
     envelope = biquad.lowpass(working, ENVELOPE_HZ, biquad.CRITICAL)
-    s[qrs_front.BAND_GAIN] = high[0] * low[0]
+    # The gain of the envelope, 2 b0, as well: there is nothing but squares in between.
+    s[qrs_front.BAND_GAIN] = high[0] * low[0] * math.sqrt(2.0 * envelope[0])
     s[qrs_front.HIGH_1], s[qrs_front.HIGH_2] = high[3:]
     s[qrs_front.LOW_1], s[qrs_front.LOW_2] = low[3:]
     s[qrs_front.SLOPE_SCALE] = working / (2.0 * math.pi * math.sqrt(BAND_HZ[0] * BAND_HZ[1]))
-    s[qrs_front.ENVELOPE_GAIN] = 2.0 * envelope[0]
     s[qrs_front.ENVELOPE_1], s[qrs_front.ENVELOPE_2] = envelope[3:]
     s[qrs_front.DELAY] = DELAY_S * rate
     s[qrs_place.GROUP] = group
@@ -106,7 +106,8 @@ class RPeakDetector:
     -----
     Any unit and any offset will do: thresholds follow the signal. NaN and infinite samples are missing; the signal is
     continued flat over them and no peak is placed there. A peak is given out at most 0.6 s after it happened, later
-    when it was only found by looking back for an overdue beat, and after 2.5 s for the first ones.
+    when it was only found by looking back for an overdue beat, and after 2.5 s for the first ones. While the signal is
+    noise in which beats do not stand out nothing is a peak; those after it are given out up to 5 s late.
     """
 
     def __init__(self, sampling_rate: float) -> None:

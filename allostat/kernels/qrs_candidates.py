@@ -37,6 +37,9 @@ REGULAR = 1.25
 """Beats whose longest interval is at most this many times the shortest may have `REGULAR_CLUTTER` instead."""
 REGULAR_CLUTTER = 1.3
 REGULAR_BEATS = 4
+EVEN = 1.12
+"""More beats that are so even may have `EVEN_CLUTTER`, as of a second hump in each complex as large as the first."""
+EVEN_CLUTTER = 2.0
 
 
 @lean_kernel
@@ -81,9 +84,7 @@ def size_of_clear_beats(
         elif interval < state[REFRACTORY]:
             # Two humps of one complex, as a pacing spike and the QRS after it: the larger is the beat.
             rest += min(size, largest)
-            if size > largest:
-                largest = size
-                at = time
+            largest = max(size, largest)
         else:
             if beats > 0:
                 shortest = min(shortest, interval)
@@ -94,6 +95,8 @@ def size_of_clear_beats(
     allowed = CLEAR
     if beats >= REGULAR_BEATS and longest < REGULAR * shortest:
         allowed = REGULAR_CLUTTER
+        if beats > REGULAR_BEATS and longest < EVEN * shortest:
+            allowed = EVEN_CLUTTER
     return typical if beats >= least and rest * state[SECOND] < allowed * typical * span else 0.0
 
 

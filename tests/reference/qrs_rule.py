@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -57,6 +58,8 @@ class Settings:
     regular: float = 1.25
     regular_clutter: float = 1.3
     regular_beats: int = 4
+    even: float = 1.12
+    even_clutter: float = 2.0
 
 
 @dataclass
@@ -226,18 +229,21 @@ class Rule:
     def size_of_clear_beats(self, candidates: list[Candidate], span: float, least: int) -> float:
         s = self.settings
         level = typical_size(candidates)
-        beats: list[Candidate] = []
-        intervals = []
+        complexes: list[list[Candidate]] = []
         for c in candidates:
-            since = c.time - beats[-1].time if beats else float("inf")
-            if c.size >= s.alike * level and since < s.refractory * self.rate:
-                beats[-1] = max(beats[-1], c, key=lambda either: either.size)
-            elif c.size >= s.alike * level:
-                intervals += [since] if beats else []
-                beats.append(c)
+            if c.size >= s.alike * level:
+                if complexes and c.time - complexes[-1][0].time < s.refractory * self.rate:
+                    complexes[-1].append(c)
+                else:
+                    complexes.append([c])
+        beats = [max(humps, key=lambda c: c.size) for humps in complexes]
         rest = sum(c.size for c in candidates if c not in beats)
-        regular = len(beats) >= s.regular_beats and max(intervals) < s.regular * min(intervals)
-        allowed = s.regular_clutter if regular else s.clear
+        intervals = [b[0].time - a[0].time for a, b in itertools.pairwise(complexes)]
+        unevenness = max(intervals) / min(intervals) if len(beats) >= s.regular_beats else float("inf")
+        allowed = s.clear
+        if unevenness < s.regular:
+            even = len(beats) > s.regular_beats and unevenness < s.even
+            allowed = s.even_clutter if even else s.regular_clutter
         return level if len(beats) >= least and rest * self.rate < allowed * level * span else 0.0
 
     def accept(self, c: Candidate, weight: float) -> None:

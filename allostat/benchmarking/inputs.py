@@ -57,12 +57,18 @@ def synthetic_ppg(minutes: float, rate_hz: float) -> Floats:
     return _wave(minutes, rate_hz, _PPG_BELLS, 0.01)
 
 
+def beat_instants_s(minutes: float) -> Floats:
+    """When the beats of `synthetic_ecg` and `synthetic_ppg` fall, up to 0.5 s before the end."""
+    beats = 0.5 + np.cumsum(intervals_ms(int(minutes * 60 / 0.75))) / 1000.0
+    inside: Floats = beats[beats < minutes * 60 - 0.5]
+    return inside
+
+
 def _wave(minutes: float, rate_hz: float, bells: Sequence[tuple[float, float, float]], noise: float) -> Floats:
     from allostat.kernels.render import add_bumps
 
-    nn = intervals_ms(int(minutes * 60 / 0.95))
-    beats = 0.5 + np.cumsum(nn) / 1000.0
     n = int(minutes * 60 * rate_hz)
+    beats = beat_instants_s(minutes)
     samples = np.random.default_rng(2).normal(0, noise, n)
     for height, after_s, width_s in bells:
         add_bumps(samples, rate_hz, beats + after_s, np.full(len(beats), width_s), np.full(len(beats), height))

@@ -41,6 +41,8 @@ KERNELS: list[Any] = []
 _numba: Any = numba
 _config: Any = numba.config
 """Set at run time: no type checker knows its names."""
+_LEAN = {"_nrt": False} if hasattr(_numba.core.options.DefaultOptions, "_nrt") else {}
+"""numba's own code uses this option, its manual does not promise it."""
 _DECORATING = threading.Lock()
 _DAY_S = 86_400.0
 _PACKAGE = __name__.rpartition(".")[0]
@@ -59,12 +61,17 @@ def kernel(function: Function) -> Function:
     interpreter lock released. ``NUMBA_DISABLE_JIT=1`` leaves the function as it is. Where nothing can be written, it is
     compiled in every process anew. Nothing here calls a kernel from C, so no entry for that is compiled.
     """
-    if _config.DISABLE_JIT:
-        KERNELS.append(function)
-        return function
-    compiled: Function = _decorated(function)
-    KERNELS.append(compiled)
-    return compiled
+    return _entry(function, {})
+
+
+def lean_kernel(function: Function) -> Function:
+    """`kernel` for functions that make no arrays, only views, and call none that does: no array's users are counted.
+
+    Counting takes several atomic operations for every array of every call of another kernel, which was a quarter of
+    the time of a detector that calls many small ones for each beat. The caller in Python holds all arrays meanwhile.
+    What makes an array is refused when it is compiled.
+    """
+    return _entry(function, _LEAN)
 
 
 def inner_kernel(function: Function) -> Function:
@@ -73,21 +80,37 @@ def inner_kernel(function: Function) -> Function:
     That is cheaper to compile: no entry for Python, no machine code and no place on disk of its own.
     Python may still call it, as tests do: then it is compiled as a `kernel` besides.
     """
+    return _inner(function, {})
+
+
+def lean_inner_kernel(function: Function) -> Function:
+    """`inner_kernel` for functions that only `lean_kernel` functions call."""
+    return _inner(function, _LEAN)
+
+
+def _entry(function: Function, options: dict[str, bool]) -> Function:
+    compiled: Function = function if _config.DISABLE_JIT else _decorated(function, options)
+    KERNELS.append(compiled)
+    return compiled
+
+
+def _inner(function: Function, options: dict[str, bool]) -> Function:
     if _config.DISABLE_JIT or not codegen.KNOWN:
-        return kernel(function)
-    compiled: Any = _numba.njit(pipeline_class=codegen.Inner, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
-    codegen.keep_inner(compiled, functools.cache(lambda: _decorated(function)))
+        return _entry(function, options)
+    inner = {"pipeline_class": codegen.Inner, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    compiled: Any = _numba.njit(**inner, **options)(function)
+    codegen.keep_inner(compiled, functools.cache(lambda: _decorated(function, options)))
     _prepare(compiled)
     KERNELS.append(compiled)
     return cast(Function, compiled)
 
 
-def _decorated(function: Callable[..., Any]) -> Any:
+def _decorated(function: Callable[..., Any], options: dict[str, bool]) -> Any:
     with _DECORATING, _kept_in(cache_folder(Path(inspect.getfile(function)))):
         try:
-            compiled = _numba.njit(cache=True, nogil=True, no_cfunc_wrapper=True)(function)
+            compiled = _numba.njit(cache=True, nogil=True, no_cfunc_wrapper=True, **options)(function)
         except RuntimeError:  # numba found no folder that can be written
-            compiled = _numba.njit(nogil=True, no_cfunc_wrapper=True)(function)
+            compiled = _numba.njit(nogil=True, no_cfunc_wrapper=True, **options)(function)
     codegen.complete(compiled)
     _prepare(compiled)
     return compiled

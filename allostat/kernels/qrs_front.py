@@ -13,15 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from allostat.kernels import qrs_place, qrs_rule
-from allostat.kernels.compiled import kernel
+from allostat.kernels.compiled import lean_kernel
+from allostat.kernels.qrs_candidates import ROWS, SIZE, SLOPE, TIME
 from allostat.kernels.qrs_place import BASE, GROUP, SEEN
-from allostat.kernels.qrs_rule import DEADLINE, SERIAL, SIZE, SLOPE, TIME
+from allostat.kernels.qrs_rule import DEADLINE, SERIAL
 
 LEAD = 4
 """Levels before the first sample that the band-pass looks back at."""
 
 # Positions in the state: settings, then memory. Those of the placement and the rule lie behind.
-(BAND_GAIN, HIGH_1, HIGH_2, LOW_1, LOW_2, SLOPE_SCALE, ENVELOPE_GAIN, ENVELOPE_1, ENVELOPE_2, DELAY) = range(10)
+(BAND_GAIN, HIGH_1, HIGH_2, LOW_1, LOW_2, SLOPE_SCALE, ENVELOPE_1, ENVELOPE_2, DELAY) = range(9)
 (H1, H2, L1, L2, E1, E2, ENERGY, EXTREME, EXTREME_AT, RISING, HELD, OFFSET, MISSING) = range(10, 23)
 
 HUGE = 1e100
@@ -36,7 +37,7 @@ PROMINENCE = 1.5
 """A hump rises by this factor before its top and falls by it after."""
 
 
-@kernel
+@lean_kernel
 def advance(
     filled: int,
     buffer: NDArray[np.float64],
@@ -60,7 +61,7 @@ def advance(
     return qrs_place.place_all(buffer, level, state, candidates, found) if state[qrs_rule.FOUND] > 0.0 else 0
 
 
-@kernel
+@lean_kernel
 def _average(
     first: int, stop: int, buffer: NDArray[np.float64], level: NDArray[np.float64], state: NDArray[np.float64]
 ) -> None:
@@ -109,14 +110,14 @@ def _average(
     state[HELD], state[OFFSET], state[MISSING] = held, offset, 1.0 if missing else 0.0
 
 
-@kernel
+@lean_kernel
 def _envelope(
     first: int, stop: int, level: NDArray[np.float64], envelope: NDArray[np.float64], state: NDArray[np.float64]
 ) -> None:
     """Energy of the band and of its slope, smoothed."""
     gain, high_1, high_2 = state[BAND_GAIN], state[HIGH_1], state[HIGH_2]
     low_1, low_2, slope_scale = state[LOW_1], state[LOW_2], state[SLOPE_SCALE]
-    share, envelope_1, envelope_2 = state[ENVELOPE_GAIN], state[ENVELOPE_1], state[ENVELOPE_2]
+    envelope_1, envelope_2 = state[ENVELOPE_1], state[ENVELOPE_2]
     h1, h2, l1, l2 = state[H1], state[H2], state[L1], state[L2]
     e1, e2, earlier = state[E1], state[E2], state[ENERGY]
     out, now, two_before, four_before = envelope[first:stop], level[first:], level[first - 2 :], level[first - 4 :]
@@ -130,7 +131,7 @@ def _envelope(
         slope = (z - l1) * slope_scale
         l2 = l1
         l1 = z
-        energy = share * (z * z + slope * slope)
+        energy = z * z + slope * slope
         v = ((energy + earlier) - envelope_2 * e2) - envelope_1 * e1
         earlier = energy
         e2 = e1
@@ -140,7 +141,7 @@ def _envelope(
     state[E1], state[E2], state[ENERGY] = e1, e2, earlier
 
 
-@kernel
+@lean_kernel
 def _humps(
     first: int, stop: int, levels: NDArray[np.float64], state: NDArray[np.float64], candidates: NDArray[np.float64]
 ) -> None:
@@ -167,7 +168,7 @@ def _humps(
             if seen * group + base >= state[DEADLINE]:
                 qrs_rule.settle(state, candidates)
             state[SEEN] = seen
-            row = int(state[SERIAL]) & qrs_rule.ROWS
+            row = int(state[SERIAL]) & ROWS
             size = math.sqrt(extreme)
             candidates[row, TIME] = (first + extreme_at) * group + base - state[DELAY]
             candidates[row, SIZE] = size
@@ -184,7 +185,7 @@ def _humps(
     state[SEEN] = stop
 
 
-@kernel
+@lean_kernel
 def finish(
     buffer: NDArray[np.float64],
     levels: NDArray[np.float64],

@@ -12,8 +12,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from allostat.kernels.compiled import kernel
-from allostat.kernels.qrs_rule import DEPTH, FOUND, TIME
+from allostat.kernels.compiled import lean_kernel
+from allostat.kernels.qrs_candidates import DEPTH, TIME
+from allostat.kernels.qrs_rule import FOUND
 
 # Positions in the state: settings, in samples but for the reach, which counts groups; then memory.
 (GROUP, REACH, SPAN, STRETCH, FAVOUR, APART) = range(24, 30)
@@ -30,7 +31,7 @@ def prepare(state: NDArray[np.float64]) -> None:
     state[NOISE] = np.nan
 
 
-@kernel
+@lean_kernel
 def place_all(
     buffer: NDArray[np.float64],
     level: NDArray[np.float64],
@@ -55,7 +56,7 @@ def place_all(
     return n
 
 
-@kernel
+@lean_kernel
 def steepest(time: float, level: NDArray[np.float64], state: NDArray[np.float64]) -> float:
     """Largest rise or fall of the signal near ``time`` over two groups; it weighs less the farther it lies."""
     reach = int(state[REACH])
@@ -73,7 +74,7 @@ def steepest(time: float, level: NDArray[np.float64], state: NDArray[np.float64]
     return best
 
 
-@kernel
+@lean_kernel
 def _place(
     time: float, buffer: NDArray[np.float64], level: NDArray[np.float64], state: NDArray[np.float64]
 ) -> tuple[float, float]:
@@ -117,7 +118,7 @@ def _place(
     return _refine(up_at if sign > 0.0 else down_at, max(up, -down), sign, noise, buffer, state)
 
 
-@kernel
+@lean_kernel
 def _sample_noise(group: int, buffer: NDArray[np.float64], state: NDArray[np.float64]) -> float:
     """Standard deviation of the noise of one sample, from second differences: the middle of three stretches before.
 
@@ -155,7 +156,7 @@ def _sample_noise(group: int, buffer: NDArray[np.float64], state: NDArray[np.flo
     return float(state[NOISE])
 
 
-@kernel
+@lean_kernel
 def _refine(
     near: int, size: float, sign: float, noise: float, buffer: NDArray[np.float64], state: NDArray[np.float64]
 ) -> tuple[float, float]:

@@ -21,7 +21,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from allostat.kernels import biquad, qrs_front, qrs_place, qrs_rule
+from allostat.kernels import biquad, qrs_candidates, qrs_front, qrs_place, qrs_rule
 from allostat.kernels.peaks import PeakBatch, batch, checked_rate, checked_samples, joined
 
 LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 50.0, 2000.0
@@ -32,10 +32,10 @@ DELAY_S = 0.065
 """From a QRS complex to the hump of its envelope, measured over narrow and wide complexes."""
 REACH_S = 0.15
 """The extremum is looked for this far to either side of the complex."""
-HORIZON_S = 4.0
-"""Beats are looked for this far back."""
-MEMORY_S = 6.0
-"""Samples are kept this long: the look back, the wait for a decision, and the noise before a beat."""
+HORIZON_S = 5.0
+"""Beats are looked for this far back, and must stand out over this time after noise."""
+MEMORY_S = 7.5
+"""Samples are kept this long: the look back, broad humps, the wait for a decision, and the noise before a beat."""
 CHUNK_SAMPLES = 32_768
 """Samples brought into the detector at a time: few enough to stay in a processor's own cache, enough that the 18 µs
 that a call costs do not count."""
@@ -46,15 +46,15 @@ def _prepared(rate: float) -> NDArray[np.float64]:
     """State of a detector that has seen no sample."""
     group = max(1, int(rate / WORKING_RATE_HZ + 0.5))
     working = rate / group
-    s = np.zeros(qrs_rule.STATE)
+    s = np.zeros(qrs_candidates.STATE)
     high = biquad.highpass(working, BAND_HZ[0])
     low = biquad.lowpass(working, BAND_HZ[1])
     envelope = biquad.lowpass(working, ENVELOPE_HZ, biquad.CRITICAL)
-    s[qrs_front.BAND_GAIN] = high[0] * low[0]
+    # The gain of the envelope, 2 b0, as well: there is nothing but squares in between.
+    s[qrs_front.BAND_GAIN] = high[0] * low[0] * math.sqrt(2.0 * envelope[0])
     s[qrs_front.HIGH_1], s[qrs_front.HIGH_2] = high[3:]
     s[qrs_front.LOW_1], s[qrs_front.LOW_2] = low[3:]
     s[qrs_front.SLOPE_SCALE] = working / (2.0 * math.pi * math.sqrt(BAND_HZ[0] * BAND_HZ[1]))
-    s[qrs_front.ENVELOPE_GAIN] = 2.0 * envelope[0]
     s[qrs_front.ENVELOPE_1], s[qrs_front.ENVELOPE_2] = envelope[3:]
     s[qrs_front.DELAY] = DELAY_S * rate
     s[qrs_place.GROUP] = group
@@ -62,7 +62,8 @@ def _prepared(rate: float) -> NDArray[np.float64]:
     s[qrs_place.SPAN] = max(1, round(0.0065 * rate))
     s[qrs_place.STRETCH] = round(0.09 * rate)
     s[qrs_place.FAVOUR] = 0.10
-    s[qrs_rule.REFRACTORY] = 0.25 * rate
+    s[qrs_candidates.SECOND] = rate
+    s[qrs_candidates.REFRACTORY] = 0.25 * rate
     s[qrs_rule.TWAVE_WINDOW] = 0.36 * rate
     s[qrs_rule.TWAVE_SLOPE] = 0.5
     s[qrs_rule.LATE_WINDOW] = 0.5 * rate
@@ -80,8 +81,8 @@ def _prepared(rate: float) -> NDArray[np.float64]:
     s[qrs_rule.RELEARN] = 3.0 * rate
     s[qrs_rule.TYPICAL_INTERVAL] = 0.8 * rate
     s[qrs_rule.PATIENCE] = 0.30 * rate
-    s[qrs_rule.HORIZON] = HORIZON_S * rate
-    s[qrs_place.APART] = 0.5 * s[qrs_rule.REFRACTORY]
+    s[qrs_rule.HORIZON] = s[qrs_rule.WINDOW] = HORIZON_S * rate
+    s[qrs_place.APART] = 0.5 * s[qrs_candidates.REFRACTORY]
     s[qrs_front.MISSING] = 1.0
     qrs_place.prepare(s)
     qrs_rule.prepare(s)
@@ -105,7 +106,8 @@ class RPeakDetector:
     -----
     Any unit and any offset will do: thresholds follow the signal. NaN and infinite samples are missing; the signal is
     continued flat over them and no peak is placed there. A peak is given out at most 0.6 s after it happened, later
-    when it was only found by looking back for an overdue beat, and after 2.5 s for the first ones.
+    when it was only found by looking back for an overdue beat, and after 2.5 s for the first ones. While the signal is
+    noise in which beats do not stand out nothing is a peak; those after it are given out up to 5 s late.
     """
 
     def __init__(self, sampling_rate: float) -> None:
@@ -119,8 +121,8 @@ class RPeakDetector:
         self._state[qrs_place.BASE] = -lead
         self._state[qrs_place.SEEN] = qrs_front.LEAD
         self._filled = lead
-        most = qrs_rule.DEPTH + int(2 * CHUNK_SAMPLES / self._state[qrs_rule.REFRACTORY]) + 2
-        self._candidates = np.zeros((qrs_rule.DEPTH + most, qrs_rule.COLUMNS))
+        most = qrs_candidates.DEPTH + int(2 * CHUNK_SAMPLES / self._state[qrs_candidates.REFRACTORY]) + 2
+        self._candidates = np.zeros((qrs_candidates.DEPTH + most, qrs_candidates.COLUMNS))
         self._found = np.zeros((most, 3))
         self._memory = (self._buffer, self._levels, self._state, self._candidates, self._found)
 

@@ -58,14 +58,27 @@ def kernel(function: Function) -> Function:
     interpreter lock released. ``NUMBA_DISABLE_JIT=1`` leaves the function as it is. Where nothing can be written, it is
     compiled in every process anew. Nothing here calls a kernel from C, so no entry for that is compiled.
     """
+    return _compiled_with(function, {})
+
+
+def kernel_in_place(function: Function) -> Function:
+    """Compile as `kernel` does a function that makes no array, and calls none that does: views of arrays will do.
+
+    Without an allocator at hand numba does not count how many hold an array, which took half of the time of kernels
+    that are called several times for each beat. What makes an array is refused when it is compiled.
+    """
+    return _compiled_with(function, {"_nrt": False})
+
+
+def _compiled_with(function: Function, options: dict[str, bool]) -> Function:
     if _config.DISABLE_JIT:
         KERNELS.append(function)
         return function
     with _DECORATING, _kept_in(cache_folder(Path(inspect.getfile(function)))):
         try:
-            compiled: Function = _numba.njit(cache=True, nogil=True, no_cfunc_wrapper=True)(function)
+            compiled: Function = _numba.njit(cache=True, nogil=True, no_cfunc_wrapper=True, **options)(function)
         except RuntimeError:  # numba found no folder that can be written
-            compiled = _numba.njit(nogil=True, no_cfunc_wrapper=True)(function)
+            compiled = _numba.njit(nogil=True, no_cfunc_wrapper=True, **options)(function)
     _forget_literals(compiled)
     _collect_later(compiled)
     KERNELS.append(compiled)

@@ -43,22 +43,21 @@ class Rule:
         self.level = typical([u.size for u in first])
         for u in first:
             self.queue(u, now)
-        # Deadlines pass between upstrokes; one that passed while learning counts at the next tick.
+        # Deadlines pass between upstrokes.
         for u in rest:
-            self.pass_deadline(max(now + group, 0), u.known_at, group)
+            self.pass_deadline(u.known_at, group)
             elapsed = u.time - self.last.time if self.last else float("inf")
             if not (u.size < 0.1 * self.level and elapsed < 1.4 * self.rate):
                 self.queue(u, u.known_at)
-            now = u.known_at
-        self.pass_deadline(now + group, n - n % group, group)
+        self.pass_deadline(n - n % group, group)
         if self.pending:
             self.decide(self.pending, n)
         return self.pulses
 
-    def pass_deadline(self, earliest: int, latest: int, group: int) -> None:
+    def pass_deadline(self, latest: int, group: int) -> None:
         if self.pending is None:
             return
-        due = max(ticks_to(self.pending.time + 0.7 * self.rate, group), earliest)
+        due = ticks_to(self.pending.time + 0.7 * self.rate, group)
         if due <= latest:
             pending, self.pending = self.pending, None
             self.decide(pending, due)
@@ -113,7 +112,7 @@ class Rule:
                 if self.last
                 and o.size > floor
                 and o.time - self.last.time > 0.35 * self.rate
-                and time - o.time > reserve
+                and reserve < time - o.time < 4.0 * self.rate
             ]
             if not overdue:
                 return

@@ -16,8 +16,8 @@ from allostat.kernels.pulse_place import BASE, HUGE
 from allostat.kernels.pulse_rule import DEADLINE
 
 # Positions in the state: settings, then memory.
-(GROUP, SLOPE_SCALE, DELAY, GAIN_0, GAIN_1, GAIN_2, GAIN_3, POLE_2, POLE_3) = range(32, 41)
-(SEEN, Z1, Z2, Z3, LAST, LOWEST, HIGH, STEEPEST, STEEPEST_AT, RISING, HELD, OFFSET, MISSING) = range(41, 54)
+(GROUP, SLOPE_SCALE, DELAY, GAIN_0, GAIN_1, GAIN_2, GAIN_3, POLE_2, POLE_3) = range(36, 45)
+(SEEN, Z1, Z2, Z3, LAST, LOWEST, HIGH, STEEPEST, STEEPEST_AT, RISING, HELD, OFFSET, MISSING) = range(45, 58)
 
 OVER = 0.08
 """An upstroke is over when the signal has fallen by this share of its rise."""

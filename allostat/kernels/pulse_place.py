@@ -17,8 +17,8 @@ from allostat.kernels.compiled import kernel_in_place
 from allostat.kernels.pulse_rule import FOUND, N_FOUND, REFRACTORY
 
 # Positions in the state: settings, then memory.
-(SPAN, PLATEAU, CLIMB, BY_SLOPE, BY_BEND, BY_SIZE) = range(24, 30)
-(BASE, LAST_AT) = range(30, 32)
+(SPAN, PLATEAU, CLIMB, BY_SLOPE, BY_BEND, BY_SIZE) = range(28, 34)
+(BASE, LAST_AT) = range(34, 36)
 
 HUGE = 1e100
 """Values beyond are taken for missing: they would never fade from the filter."""

@@ -6,6 +6,10 @@ for an overdue pulse is theirs too. A dicrotic wave is told from a pulse by its 
 the pulse before it by three tenths of that pulse's rise. All settings are own choices: BIDMC recordings of odd number
 served to choose them, those of even number to check them.
 
+Noise is not to be followed down. A level is lowered, after a pause, only to upstrokes that come as pulses do: alike,
+evenly spaced, with little between them. What was taken for pulses but does not come like that for long is lost, and
+nothing is given out until pulses are found again.
+
 All memory of the detector is one array of numbers, `fresh` makes it: a kernel pays for each array that it is given.
 """
 
@@ -33,17 +37,42 @@ OVERDUE = 1.5
 """A pulse is overdue after this many usual intervals."""
 OVERDUE_THRESHOLD = 0.1
 DICROTIC_DROP = 0.3
+EVENLY = 0.3
+"""A pulse comes as usual when its interval differs by less than this share,"""
+QUIET = 0.3
+"""and what is no pulse is smaller than this share of the level;"""
+CLEAN = 0.16
+"""or when that is smaller than this share, as between pulses that come irregularly."""
+TRUST_GAIN = 0.15
+LEAST_TRUST = 0.3
+"""The pulses are lost when the share of usual ones falls below this,"""
+PROBATION = 0.58
+"""or this after they were found again,"""
+DEMAND_GAIN = 0.02
+"""until pulse by pulse the demand has come down."""
+REGAINED = 0.6
+RUN = 6
+"""So many pulses in a row are pulses found again,"""
+ALIKE = 1.5
+"""when their sizes differ from the last by less than this factor"""
+EVEN, UNEVEN, VERY_UNEVEN = 1.15, 1.4, 2.0
+"""and what is between them is on average smaller than a share of their size that depends on the ratio of the longest
+interval to the shortest."""
+MUCH_BETWEEN, LITTLE_BETWEEN, LEAST_BETWEEN = 0.3, 0.2, 0.07
 HORIZON_S = 4.0
-"""Overdue pulses are looked for this far back."""
+"""Overdue pulses are looked for this far back,"""
+FADED_S = 4.0
+"""and no more when for this long none was as large as a pulse should be."""
 
 # Positions in the state: settings, times in samples, ...
-(REFRACTORY, DICROTIC_WINDOW, LEARNING, RELEARN, TYPICAL_INTERVAL, OVERDUE_DISTANCE, PATIENCE, HORIZON) = range(8)
+(REFRACTORY, DICROTIC_WINDOW, LEARNING, RELEARN, TYPICAL_INTERVAL, OVERDUE_DISTANCE, PATIENCE, HORIZON, FADED) = range(
+    9
+)
 # ... levels, the pending upstroke, ...
-(LEVEL, NOISE, INTERVAL, LAST_TIME, LAST_CREST, LAST_RISE, DEADLINE, LEARNED, PULSES) = range(8, 17)
-(PENDING_TIME, PENDING_SIZE, PENDING_CREST, PENDING_RISE, COUNT, N_FOUND) = range(17, 23)
+(LEVEL, NOISE, INTERVAL, LAST_TIME, LAST_CREST, LAST_RISE, DEADLINE, LEARNED, PULSES) = range(9, 18)
+(PENDING_TIME, PENDING_SIZE, PENDING_CREST, PENDING_RISE, COUNT, N_FOUND, LAST_FIT, TRUST, LOST, DEMAND) = range(18, 28)
 # ... the numbers of `pulse_front` and `pulse_place`, upstrokes remembered, four numbers each, and, to the end, the
 # pulses found in a chunk: time, and how many samples had been seen when it was decided on.
-OTHERS = 23
 STROKES = 64
 FOUND = STROKES + 4 * DEPTH
 
@@ -59,6 +88,9 @@ def fresh(rate: float, most: int) -> NDArray[np.float64]:
     m[OVERDUE_DISTANCE] = 0.35 * rate
     m[PATIENCE] = 0.40 * rate
     m[HORIZON] = HORIZON_S * rate
+    m[FADED] = FADED_S * rate
+    m[TRUST] = 1.0
+    m[DEMAND] = LEAST_TRUST
     m[LAST_TIME] = -1e18
     m[DEADLINE] = np.inf
     return m
@@ -97,7 +129,7 @@ def _learn(seen: float, m: NDArray[np.float64]) -> None:
     """Set the first level from the upstrokes so far, then decide on them."""
     m[LEARNED] = 1.0
     n = int(m[COUNT])
-    m[LEVEL] = _typical_size(-np.inf, 0.0, m)
+    m[LEVEL] = _typical_size(m)
     m[COUNT] = 0.0
     m[DEADLINE] = np.inf
     for at in range(STROKES, STROKES + 4 * n, 4):
@@ -139,20 +171,87 @@ def _decide(seen: float, m: NDArray[np.float64]) -> None:
     time, size, crest, rise = m[PENDING_TIME], m[PENDING_SIZE], m[PENDING_CREST], m[PENDING_RISE]
     elapsed = time - m[LAST_TIME]
     known = m[PULSES] > 0.0
-    if known and elapsed > m[RELEARN]:
-        _relearn(m)
+    if m[LOST] == 1.0 or (known and elapsed > m[RELEARN]):
+        _find_again(seen, m)
+        elapsed = time - m[LAST_TIME]
+        if m[LOST] == 1.0:
+            _reject(time, size, crest, rise, m)
+            return
     fits = size > max(THRESHOLD * m[LEVEL], min(NOISE_FACTOR * m[NOISE], 0.8 * m[LEVEL]))
     if fits and elapsed < m[DICROTIC_WINDOW]:
         fits = crest > m[LAST_CREST] - DICROTIC_DROP * m[LAST_RISE]
-    if known and elapsed > OVERDUE * m[INTERVAL]:
+    if known and elapsed > OVERDUE * m[INTERVAL] and time - m[LAST_FIT] < m[FADED]:
         _look_back(time, m[REFRACTORY] if fits else 0.0, seen, m)
         elapsed = time - m[LAST_TIME]
     if not fits or elapsed < m[REFRACTORY]:
         _reject(time, size, crest, rise, m)
         return
     if known and elapsed < 2.5 * m[TYPICAL_INTERVAL]:
+        even = abs(elapsed - m[INTERVAL]) < EVENLY * m[INTERVAL]
+        usual = m[NOISE] < (QUIET if even else CLEAN) * m[LEVEL]
+        m[TRUST] += TRUST_GAIN * ((1.0 if usual else 0.0) - m[TRUST])
+        m[DEMAND] += DEMAND_GAIN * (LEAST_TRUST - m[DEMAND])
         m[INTERVAL] += 0.125 * (min(max(elapsed, 0.6 * m[INTERVAL]), 1.5 * m[INTERVAL]) - m[INTERVAL])
+    m[LAST_FIT] = time
     _accept(time, size, crest, rise, ADAPTATION, seen, m)
+    m[LOST] = 1.0 if m[TRUST] < m[DEMAND] else 0.0
+
+
+@kernel_in_place
+def _find_again(seen: float, m: NDArray[np.float64]) -> None:
+    """Make pulses of the latest upstrokes when they come as pulses do, and learn the levels anew.
+
+    They are alike in size, evenly spaced, and there is little between them. Noise rarely is that for long.
+    """
+    stop = STROKES + 4 * min(int(m[COUNT]), DEPTH)
+    least, most = m[PENDING_SIZE] / ALIKE, m[PENDING_SIZE] * ALIKE
+    first = m[PENDING_TIME]
+    shortest, longest = 2.0 * m[TYPICAL_INTERVAL], m[REFRACTORY]
+    total = m[PENDING_SIZE]
+    for _ in range(RUN - 1):
+        before = _neighbour(first, least, -1.0, m)
+        if before < 0 or m[before + 1] > most:
+            return
+        shortest, longest = min(shortest, first - m[before]), max(longest, first - m[before])
+        if longest > VERY_UNEVEN * shortest:
+            return
+        first = m[before]
+        total += m[before + 1]
+    rest = 0.0
+    n_rest = 0
+    for at in range(STROKES, stop, 4):
+        if m[at] > first and m[at + 1] <= least:
+            rest += m[at + 1]
+            n_rest += 1
+    rest = rest / n_rest if n_rest > 0 else 0.0
+    level = total / RUN
+    unevenness = longest / shortest
+    bound = MUCH_BETWEEN if unevenness < EVEN else LITTLE_BETWEEN if unevenness < UNEVEN else LEAST_BETWEEN
+    if rest > bound * level:
+        return
+    m[LEVEL] = level
+    m[NOISE] = min(m[NOISE], rest)
+    m[INTERVAL] = (m[PENDING_TIME] - first) / (RUN - 1)
+    m[LOST] = 0.0
+    m[TRUST], m[DEMAND] = REGAINED, PROBATION
+    m[LAST_FIT] = m[PENDING_TIME]
+    at = _neighbour(max(first - 1.0, m[LAST_TIME] + m[REFRACTORY]), least, 1.0, m)
+    while at >= 0 and m[at] < m[PENDING_TIME]:
+        _accept(m[at], m[at + 1], m[at + 2], m[at + 3], 0.0, seen, m)
+        at = _neighbour(m[at], least, 1.0, m)
+
+
+@kernel_in_place
+def _neighbour(time: float, least: float, direction: float, m: NDArray[np.float64]) -> int:
+    """Where the next remembered upstroke after (1) or before (-1) a time stands that is so large; -1 without one."""
+    best = -1
+    nearest = np.inf
+    for at in range(STROKES, STROKES + 4 * min(int(m[COUNT]), DEPTH), 4):
+        away = direction * (m[at] - time)
+        if 0.0 < away < nearest and m[at + 1] > least:
+            best = at
+            nearest = away
+    return best
 
 
 @kernel_in_place
@@ -188,49 +287,27 @@ def _look_back(time: float, reserve: float, seen: float, m: NDArray[np.float64])
 
 
 @kernel_in_place
-def _typical_size(since: float, size: float, m: NDArray[np.float64]) -> float:
-    """Median size of the upstrokes remembered ``since`` and of one more, of those 0.4 times as large as the largest."""
+def _typical_size(m: NDArray[np.float64]) -> float:
+    """Median size of the upstrokes remembered that are 0.4 times as large as the largest."""
     stop = STROKES + 4 * min(int(m[COUNT]), DEPTH)
-    least = size
+    least = 0.0
     for at in range(STROKES, stop, 4):
-        if m[at] >= since:
-            least = max(least, m[at + 1])
+        least = max(least, m[at + 1])
     least *= 0.4
     n = 0
     for at in range(STROKES, stop, 4):
-        n += 1 if m[at] >= since and m[at + 1] >= least else 0
-    n += 1 if size >= least else 0
-    low = high = size
-    for at in range(STROKES, stop + 4, 4):
-        one = size if at == stop else m[at + 1]
-        if one < least or (at < stop and m[at] < since):
-            continue
+        n += 1 if m[at + 1] >= least else 0
+    low = high = 0.0
+    for at in range(STROKES, stop, 4):
         # How many are smaller, and not larger, tells which places this one takes in ascending order.
         smaller = 0
         not_larger = 0
-        for other_at in range(STROKES, stop + 4, 4):
-            other = size if other_at == stop else m[other_at + 1]
-            if other >= least and (other_at == stop or m[other_at] >= since):
-                smaller += 1 if other < one else 0
-                not_larger += 1 if other <= one else 0
+        for other in range(STROKES, stop, 4):
+            if m[other + 1] >= least:
+                smaller += 1 if m[other + 1] < m[at + 1] else 0
+                not_larger += 1 if m[other + 1] <= m[at + 1] else 0
         if smaller <= (n - 1) // 2 < not_larger:
-            low = one
+            low = m[at + 1]
         if smaller <= n // 2 < not_larger:
-            high = one
+            high = m[at + 1]
     return 0.5 * (low + high)
-
-
-@kernel_in_place
-def _relearn(m: NDArray[np.float64]) -> None:
-    """Lower the level to the recent upstrokes when they stand out from the rest as pulses do."""
-    since = m[PENDING_TIME] - m[RELEARN]
-    typical = _typical_size(since, m[PENDING_SIZE], m)
-    rest = 0.0
-    n = 0
-    for at in range(STROKES, STROKES + 4 * min(int(m[COUNT]), DEPTH), 4):
-        if m[at] >= since and m[at + 1] < 0.4 * typical:
-            rest += m[at + 1]
-            n += 1
-    if typical < m[LEVEL] and n > 0 and typical * n > 4.0 * rest:
-        m[LEVEL] = typical
-        m[NOISE] = min(m[NOISE], rest / n)

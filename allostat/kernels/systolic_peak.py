@@ -1,10 +1,10 @@
 """Systolic peaks of a photoplethysmogram in one pass, with bounded memory, the same bits for any chunking.
 
-Front end: the signal, brought to 30 to 60 samples a second by averaging whole groups of samples, is low-passed at
-7 Hz; every stretch over which it then rises is an upstroke. Its size is the geometric mean of its rise and of its
-steepest slope. `pulse_rule` decides which upstrokes are pulses. Only these are looked at closely: the systolic peak is
-the first top or shoulder of the unfiltered signal after the steepest rise, refined below one sample by a least-squares
-parabola. Not the highest: a second top may outgrow the first from one pulse to the next.
+Front end (`pulse_front`): the signal, brought to 30 to 60 samples a second by averaging whole groups of samples, is
+low-passed at 7 Hz; every stretch over which it then rises is an upstroke. Its size is the geometric mean of its rise
+and of its steepest slope. `pulse_rule` decides which upstrokes are pulses. Only these are looked at closely
+(`pulse_place`): the systolic peak is the first top or shoulder of the unfiltered signal after the steepest rise,
+refined below one sample by a least-squares parabola.
 
 Sources: upstrokes as segments between extrema, Karlen, Ansermino and Dumont 2012, 10.1109/EMBC.2012.6346628 (there
 with fixed steps, here by relative height); slope as feature, Zong et al. 2003, 10.1109/CIC.2003.1291140;
@@ -35,7 +35,7 @@ CLIMB_S = 0.30
 """The top comes at most this long after the steepest rise."""
 PLATEAU_S = 0.25
 """A clipped top is followed this far to either side."""
-MEMORY_S = 8.0
+MEMORY_S = 12.0
 """Samples are kept this long: the look back, the wait for a decision, and the noise before a pulse."""
 CHUNK_SAMPLES = 32_768
 """Samples brought into the detector at a time: few enough to stay in a processor's own cache, enough that what a call
@@ -89,7 +89,8 @@ class SystolicPeakDetector:
     The pulse must rise with blood volume; `pulse_polarity` tells whether it does. Any unit and any offset will do. NaN
     and infinite samples are missing; the signal is continued flat over them and no peak is placed there. A peak is
     given out at most 1 s after it happened, later when it was only found by looking back for an overdue pulse, and
-    after 3 s for the first ones.
+    after 3 s for the first ones. Values beyond 1e100 are missing, too. After a fall of the amplitude to less than a third,
+    or after noise as large as pulses, six pulses in a row are awaited before they are given out together.
     """
 
     def __init__(self, sampling_rate: float) -> None:

@@ -44,7 +44,7 @@ QUIET = 0.3
 CLEAN = 0.16
 """or when that is smaller than this share, as between pulses that come irregularly."""
 TRUST_GAIN = 0.15
-LEAST_TRUST = 0.3
+LEAST_TRUST = 0.2
 """The pulses are lost when the share of usual ones falls below this,"""
 PROBATION = 0.58
 """or this after they were found again,"""

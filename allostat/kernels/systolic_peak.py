@@ -89,8 +89,9 @@ class SystolicPeakDetector:
     The pulse must rise with blood volume; `pulse_polarity` tells whether it does. Any unit and any offset will do. NaN
     and infinite samples are missing; the signal is continued flat over them and no peak is placed there. A peak is
     given out at most 1 s after it happened, later when it was only found by looking back for an overdue pulse, and
-    after 3 s for the first ones. Values beyond 1e100 are missing, too. After a fall of the amplitude to less than a third,
-    or after noise as large as pulses, six pulses in a row are awaited before they are given out together.
+    after 3 s for the first ones. Values beyond 1e100 are missing, too. After a fall of the
+    amplitude to less than a third, or after noise as large as pulses, six pulses in a row are awaited before they are
+    given out together.
     """
 
     def __init__(self, sampling_rate: float) -> None:
@@ -216,6 +217,23 @@ def systolic_peaks(ppg: ArrayLike, sampling_rate: float) -> NDArray[np.int64]:
 def pulse_polarity(ppg: ArrayLike, sampling_rate: float) -> int:
     """1 when pulses point up, as blood volume does, and -1 when they point down.
 
+    Parameters
+    ----------
+    ppg
+        (n,) samples; NaN where a sample is missing.
+    sampling_rate
+        Sampling rate in Hz.
+
+    Returns
+    -------
+    1 or -1, the sign of `pulse_asymmetry`; 1 when the signal does not tell.
+    """
+    return -1 if pulse_asymmetry(ppg, sampling_rate) < 0.0 else 1
+
+
+def pulse_asymmetry(ppg: ArrayLike, sampling_rate: float) -> float:
+    """How clearly pulses point up (positive) or down (negative); near 0 for noise.
+
     Raw counts of a reflective sensor fall when blood volume rises. An upright pulse rises faster than it falls, and its
     top is narrower than its valley: slope and wave are skewed to the right (wave: Elgendi 2016,
     10.3390/bioengineering3040021). Sensors that filter their output break one of the two, so the sum decides, in which
@@ -230,7 +248,7 @@ def pulse_polarity(ppg: ArrayLike, sampling_rate: float) -> int:
 
     Returns
     -------
-    1 or -1; 1 when the signal does not tell.
+    Skewness of the slope and half of that of the wave; 0 when the signal is too short to tell.
     """
     values = np.concatenate([np.empty(0), *blocks(ppg)])
     values = values[np.isfinite(values)]
@@ -240,13 +258,13 @@ def pulse_polarity(ppg: ArrayLike, sampling_rate: float) -> int:
     width = max(1, round(sampling_rate / group / (2.0 * HIGHEST_HZ)))
     slow = round(sampling_rate / group)
     if len(values) < 2 * slow + width + 3:
-        return 1
+        return 0.0
     sums = np.concatenate([[0.0], np.cumsum(values - values[0])])
     smooth = (sums[width:] - sums[:-width]) / width
     baseline = (sums[slow:] - sums[:-slow]) / slow
     middle = slow // 2 - width // 2
     wave = smooth[middle : middle + len(baseline)] - baseline
-    return -1 if _skewness(np.diff(smooth)) + 0.5 * _skewness(wave) < 0.0 else 1
+    return _skewness(np.diff(smooth)) + 0.5 * _skewness(wave)
 
 
 def _skewness(values: NDArray[np.float64]) -> float:

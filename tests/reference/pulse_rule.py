@@ -29,7 +29,7 @@ class Rule:
     interval: float = 0.0
     last_fit: float = 0.0
     trust: float = 1.0
-    demand: float = 0.3
+    demand: float = 0.2
     lost: bool = False
     last: Upstroke | None = None
     pending: Upstroke | None = None
@@ -106,7 +106,7 @@ class Rule:
         if before and elapsed < 2.0 * self.rate:
             even = abs(elapsed / self.interval - 1.0) < 0.3
             self.trust += 0.15 * (float(self.noise < (0.3 if even else 0.16) * self.level) - self.trust)
-            self.demand += 0.02 * (0.3 - self.demand)
+            self.demand += 0.02 * (0.2 - self.demand)
             self.interval += 0.125 * (min(max(elapsed, 0.6 * self.interval), 1.5 * self.interval) - self.interval)
         self.last_fit = u.time
         self.accept(u, 0.15, now)

@@ -13,7 +13,8 @@ from allostat.correction import correct_beats as correct_beats
 from allostat.errors import ConfigError, InputError
 from allostat.kernels.peaks import BLOCK_SAMPLES, PeakBatch, joined
 from allostat.kernels.r_peak import RPeakDetector
-from allostat.kernels.systolic_peak import SystolicPeakDetector, pulse_polarity
+from allostat.kernels.systolic_peak import SystolicPeakDetector
+from allostat.polarity import signal_polarity
 from allostat.recording import NS_PER_S, Beats, BeatSource, ClockBlock, Signal
 
 if TYPE_CHECKING:
@@ -31,9 +32,6 @@ PPG_METHODS = ("elgendi", "bishop", "charlton")
 
 CARRY_ON_S = 10.0
 """A detector keeps what it learned over gaps up to this long, and learns anew after longer ones."""
-
-POLARITY_S = 120.0
-"""Length of the stretches whose pulse polarity is looked at; the majority decides."""
 
 SHORTEST_STRETCH_S = 5.0
 """NeuroKit2's methods are not run on stretches shorter than this: their filters need more."""
@@ -99,7 +97,7 @@ class _Peaks:
 
 
 def _own_peaks(signal: Signal, source: BeatSource) -> _Peaks:
-    sign = _majority_polarity(signal) if source == "ppg" else 1
+    sign = signal_polarity(signal) if source == "ppg" else 1
     position, jitter, number = [], [], []
     for run in _runs(signal):
         try:
@@ -147,15 +145,6 @@ def _runs(signal: Signal) -> Iterator[list[tuple[int, int, ClockBlock]]]:
         run.append(span)
     if run:
         yield run
-
-
-def _majority_polarity(signal: Signal) -> int:
-    votes = 0
-    for start, stop, block in signal.clock.spans():
-        length = int(POLARITY_S * block.rate_hz)
-        for at in range(start, stop, length):
-            votes += pulse_polarity(signal.physical(at, min(at + length, stop)), block.rate_hz)
-    return -1 if votes < 0 else 1
 
 
 def _neurokit_peaks(signal: Signal, source: BeatSource, name: str) -> _Peaks:

@@ -20,7 +20,8 @@ from allostat.kernels import signal_quality as kernel
 from allostat.kernels.peaks import BLOCK_SAMPLES, joined
 from allostat.kernels.r_peak import RPeakDetector
 from allostat.kernels.signal_quality import window_settings
-from allostat.kernels.systolic_peak import SystolicPeakDetector, pulse_polarity
+from allostat.kernels.systolic_peak import SystolicPeakDetector
+from allostat.polarity import signal_polarity
 from allostat.recording import NS_PER_S, ClockBlock, Signal
 
 if TYPE_CHECKING:
@@ -61,7 +62,6 @@ SATURATED_SHARE = 0.01
 MISSING_SHARE = 0.10
 LEAD_OFF_SHARE = 0.10
 MOTION_TIMES = 3.0
-POLARITY_S = 120.0
 
 
 def signal_quality(signal: Signal, window_s: float = 10.0) -> xr.Dataset:
@@ -104,8 +104,9 @@ def signal_quality(signal: Signal, window_s: float = 10.0) -> xr.Dataset:
     if not window_s >= 5.0:
         raise ConfigError("a quality window is at least 5 s long", found=window_s)
     windows: list[_Window] = []
+    sign = signal_polarity(signal) if signal.kind == "ppg" else 1
     for start, stop, block in signal.clock.spans():
-        windows += _block_windows(signal, start, stop, block, window_s)
+        windows += _block_windows(signal, start, stop, block, window_s, sign)
     usual = float(np.median([w.amplitude for w in windows if np.isfinite(w.amplitude)] or [np.nan]))
     reasons = np.array([_reasons(w, usual, signal.kind) for w in windows], dtype=np.int16)
     return _dataset(signal, windows, reasons, window_s)
@@ -150,14 +151,16 @@ def _reasons(w: _Window, usual: float, kind: str) -> int:
     return int(reasons)
 
 
-def _block_windows(signal: Signal, start: int, stop: int, block: ClockBlock, window_s: float) -> list[_Window]:
+def _block_windows(
+    signal: Signal, start: int, stop: int, block: ClockBlock, window_s: float, sign: int
+) -> list[_Window]:
     rate = block.rate_hz
     length = round(window_s * rate)
     edges = list(range(start, stop, length))
     if len(edges) > 1 and stop - edges[-1] < 0.5 * length:
         edges.pop()
     edges.append(stop)
-    peaks, sign = _beats(signal, start, stop, rate)
+    peaks = _beats(signal, start, stop, rate, sign)
     settings = window_settings(rate, signal.kind == "ppg")
     ends = np.array(edges)
     starts_ns = signal.clock.times_ns(ends[:-1])
@@ -173,21 +176,14 @@ def _block_windows(signal: Signal, start: int, stop: int, block: ClockBlock, win
     ]
 
 
-def _beats(signal: Signal, start: int, stop: int, rate: float) -> tuple[NDArray[np.int64], int]:
-    """Peaks of one block, and the polarity of its pulses (1 for ECG)."""
-    sign = 1
+def _beats(signal: Signal, start: int, stop: int, rate: float, sign: int) -> NDArray[np.int64]:
+    """Peaks of one block, whose samples ``sign`` turns upright."""
     try:
-        detector: RPeakDetector | SystolicPeakDetector
-        if signal.kind == "ecg":
-            detector = RPeakDetector(rate)
-        else:
-            detector = SystolicPeakDetector(rate)
-            votes = sum(pulse_polarity(part, rate) for part in _parts(signal, start, stop, int(POLARITY_S * rate)))
-            sign = -1 if votes < 0 else 1
+        detector = RPeakDetector(rate) if signal.kind == "ecg" else SystolicPeakDetector(rate)
         found = [detector.push(sign * part) for part in _parts(signal, start, stop, BLOCK_SAMPLES)]
     except ValueError as error:
         raise InputError(str(error), where=signal.name) from error
-    return joined([*found, detector.flush()]).sample + start, sign
+    return joined([*found, detector.flush()]).sample + start
 
 
 def _parts(signal: Signal, start: int, stop: int, length: int) -> Iterator[NDArray[np.float64]]:

@@ -71,7 +71,8 @@ class Windows:
     def accepted(self, correlation: float, margin: float) -> NDArray[np.bool_]:
         """Windows accepted with other thresholds for noise than the shipped ones."""
         other = self.reasons & ~int(QualityReason.NOISE)
-        return (other == 0) & (self.correlation >= correlation) & (self.margin >= margin)
+        accepted: NDArray[np.bool_] = (other == 0) & (self.correlation >= correlation) & (self.margin >= margin)
+        return accepted
 
 
 def simulated(kind: Kind, persons: int = SIMULATED, duration_s: float = SIMULATED_S) -> Iterator[Material]:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from allostat import polarity
 from allostat.beats import find_beats
 from allostat.errors import ConfigError, InputError
+from allostat.kernels.systolic_peak import pulse_asymmetry
+from allostat.polarity import signal_polarity
 from allostat.recording import Clock, ClockBlock, Signal
 from tests.reference import waves
 
@@ -25,9 +29,9 @@ def ecg(rate: float = RATE) -> NDArray[np.int16]:
     return np.round(1000 * (wave + np.random.default_rng(2).normal(0, 0.01, len(wave)))).astype(np.int16)
 
 
-def ecg_signal(samples: NDArray[np.generic], clock: Clock | None = None, **about: object) -> Signal:
+def ecg_signal(samples: NDArray[np.generic], clock: Clock | None = None, **about: Any) -> Signal:
     clock = clock or Clock.regular(len(samples), RATE, T0)
-    return Signal("ecg", "ecg", samples, clock, "uV", **about)  # type: ignore[arg-type]
+    return Signal("ecg", "ecg", samples, clock, "uV", **about)
 
 
 def test_beats_lie_on_the_effective_clock_below_one_sample() -> None:
@@ -64,7 +68,7 @@ def test_many_short_losses_break_their_intervals_and_cost_few_beats() -> None:
     for start in range(700, len(samples) - 400, 700):
         kept[start : start + 40] = False
     starts = np.flatnonzero(kept[1:] & ~kept[:-1]) + 1
-    for start in starts:
+    for start in starts.tolist():
         blocks.append(ClockBlock(int(kept[:start].sum()), T0 + round(start / RATE * 1e9), RATE))
     beats = find_beats(ecg_signal(samples[kept], Clock(tuple(blocks), int(kept.sum()))))
     clear = np.array([t for t in TIMES if kept[int(t * RATE) - 25 : int(t * RATE) + 25].all()])
@@ -97,6 +101,32 @@ def test_ppg_of_either_polarity_gives_the_systolic_peaks(sign: int) -> None:
     assert len(beats) == len(TIMES)
     assert np.abs((beats.times_ns - T0) / 1e9 - TIMES).max() < 0.02
     assert beats.source == "ppg"
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_noise_before_and_after_does_not_turn_pulses_upside_down(sign: int) -> None:
+    """Two minutes of pulses in an hour and a half of a sensor that nobody wears."""
+    rng = np.random.default_rng(9)
+    rate = 64.0
+    wave = waves.ppg(waves.beat_times(141, 0.85, 0.05, rng), rate)
+    noise = 0.2 * np.cumsum(rng.normal(0, 0.1, int(5400 * rate)))
+    signal = np.concatenate([noise, noise[-1] + sign * wave, rng.normal(0, 0.05, int(600 * rate))])
+    stream = Signal("ppg", "ppg", signal, Clock.regular(len(signal), rate, T0), "1")
+    assert signal_polarity(stream) == sign
+
+
+def test_the_polarity_of_a_long_signal_is_read_from_few_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
+    signal = np.tile(-waves.ppg(TIMES, 64.0), 60)
+    stream = Signal("ppg", "ppg", signal, Clock.regular(len(signal), 64.0, T0), "1")
+    looked: list[int] = []
+
+    def counted(ppg: NDArray[np.float64], rate_hz: float) -> float:
+        looked.append(len(ppg))
+        return pulse_asymmetry(ppg, rate_hz)
+
+    monkeypatch.setattr(polarity, "pulse_asymmetry", counted)
+    assert signal_polarity(stream) == -1
+    assert len(looked) == polarity.POLARITY_STRETCHES
 
 
 def test_a_signal_without_samples_has_no_beats() -> None:

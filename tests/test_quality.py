@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from allostat.errors import ConfigError, InputError
 from allostat.quality import MARGIN, TEMPLATE_CORRELATION, QualityReason, signal_quality
 from allostat.recording import Clock, ClockBlock, Signal
 from benchmarks import accuracy, quality_ladder
+from benchmarks.quality_ladder import Kind
 from tests.reference import mitbih, noise, waves
 
 RATE = 100.0
@@ -28,18 +30,18 @@ def ppg() -> NDArray[np.float64]:
     return waves.ppg(TIMES, RATE)[:N] + np.random.default_rng(6).normal(0, 0.01, N)
 
 
-def judged(samples: NDArray[np.float64], kind: str = "ecg", **about: object) -> list[QualityReason]:
-    signal = Signal(kind, kind, samples, Clock.regular(len(samples), RATE), "mV", **about)  # type: ignore[arg-type]
+def judged(samples: NDArray[Any], kind: Kind = "ecg", **about: Any) -> list[QualityReason]:
+    signal = Signal(kind, kind, samples, Clock.regular(len(samples), RATE), "mV", **about)
     return [QualityReason(int(r)) for r in signal_quality(signal)["reasons"].values]
 
 
 @pytest.mark.parametrize("kind", ["ecg", "ppg"])
-def test_a_clean_signal_is_accepted_throughout(kind: str) -> None:
+def test_a_clean_signal_is_accepted_throughout(kind: Kind) -> None:
     assert judged(ecg() if kind == "ecg" else ppg(), kind) == [QualityReason(0)] * 6
 
 
 @pytest.mark.parametrize("kind", ["ecg", "ppg"])
-def test_noise_without_beats_is_noise(kind: str) -> None:
+def test_noise_without_beats_is_noise(kind: Kind) -> None:
     samples = ecg() if kind == "ecg" else ppg()
     samples[2000:3000] = np.random.default_rng(7).normal(0, 0.4, 1000)
     reasons = judged(samples, kind)
@@ -90,11 +92,11 @@ def test_missing_samples_are_missing_and_nothing_else_is_claimed_of_an_empty_win
 
 
 @pytest.mark.parametrize(("kind", "least_coverage"), [("ecg", 0.5), ("ppg", 0.5)])
-def test_the_beats_of_accepted_windows_are_right_on_a_ladder_of_noise(kind: str, least_coverage: float) -> None:
+def test_the_beats_of_accepted_windows_are_right_on_a_ladder_of_noise(kind: Kind, least_coverage: float) -> None:
     """F1 of at least 99.9 % over all kinds of noise from 24 to -6 dB; the whole ladder: benchmarks.quality_ladder."""
     windows = [
         w
-        for seed, material in enumerate(quality_ladder.simulated(kind, 4, 180.0))  # type: ignore[arg-type]
+        for seed, material in enumerate(quality_ladder.simulated(kind, 4, 180.0))
         for w in quality_ladder.rungs(material, noise.ECG_KINDS if kind == "ecg" else noise.PPG_KINDS, seed)
     ]
     coverage, f1, _ = quality_ladder.summary(windows, TEMPLATE_CORRELATION[kind], MARGIN[kind])

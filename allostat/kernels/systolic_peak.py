@@ -1,10 +1,10 @@
 """Systolic peaks of a photoplethysmogram in one pass, with bounded memory, the same bits for any chunking.
 
-Front end: the signal, brought to 30 to 60 samples a second by averaging whole groups of samples, is low-passed at
-7 Hz; every stretch over which it then rises is an upstroke. Its size is the geometric mean of its rise and of its
-steepest slope. `pulse_rule` decides which upstrokes are pulses. Only these are looked at closely: the systolic peak is
-the first top or shoulder of the unfiltered signal after the steepest rise, refined below one sample by a least-squares
-parabola. Not the highest: a second top may outgrow the first from one pulse to the next.
+Front end (`pulse_front`): the signal, brought to 30 to 60 samples a second by averaging whole groups of samples, is
+low-passed at 7 Hz; every stretch over which it then rises is an upstroke. Its size is the geometric mean of its rise
+and of its steepest slope. `pulse_rule` decides which upstrokes are pulses. Only these are looked at closely
+(`pulse_place`): the systolic peak is the first top or shoulder of the unfiltered signal after the steepest rise,
+refined below one sample by a least-squares parabola.
 
 Sources: upstrokes as segments between extrema, Karlen, Ansermino and Dumont 2012, 10.1109/EMBC.2012.6346628 (there
 with fixed steps, here by relative height); slope as feature, Zong et al. 2003, 10.1109/CIC.2003.1291140;
@@ -13,16 +13,15 @@ upper edge of the band, Elgendi et al. 2013, 10.1371/journal.pone.0076585 (8 Hz)
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from allostat.kernels import biquad, pulse_rule
-from allostat.kernels.compiled import kernel
-from allostat.kernels.peaks import BLOCK_SAMPLES, PeakBatch, batch, blocks, checked_rate, joined
-from allostat.kernels.pulse_rule import DEADLINE, DEPTH, FOUND, REFRACTORY
+from allostat.kernels import biquad, pulse_front, pulse_place, pulse_rule
+from allostat.kernels.peaks import PeakBatch, batch, blocks, checked_rate, checked_samples, joined
 
 LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 20.0, 2000.0
 WORKING_RATE_HZ = 30.0
@@ -30,30 +29,46 @@ CORNER_HZ = 7.0
 BESSEL = math.sqrt(1.0 / 3.0)
 """Quality factor of a second-order section of maximally flat delay."""
 HIGHEST_HZ = 8.0
-OVER = 0.08
-"""An upstroke is over when the signal has fallen by this share of its rise."""
 SPAN_S = 0.03
 """The parabola spans this much to either side of the top."""
-SHOULDER = 0.3
-"""The top is reached where the signal rises by no more than this share of its steepest rise."""
 CLIMB_S = 0.30
 """The top comes at most this long after the steepest rise."""
 PLATEAU_S = 0.25
 """A clipped top is followed this far to either side."""
-CLIMBS = 2
-"""The parabola is moved to its own vertex at most so often."""
-MEMORY_S = 5.0
-"""Samples remembered: enough for the longest look back."""
-LEAST_JITTER = 0.01
-"""Smallest standard error given, in samples."""
-NOISE_SAMPLES = 20
-"""The noise of a sample is read from this many before the top."""
+MEMORY_S = 12.0
+"""Samples are kept this long: the look back, the wait for a decision, and the noise before a pulse."""
+CHUNK_SAMPLES = 32_768
+"""Samples brought into the detector at a time: few enough to stay in a processor's own cache, enough that what a call
+costs does not count."""
+PIECE_GROUPS = 1 << 18
+"""Groups taken at a time from a long array that lies there as float64."""
+STRETCH_GROUPS = 512
+"""Groups that each step of the detector takes on before the next step."""
+NOTHING = batch(np.empty((0, 3)))
 
-# Positions in the float and integer state and in the geometry of the front end.
-(L1, L2, BEFORE, SUM, HELD, OFFSET, BASE, HIGH, STEEPEST, LAST_AT) = range(10)
-(INDEX, COUNT, MISSING, RISING, STEEPEST_AT) = range(5)
-(GROUP, SPAN, PLATEAU, CLIMB) = range(4)
-_NONE = batch(np.empty((0, 3)))
+
+@functools.lru_cache(maxsize=16)
+def _prepared(rate: float) -> NDArray[np.float64]:
+    """State of a detector that has seen no sample."""
+    group = max(1, int(rate / WORKING_RATE_HZ))
+    section = biquad.lowpass(rate / group, CORNER_HZ, BESSEL)
+    s = pulse_rule.fresh(rate, int(2 * STRETCH_GROUPS * group / (0.30 * rate)) + 2 * pulse_rule.DEPTH)
+    s[pulse_front.GROUP] = group
+    # The section twice in a row, but for the pole that cancels: an output waits for the last but one, not for the last.
+    s[pulse_front.GAIN_0 : pulse_front.GAIN_3 + 1] = np.convolve(section[:3], [1.0, -section[3]])
+    s[pulse_front.POLE_2] = section[4] - section[3] ** 2
+    s[pulse_front.POLE_3] = -section[3] * section[4]
+    s[pulse_front.SLOPE_SCALE] = 0.15 * rate / group
+    # From between two groups to the sample after the later one; the section's delay is the one at low frequency.
+    s[pulse_front.DELAY] = 0.5 + group + rate / (BESSEL * 2.0 * math.pi * CORNER_HZ)
+    s[pulse_front.MISSING] = 1.0
+    span = max(1, round(SPAN_S * rate))
+    s[pulse_place.SPAN] = span
+    s[pulse_place.PLATEAU] = max(4, round(PLATEAU_S * rate))
+    s[pulse_place.CLIMB] = round(CLIMB_S * rate)
+    s[[pulse_place.BY_SLOPE, pulse_place.BY_BEND, pulse_place.BY_SIZE]] = _parabola(span)
+    s[pulse_place.LAST_AT] = -1e18
+    return s
 
 
 class SystolicPeakDetector:
@@ -74,26 +89,21 @@ class SystolicPeakDetector:
     The pulse must rise with blood volume; `pulse_polarity` tells whether it does. Any unit and any offset will do. NaN
     and infinite samples are missing; the signal is continued flat over them and no peak is placed there. A peak is
     given out at most 1 s after it happened, later when it was only found by looking back for an overdue pulse, and
-    after 3 s for the first ones.
+    after 3 s for the first ones. Values beyond 1e100 are missing, too. After a fall of the
+    amplitude to less than a third, or after noise as large as pulses, six pulses in a row are awaited before they are
+    given out together.
     """
 
     def __init__(self, sampling_rate: float) -> None:
         rate = checked_rate(sampling_rate, LOWEST_RATE_HZ, HIGHEST_RATE_HZ)
-        group = max(1, int(rate / WORKING_RATE_HZ))
-        working = rate / group
-        section = biquad.lowpass(working, CORNER_HZ, BESSEL)
-        # From between two groups to the sample after the later one; the section's delay is the one at low frequency.
-        delay = 0.5 + group + rate / (BESSEL * 2.0 * math.pi * CORNER_HZ)
-        span = max(1, round(SPAN_S * rate))
-        self._constants = np.concatenate([section, [0.15 * working, delay], _parabola(span)])
-        self._geometry = np.array([group, span, max(4, round(PLATEAU_S * rate)), round(CLIMB_S * rate)], dtype=np.int64)
-        self._rule = pulse_rule.fresh(rate)
-        self._floats = np.zeros(10)
-        self._floats[LAST_AT] = -1e18
-        self._integers = np.zeros(5, dtype=np.int64)
-        self._integers[MISSING] = 1
-        self._ring = np.full(1 << math.ceil(math.log2(MEMORY_S * rate)), np.nan)
-        self._found = np.zeros((DEPTH + 2 + int(BLOCK_SAMPLES / self._rule[REFRACTORY]), 3))
+        self._state = _prepared(rate).copy()
+        self._group = int(self._state[pulse_front.GROUP])
+        self._apart = 0.5 * self._state[pulse_rule.REFRACTORY]
+        self._kept = math.ceil(MEMORY_S * rate / self._group) * self._group
+        self._buffer = np.zeros(self._kept + self._group + CHUNK_SAMPLES)
+        self._wave = np.zeros((2, STRETCH_GROUPS + pulse_front.LEAD))
+        self._found = self._room(CHUNK_SAMPLES)
+        self._filled = 0
 
     def push(self, samples: ArrayLike) -> PeakBatch:
         """Feed the next samples, any number; returns the peaks that became certain.
@@ -108,25 +118,57 @@ class SystolicPeakDetector:
         ValueError
             When the samples are not one-dimensional real numbers.
         """
-        return joined([self._run(block, False) for block in blocks(samples)] or [_NONE])
+        values = checked_samples(samples)
+        if len(values) > 4 * self._kept and values.dtype == np.float64 and values.flags.carray:
+            return self._read(values)
+        if len(values) <= CHUNK_SAMPLES:
+            return self._copy(values)
+        return joined([self._copy(values[at : at + CHUNK_SAMPLES]) for at in range(0, len(values), CHUNK_SAMPLES)])
+
+    def _copy(self, values: NDArray[np.generic]) -> PeakBatch:
+        """Take a chunk into the buffer, behind what is remembered there."""
+        if self._filled + len(values) > len(self._buffer):
+            self._remember(self._buffer[: self._filled])
+        filled = self._filled + len(values)
+        self._buffer[self._filled : filled] = values
+        self._filled = filled
+        return self._peaks(filled, self._buffer, self._found)
+
+    def _read(self, values: NDArray[np.float64]) -> PeakBatch:
+        """Take many samples from where they lie, once as many of them as are remembered have come into the buffer."""
+        kept, state = self._kept, self._state
+        head = kept + (-self._filled) % self._group
+        parts = [self._copy(values[:head])]
+        for start in range(head, len(values), PIECE_GROUPS * self._group):
+            piece = values[start - kept : start + PIECE_GROUPS * self._group]
+            state[pulse_place.BASE] += self._filled - kept
+            state[pulse_front.SEEN] = kept // self._group
+            parts.append(self._peaks(len(piece), piece, self._room(len(piece))))
+            self._filled = len(piece)
+        self._remember(piece)
+        return joined(parts)
+
+    def _remember(self, samples: NDArray[np.float64]) -> None:
+        """Bring the end of the samples to the beginning of the buffer."""
+        groups = max(int(self._state[pulse_front.SEEN]) - self._kept // self._group, 0)
+        end = samples[groups * self._group :]
+        self._buffer[: len(end)] = end
+        self._filled = len(end)
+        self._state[pulse_place.BASE] += groups * self._group
+        self._state[pulse_front.SEEN] -= groups
+
+    def _peaks(self, filled: int, samples: NDArray[np.float64], found: NDArray[np.float64]) -> PeakBatch:
+        n = pulse_front.advance(filled, samples, self._wave, self._state, found)
+        return batch(found[:n]) if n else NOTHING
+
+    def _room(self, n_samples: int) -> NDArray[np.float64]:
+        """Room for all peaks that so many samples can bring."""
+        return np.empty((int(n_samples / self._apart) + 2 * pulse_rule.DEPTH, 3))
 
     def flush(self) -> PeakBatch:
         """Say that no more samples follow; returns the last peaks."""
-        return self._run(np.empty(0), True)
-
-    def _run(self, block: NDArray[np.float64], last: bool) -> PeakBatch:
-        n = _advance(
-            block,
-            last,
-            self._constants,
-            self._geometry,
-            self._floats,
-            self._integers,
-            self._ring,
-            self._rule,
-            self._found,
-        )
-        return batch(self._found[:n]) if n else _NONE
+        n = pulse_front.finish(self._filled, self._buffer, self._state, self._found)
+        return batch(self._found[:n])
 
     @classmethod
     def over(cls, signal: ArrayLike, sampling_rate: float) -> tuple[Self, PeakBatch]:
@@ -175,6 +217,23 @@ def systolic_peaks(ppg: ArrayLike, sampling_rate: float) -> NDArray[np.int64]:
 def pulse_polarity(ppg: ArrayLike, sampling_rate: float) -> int:
     """1 when pulses point up, as blood volume does, and -1 when they point down.
 
+    Parameters
+    ----------
+    ppg
+        (n,) samples; NaN where a sample is missing.
+    sampling_rate
+        Sampling rate in Hz.
+
+    Returns
+    -------
+    1 or -1, the sign of `pulse_asymmetry`; 1 when the signal does not tell.
+    """
+    return -1 if pulse_asymmetry(ppg, sampling_rate) < 0.0 else 1
+
+
+def pulse_asymmetry(ppg: ArrayLike, sampling_rate: float) -> float:
+    """How clearly pulses point up (positive) or down (negative); near 0 for noise.
+
     Raw counts of a reflective sensor fall when blood volume rises. An upright pulse rises faster than it falls, and its
     top is narrower than its valley: slope and wave are skewed to the right (wave: Elgendi 2016,
     10.3390/bioengineering3040021). Sensors that filter their output break one of the two, so the sum decides, in which
@@ -189,7 +248,7 @@ def pulse_polarity(ppg: ArrayLike, sampling_rate: float) -> int:
 
     Returns
     -------
-    1 or -1; 1 when the signal does not tell.
+    Skewness of the slope and half of that of the wave; 0 when the signal is too short to tell.
     """
     values = np.concatenate([np.empty(0), *blocks(ppg)])
     values = values[np.isfinite(values)]
@@ -199,13 +258,13 @@ def pulse_polarity(ppg: ArrayLike, sampling_rate: float) -> int:
     width = max(1, round(sampling_rate / group / (2.0 * HIGHEST_HZ)))
     slow = round(sampling_rate / group)
     if len(values) < 2 * slow + width + 3:
-        return 1
+        return 0.0
     sums = np.concatenate([[0.0], np.cumsum(values - values[0])])
     smooth = (sums[width:] - sums[:-width]) / width
     baseline = (sums[slow:] - sums[:-slow]) / slow
     middle = slow // 2 - width // 2
     wave = smooth[middle : middle + len(baseline)] - baseline
-    return -1 if _skewness(np.diff(smooth)) + 0.5 * _skewness(wave) < 0.0 else 1
+    return _skewness(np.diff(smooth)) + 0.5 * _skewness(wave)
 
 
 def _skewness(values: NDArray[np.float64]) -> float:
@@ -216,230 +275,3 @@ def _skewness(values: NDArray[np.float64]) -> float:
     squares = centred * centred
     variance = float(squares.mean())
     return float(squares @ centred) / len(values) / variance**1.5 if variance > 0.0 else 0.0
-
-
-@kernel
-def _advance(
-    block: NDArray[np.float64],
-    last: bool,
-    constants: NDArray[np.float64],
-    geometry: NDArray[np.int64],
-    floats: NDArray[np.float64],
-    integers: NDArray[np.int64],
-    ring: NDArray[np.float64],
-    rule: NDArray[np.float64],
-    found: NDArray[np.float64],
-) -> int:
-    """Run the block through the detector, and decide on the rest when it is the last; returns the number of peaks."""
-    b0, b1, b2, a1, a2 = constants[0], constants[1], constants[2], constants[3], constants[4]
-    slope_scale, delay = constants[5], constants[6]
-    group = geometry[GROUP]
-    l1, l2, before, total = floats[L1], floats[L2], floats[BEFORE], floats[SUM]
-    held, offset, base = floats[HELD], floats[OFFSET], floats[BASE]
-    high, steepest = floats[HIGH], floats[STEEPEST]
-    index, count, missing = integers[INDEX], integers[COUNT], integers[MISSING]
-    rising, steepest_at = integers[RISING], integers[STEEPEST_AT]
-    share = 1.0 / group
-    deadline = rule[DEADLINE]
-    mask = len(ring) - 1
-    n_found = 0
-    i = 0
-    n = len(block)
-
-    while i < n:
-        # A whole group without missing samples, or sample by sample: the same sums in the same order.
-        whole = count == 0 and missing == 0 and i + group <= n
-        if whole:
-            for k in range(group):
-                value = block[i + k] - offset
-                ring[(index + k) & mask] = value
-                total += value
-            whole = total - total == 0.0
-            if whole:
-                held = value
-                i += group
-                index += group
-            else:
-                total = 0.0
-        if not whole:
-            value = block[i]
-            if value - value == 0.0:
-                if missing:
-                    # Go on from the level held over the gap: a step would look like a pulse.
-                    offset = value - held
-                    missing = 0
-                held = value - offset
-                ring[index & mask] = held
-            else:
-                missing = 1
-                ring[index & mask] = np.nan
-            i += 1
-            index += 1
-            total += held
-            count += 1
-            if count < group:
-                continue
-            count = 0
-
-        u = total * share
-        total = 0.0
-        z = b0 * u + l1
-        l1 = b1 * u + l2 - a1 * z
-        l2 = b2 * u - a2 * z
-        slope = z - before
-        before = z
-        if not 1e-200 < abs(z) + abs(l1) < 1e200:
-            # Denormal numbers are slow, and infinity never fades: after that, begin anew at the next sample.
-            if not abs(z) + abs(l1) < 1.0:
-                missing = 1
-                held = base = 0.0
-                rising = 0
-            l1 = l2 = before = z = 0.0
-
-        if index >= deadline:
-            for j in range(pulse_rule.settle(rule)):
-                n_found = _place(
-                    rule[FOUND + j], rule[REFRACTORY], index, constants, geometry, ring, floats, found, n_found
-                )
-            deadline = rule[DEADLINE]
-        if rising:
-            if slope > steepest:
-                steepest = slope
-                steepest_at = index
-            if z > high:
-                high = z
-            elif high - z > OVER * (high - base):
-                size = math.sqrt((high - base) * steepest * slope_scale)
-                time = steepest_at - delay
-                if not pulse_rule.is_small(size, time, rule):
-                    for j in range(pulse_rule.offer(time, size, high, high - base, rule)):
-                        n_found = _place(
-                            rule[FOUND + j], rule[REFRACTORY], index, constants, geometry, ring, floats, found, n_found
-                        )
-                    deadline = rule[DEADLINE]
-                rising = 0
-                base = z
-        elif z > base:
-            rising = 1
-            high = z
-            steepest = slope
-            steepest_at = index
-        else:
-            base = z
-
-    floats[L1], floats[L2], floats[BEFORE], floats[SUM] = l1, l2, before, total
-    floats[HELD], floats[OFFSET], floats[BASE] = held, offset, base
-    floats[HIGH], floats[STEEPEST] = high, steepest
-    integers[INDEX], integers[COUNT], integers[MISSING] = index, count, missing
-    integers[RISING], integers[STEEPEST_AT] = rising, steepest_at
-    while last and rule[DEADLINE] < np.inf:
-        for j in range(pulse_rule.settle(rule)):
-            n_found = _place(
-                rule[FOUND + j], rule[REFRACTORY], index, constants, geometry, ring, floats, found, n_found
-            )
-    return n_found
-
-
-@kernel
-def _place(
-    time: float,
-    refractory: float,
-    index: int,
-    constants: NDArray[np.float64],
-    geometry: NDArray[np.int64],
-    ring: NDArray[np.float64],
-    floats: NDArray[np.float64],
-    found: NDArray[np.float64],
-    n_found: int,
-) -> int:
-    """Write position and standard error of the first top after the steepest rise at ``time``.
-
-    Nothing is written where samples are missing around the top, and where the top is that of the pulse before.
-    """
-    by_slope, by_bend, by_size = constants[7], constants[8], constants[9]
-    span = geometry[SPAN]
-    mask = len(ring) - 1
-    oldest = max(index - len(ring), 0) + span
-    newest = index - 1 - span
-    start = max(int(time), oldest)
-    # A shoulder counts as a top, or a second wave that outgrows the first would move the peak from pulse to pulse.
-    last = min(start + geometry[CLIMB], newest)
-    top_at = start
-    fastest = 0.0
-    while top_at < last:
-        rise = ring[(top_at + span) & mask] - ring[(top_at - span) & mask]
-        if not rise > SHOULDER * fastest:
-            break
-        fastest = max(fastest, rise)
-        top_at += 1
-    if not oldest <= top_at <= newest:
-        return n_found
-    bend = shift = 0.0
-    for _ in range(CLIMBS):
-        middle = ring[top_at & mask]
-        plain = 0.0
-        first = 0.0
-        second = 0.0
-        for k in range(1, span + 1):
-            after = ring[(top_at + k) & mask] - middle
-            ahead = ring[(top_at - k) & mask] - middle
-            plain += after + ahead
-            first += k * (after - ahead)
-            second += k * k * (after + ahead)
-        bend = by_bend * second - by_size * plain
-        if not bend < 0.0:
-            break
-        shift = min(max(-0.5 * by_slope * first / bend, -float(span)), float(span))
-        step = math.floor(shift + 0.5)
-        if step == 0 or not oldest <= top_at + step <= newest:
-            break
-        top_at += step
-    if bend != bend or top_at + shift - floats[LAST_AT] < 0.5 * refractory:
-        return n_found
-    jitter = float(span)
-    if bend < 0.0:
-        jitter = -_noise(top_at, oldest, ring) * math.sqrt(0.25 * by_slope + shift * shift * by_bend) / bend
-    else:
-        shift = 0.0
-    if ring[(top_at + 1) & mask] == ring[top_at & mask] or ring[(top_at - 1) & mask] == ring[top_at & mask]:
-        before, after = _plateau(top_at, geometry[PLATEAU], oldest, index, ring)
-        if before + after + 1 >= max(4, span):
-            shift = 0.5 * (after - before)
-            jitter = (before + after + 1) / math.sqrt(12.0)
-    floats[LAST_AT] = top_at + shift
-    nearest = math.floor(top_at + shift + 0.5)
-    found[n_found, 0] = nearest
-    found[n_found, 1] = top_at + shift - nearest
-    found[n_found, 2] = max(jitter, LEAST_JITTER)
-    return n_found + 1
-
-
-@kernel
-def _plateau(at: int, most: int, oldest: int, index: int, ring: NDArray[np.float64]) -> tuple[int, int]:
-    """How many samples before and after ``at`` have its value."""
-    mask = len(ring) - 1
-    after = 0
-    while after < most and at + after + 1 < index and ring[(at + after + 1) & mask] == ring[at & mask]:
-        after += 1
-    before = 0
-    while before < most and at - before > oldest and ring[(at - before - 1) & mask] == ring[at & mask]:
-        before += 1
-    return before, after
-
-
-@kernel
-def _noise(top_at: int, oldest: int, ring: NDArray[np.float64]) -> float:
-    """Standard deviation of the noise of one sample, from the third differences of the samples before the top."""
-    mask = len(ring) - 1
-    first = max(top_at - NOISE_SAMPLES, oldest + 2)
-    a, b, c = ring[(first - 2) & mask], ring[(first - 1) & mask], ring[first & mask]
-    total = 0.0
-    n = 0
-    for j in range(first + 1, top_at + 1):
-        d = ring[j & mask]
-        third = d - a + 3.0 * (b - c)
-        a, b, c = b, c, d
-        if third == third:
-            total += third * third
-            n += 1
-    return math.sqrt(total / (20.0 * n)) if n > 0 else 0.0

@@ -140,6 +140,64 @@ def test_a_burst_of_motion_does_not_blind_the_detector_after_it() -> None:
     assert len(waves.matched(after, found[found > 49.5], 0.08)) >= len(after) - 1
 
 
+def taken_off(rate: float, brown: bool, share: float, seed: int = 0) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """100 s of pulses, ten minutes of noise of a share of their height, pulses a fifth as high; times of these."""
+    rng = np.random.default_rng(seed)
+    n = int(600 * rate)
+    noise = rng.normal(0, 1.0, n)
+    if brown:
+        noise = np.cumsum(noise)
+        noise /= np.std(noise[int(rate) :] - noise[: -int(rate)])
+    pulses = waves.ppg(waves.beat_times(120, 0.85, 0.05, rng), rate)[: int(100 * rate)]
+    times = waves.beat_times(60, 0.85, 0.05, rng)
+    back = share * noise[-1] + 0.2 * waves.ppg(times, rate)
+    signal = np.concatenate([pulses + rng.normal(0, 0.01, len(pulses)), share * noise, back])
+    signal[-len(back) :] += rng.normal(0, 0.002, len(back))
+    return signal, times + (len(pulses) + n) / rate
+
+
+@pytest.mark.parametrize(
+    ("rate", "brown", "share"), [(64.0, False, 0.05), (64.0, True, 0.1), (125.0, False, 0.2), (500.0, True, 0.05)]
+)
+def test_noise_after_the_sensor_was_taken_off_is_no_pulse_and_pulses_are_found_again(
+    rate: float, brown: bool, share: float
+) -> None:
+    signal, after = taken_off(rate, brown, share)
+    found = systolic_peaks(signal, rate) / rate
+    invented = np.sum((found > 101.0) & (found < after[0] - 0.3))
+    assert invented <= 60  # in ten minutes, measured 0 to 40; following the noise down gives a thousand
+    late = after[after > after[0] + 5.0]
+    assert len(waves.matched(late, found, 0.08)) >= len(late) - 1
+
+
+def test_irregular_pulses_are_not_lost() -> None:
+    rng = np.random.default_rng(1)
+    times = 0.6 + np.cumsum(np.clip(rng.normal(0.75, 0.18, 400), 0.4, 1.6))
+    signal = waves.ppg(times, RATE)
+    signal += rng.normal(0, 0.01, len(signal))
+    sensitivity, precision = matched_share(signal, times)
+    assert sensitivity > 0.93
+    assert precision > 0.97
+
+
+def test_whole_numbers_and_strided_samples_give_the_same_peaks() -> None:
+    signal = np.round(1000 * np.nan_to_num(noisy_ppg()[0]))
+    twice = np.repeat(signal, 2)[::2]
+    read_only = signal.copy()
+    read_only.flags.writeable = False
+    expected = systolic_peaks(signal, RATE)
+    for other in (signal.astype(np.int16), signal.astype(np.float32), twice, read_only):
+        assert np.array_equal(systolic_peaks(other, RATE), expected)
+
+
+def test_the_signal_is_only_read() -> None:
+    signal = noisy_ppg()[0].copy()
+    signal[700:705] = 1e200
+    before = signal.copy()
+    systolic_peaks(signal, RATE)
+    assert np.array_equal(signal, before, equal_nan=True)
+
+
 def test_clipped_tops_are_placed_at_their_middle_and_say_so() -> None:
     times = waves.beat_times(40, 0.85, 0.0, np.random.default_rng(2))
     signal = np.minimum(waves.ppg(times, RATE), 0.6)

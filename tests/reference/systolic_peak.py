@@ -78,8 +78,7 @@ def upstrokes(smooth: Floats, group: int, working: float, delay: float) -> list[
 def placed(known: Floats, time: float, rate: float) -> tuple[float, float] | None:
     """Top near ``time`` in the samples known so far, and its standard error."""
     span = max(1, round(0.03 * rate))
-    remembered = 1 << int(np.ceil(np.log2(5.0 * rate)))
-    oldest, newest = max(len(known) - remembered, 0) + span, len(known) - 1 - span
+    oldest, newest = span, len(known) - 1 - span
     top = max(int(time), oldest)
     last = min(top + round(0.30 * rate), newest)
     rises = [0.0]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from allostat.kernels import pulse_place, pulse_rule
-from allostat.kernels.compiled import lean_kernel
+from allostat.kernels.compiled import lean_inner_kernel, lean_kernel
 from allostat.kernels.pulse_place import BASE, HUGE
 from allostat.kernels.pulse_rule import DEADLINE
 
@@ -92,7 +92,7 @@ def _average(samples: NDArray[np.float64], means: NDArray[np.float64], state: ND
     return strange == 0
 
 
-@lean_kernel
+@lean_inner_kernel
 def _average_over_gaps(samples: NDArray[np.float64], means: NDArray[np.float64], state: NDArray[np.float64]) -> None:
     """Mean of each group; missing samples hold the last value, and what follows them goes on from there."""
     group = int(state[GROUP])
@@ -140,7 +140,7 @@ def _smooth(n: int, means: NDArray[np.float64], smooth: NDArray[np.float64], sta
         means[k] = means[n + k]
 
 
-@lean_kernel
+@lean_inner_kernel
 def _upstrokes(n: int, wave: NDArray[np.float64], state: NDArray[np.float64]) -> None:
     """Offer each stretch over which the signal rises to the rule."""
     group = state[GROUP]
@@ -184,7 +184,7 @@ def _upstrokes(n: int, wave: NDArray[np.float64], state: NDArray[np.float64]) ->
     state[RISING], state[LAST] = 1.0 if rising else 0.0, z
 
 
-@lean_kernel
+@lean_inner_kernel
 def _tick(state: NDArray[np.float64]) -> float:
     """Samples seen at the end of the group at which the deadline passes."""
     return float(math.ceil(state[DEADLINE] / state[GROUP]) * state[GROUP])

@@ -13,7 +13,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from allostat.kernels.compiled import lean_kernel
+from allostat.kernels.compiled import lean_inner_kernel, lean_kernel
 from allostat.kernels.pulse_rule import FOUND, N_FOUND, REFRACTORY
 
 # Positions in the state: settings, then memory.
@@ -32,7 +32,7 @@ NOISE_SAMPLES = 20
 """The noise of a sample is read from this many before the top."""
 
 
-@lean_kernel
+@lean_inner_kernel
 def place_all(n: int, buffer: NDArray[np.float64], state: NDArray[np.float64], found: NDArray[np.float64]) -> int:
     """Write sample, fraction and standard error of the pulses that the rule has found behind ``n`` earlier ones.
 
@@ -53,7 +53,7 @@ def place_all(n: int, buffer: NDArray[np.float64], state: NDArray[np.float64], f
     return n
 
 
-@lean_kernel
+@lean_inner_kernel
 def _place(start: int, known: int, buffer: NDArray[np.float64], state: NDArray[np.float64]) -> tuple[float, float]:
     """Position in the buffer of the first top after ``start`` and its standard error, which is -1 where there is none.
 
@@ -109,7 +109,7 @@ def _place(start: int, known: int, buffer: NDArray[np.float64], state: NDArray[n
     return top + shift, jitter
 
 
-@lean_kernel
+@lean_inner_kernel
 def _plateau(at: int, most: int, known: int, buffer: NDArray[np.float64]) -> tuple[int, int]:
     """How many samples before and after ``at`` have its value."""
     after = 0

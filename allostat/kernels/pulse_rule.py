@@ -18,7 +18,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from allostat.kernels.compiled import lean_kernel
+from allostat.kernels.compiled import lean_inner_kernel, lean_kernel
 
 DEPTH = 32
 """Upstrokes remembered that were no pulses; a power of two."""
@@ -110,7 +110,7 @@ def offer(time: float, size: float, crest: float, rise: float, seen: float, m: N
         _queue(time, size, crest, rise, seen, m)
 
 
-@lean_kernel
+@lean_inner_kernel
 def settle(seen: float, m: NDArray[np.float64]) -> None:
     """Decide on what waits: on the first upstrokes together, later on the pending one.
 
@@ -124,7 +124,7 @@ def settle(seen: float, m: NDArray[np.float64]) -> None:
         m[PENDING_SIZE] = 0.0
 
 
-@lean_kernel
+@lean_inner_kernel
 def _learn(seen: float, m: NDArray[np.float64]) -> None:
     """Set the first level from the upstrokes so far, then decide on them."""
     m[LEARNED] = 1.0
@@ -144,13 +144,13 @@ def _remember(time: float, size: float, crest: float, rise: float, m: NDArray[np
     m[at], m[at + 1], m[at + 2], m[at + 3] = time, size, crest, rise
 
 
-@lean_kernel
+@lean_inner_kernel
 def _reject(time: float, size: float, crest: float, rise: float, m: NDArray[np.float64]) -> None:
     _remember(time, size, crest, rise, m)
     m[NOISE] += NOISE_GAIN * (size - m[NOISE])
 
 
-@lean_kernel
+@lean_inner_kernel
 def _queue(time: float, size: float, crest: float, rise: float, seen: float, m: NDArray[np.float64]) -> None:
     """Of upstrokes closer than the refractory time the largest stays; the one before it is decided on."""
     if m[PENDING_SIZE] > 0.0:
@@ -165,7 +165,7 @@ def _queue(time: float, size: float, crest: float, rise: float, seen: float, m: 
     m[DEADLINE] = time + m[REFRACTORY] + m[PATIENCE]
 
 
-@lean_kernel
+@lean_inner_kernel
 def _decide(seen: float, m: NDArray[np.float64]) -> None:
     """Decide on the pending upstroke, after a look back when a pulse is overdue."""
     time, size, crest, rise = m[PENDING_TIME], m[PENDING_SIZE], m[PENDING_CREST], m[PENDING_RISE]
@@ -197,7 +197,7 @@ def _decide(seen: float, m: NDArray[np.float64]) -> None:
     m[LOST] = 1.0 if m[TRUST] < m[DEMAND] else 0.0
 
 
-@lean_kernel
+@lean_inner_kernel
 def _find_again(seen: float, m: NDArray[np.float64]) -> None:
     """Make pulses of the latest upstrokes when they come as pulses do, and learn the levels anew.
 
@@ -241,7 +241,7 @@ def _find_again(seen: float, m: NDArray[np.float64]) -> None:
         at = _neighbour(m[at], least, 1.0, m)
 
 
-@lean_kernel
+@lean_inner_kernel
 def _neighbour(time: float, least: float, direction: float, m: NDArray[np.float64]) -> int:
     """Where the next remembered upstroke after (1) or before (-1) a time stands that is so large; -1 without one."""
     best = -1
@@ -254,7 +254,7 @@ def _neighbour(time: float, least: float, direction: float, m: NDArray[np.float6
     return best
 
 
-@lean_kernel
+@lean_inner_kernel
 def _accept(
     time: float, size: float, crest: float, rise: float, adaptation: float, seen: float, m: NDArray[np.float64]
 ) -> None:
@@ -268,7 +268,7 @@ def _accept(
     m[N_FOUND] += 1.0
 
 
-@lean_kernel
+@lean_inner_kernel
 def _look_back(time: float, reserve: float, seen: float, m: NDArray[np.float64]) -> None:
     """Make pulses of the largest remembered upstrokes, as long as one is overdue."""
     floor = max(OVERDUE_THRESHOLD * m[LEVEL], min(NOISE_FACTOR * m[NOISE], 0.6 * m[LEVEL]))
@@ -286,7 +286,7 @@ def _look_back(time: float, reserve: float, seen: float, m: NDArray[np.float64])
         _accept(m[best], size, m[best + 2], m[best + 3], 0.5 * ADAPTATION, seen, m)
 
 
-@lean_kernel
+@lean_inner_kernel
 def _typical_size(m: NDArray[np.float64]) -> float:
     """Median size of the upstrokes remembered that are 0.4 times as large as the largest."""
     stop = STROKES + 4 * min(int(m[COUNT]), DEPTH)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from allostat.kernels.compiled import lean_kernel
+from allostat.kernels.compiled import lean_inner_kernel
 
 DEPTH = 64
 """Candidates remembered, a power of two. At most about ten a second arise, so this covers the longest look back."""
@@ -42,7 +42,7 @@ EVEN = 1.12
 EVEN_CLUTTER = 2.0
 
 
-@lean_kernel
+@lean_inner_kernel
 def typical_size(first: int, stop: int, state: NDArray[np.float64], candidates: NDArray[np.float64]) -> float:
     """Median size of the candidates at least 0.4 times as large as the largest; 0 without any."""
     largest = 0.0
@@ -61,7 +61,7 @@ def typical_size(first: int, stop: int, state: NDArray[np.float64], candidates: 
     return float(0.5 * (state[ROOM + (n - 1) // 2] + state[ROOM + n // 2])) if n > 0 else 0.0
 
 
-@lean_kernel
+@lean_inner_kernel
 def size_of_clear_beats(
     first: int, stop: int, span: float, least: int, state: NDArray[np.float64], candidates: NDArray[np.float64]
 ) -> float:
@@ -100,7 +100,7 @@ def size_of_clear_beats(
     return typical if beats >= least and rest * state[SECOND] < allowed * typical * span else 0.0
 
 
-@lean_kernel
+@lean_inner_kernel
 def clutter(
     stop: int, after: float, before: float, size: float, state: NDArray[np.float64], candidates: NDArray[np.float64]
 ) -> float:

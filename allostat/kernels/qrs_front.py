@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from allostat.kernels import qrs_place, qrs_rule
-from allostat.kernels.compiled import lean_kernel
+from allostat.kernels.compiled import lean_inner_kernel, lean_kernel
 from allostat.kernels.qrs_candidates import ROWS, SIZE, SLOPE, TIME
 from allostat.kernels.qrs_place import BASE, GROUP, SEEN
 from allostat.kernels.qrs_rule import DEADLINE, SERIAL
@@ -110,7 +110,7 @@ def _average(
     state[HELD], state[OFFSET], state[MISSING] = held, offset, 1.0 if missing else 0.0
 
 
-@lean_kernel
+@lean_inner_kernel
 def _envelope(
     first: int, stop: int, level: NDArray[np.float64], envelope: NDArray[np.float64], state: NDArray[np.float64]
 ) -> None:
@@ -141,7 +141,7 @@ def _envelope(
     state[E1], state[E2], state[ENERGY] = e1, e2, earlier
 
 
-@lean_kernel
+@lean_inner_kernel
 def _humps(
     first: int, stop: int, levels: NDArray[np.float64], state: NDArray[np.float64], candidates: NDArray[np.float64]
 ) -> None:

@@ -12,7 +12,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from allostat.kernels.compiled import lean_kernel
+from allostat.kernels.compiled import lean_inner_kernel
 from allostat.kernels.qrs_candidates import DEPTH, TIME
 from allostat.kernels.qrs_rule import FOUND
 
@@ -31,7 +31,7 @@ def prepare(state: NDArray[np.float64]) -> None:
     state[NOISE] = np.nan
 
 
-@lean_kernel
+@lean_inner_kernel
 def place_all(
     buffer: NDArray[np.float64],
     level: NDArray[np.float64],
@@ -56,7 +56,7 @@ def place_all(
     return n
 
 
-@lean_kernel
+@lean_inner_kernel
 def steepest(time: float, level: NDArray[np.float64], state: NDArray[np.float64]) -> float:
     """Largest rise or fall of the signal near ``time`` over two groups; it weighs less the farther it lies."""
     reach = int(state[REACH])
@@ -74,7 +74,7 @@ def steepest(time: float, level: NDArray[np.float64], state: NDArray[np.float64]
     return best
 
 
-@lean_kernel
+@lean_inner_kernel
 def _place(
     time: float, buffer: NDArray[np.float64], level: NDArray[np.float64], state: NDArray[np.float64]
 ) -> tuple[float, float]:
@@ -118,7 +118,7 @@ def _place(
     return _refine(up_at if sign > 0.0 else down_at, max(up, -down), sign, noise, buffer, state)
 
 
-@lean_kernel
+@lean_inner_kernel
 def _sample_noise(group: int, buffer: NDArray[np.float64], state: NDArray[np.float64]) -> float:
     """Standard deviation of the noise of one sample, from second differences: the middle of three stretches before.
 
@@ -156,7 +156,7 @@ def _sample_noise(group: int, buffer: NDArray[np.float64], state: NDArray[np.flo
     return float(state[NOISE])
 
 
-@lean_kernel
+@lean_inner_kernel
 def _refine(
     near: int, size: float, sign: float, noise: float, buffer: NDArray[np.float64], state: NDArray[np.float64]
 ) -> tuple[float, float]:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from allostat.kernels import qrs_candidates
-from allostat.kernels.compiled import lean_kernel
+from allostat.kernels.compiled import lean_inner_kernel, lean_kernel
 from allostat.kernels.qrs_candidates import (
     BEAT,
     COLUMNS,
@@ -111,7 +111,7 @@ def offer(state: NDArray[np.float64], candidates: NDArray[np.float64]) -> None:
         _queue(serial, state, candidates)
 
 
-@lean_kernel
+@lean_inner_kernel
 def learn(state: NDArray[np.float64], candidates: NDArray[np.float64]) -> None:
     """Set the first level from the candidates so far, then decide on them, or wait until beats stand out."""
     state[LEARNED] = 1.0
@@ -131,7 +131,7 @@ def learn(state: NDArray[np.float64], candidates: NDArray[np.float64]) -> None:
             candidates[row, STATUS] = REJECTED
 
 
-@lean_kernel
+@lean_inner_kernel
 def settle(state: NDArray[np.float64], candidates: NDArray[np.float64]) -> None:
     """Do what is due at the deadline: decide on the pending candidate, or end the learning."""
     serial = int(state[PENDING])
@@ -143,7 +143,7 @@ def settle(state: NDArray[np.float64], candidates: NDArray[np.float64]) -> None:
         _decide(serial, state, candidates)
 
 
-@lean_kernel
+@lean_inner_kernel
 def _lose(time: float, state: NDArray[np.float64]) -> None:
     """From now on nothing is a beat until beats stand out."""
     state[LOST] = 1.0
@@ -153,7 +153,7 @@ def _lose(time: float, state: NDArray[np.float64]) -> None:
     state[DEADLINE] = np.inf
 
 
-@lean_kernel
+@lean_inner_kernel
 def _find_again(serial: int, state: NDArray[np.float64], candidates: NDArray[np.float64]) -> None:
     """Decide anew on the candidates of the last seconds when beats stand out among them."""
     time = candidates[serial & ROWS, TIME]
@@ -175,7 +175,7 @@ def _find_again(serial: int, state: NDArray[np.float64], candidates: NDArray[np.
         _queue_all(first, serial + 1, state, candidates)
 
 
-@lean_kernel
+@lean_inner_kernel
 def _queue_all(first: int, stop: int, state: NDArray[np.float64], candidates: NDArray[np.float64]) -> None:
     for serial in range(first, stop):
         candidates[serial & ROWS, STATUS] = WAITING
@@ -186,7 +186,7 @@ def _queue_all(first: int, stop: int, state: NDArray[np.float64], candidates: ND
             _queue(serial, state, candidates)
 
 
-@lean_kernel
+@lean_inner_kernel
 def _queue(serial: int, state: NDArray[np.float64], candidates: NDArray[np.float64]) -> None:
     """Of candidates closer than the refractory time the largest stays; the one before it is decided on."""
     new = serial & ROWS
@@ -207,7 +207,7 @@ def _queue(serial: int, state: NDArray[np.float64], candidates: NDArray[np.float
     state[DEADLINE] = candidates[new, TIME] + state[REFRACTORY] + state[PATIENCE]
 
 
-@lean_kernel
+@lean_inner_kernel
 def _decide(serial: int, state: NDArray[np.float64], candidates: NDArray[np.float64]) -> None:
     row = serial & ROWS
     time = candidates[row, TIME]
@@ -254,7 +254,7 @@ def _decide(serial: int, state: NDArray[np.float64], candidates: NDArray[np.floa
         candidates[row, STATUS] = REJECTED
 
 
-@lean_kernel
+@lean_inner_kernel
 def _is_beat(row: int, noise: float, state: NDArray[np.float64], candidates: NDArray[np.float64]) -> bool:
     size, level = candidates[row, SIZE], state[LEVEL]
     if size <= max(state[THRESHOLD] * level, min(state[NOISE_FACTOR] * noise, 0.8 * level)):
@@ -283,7 +283,7 @@ def _noise(serial: int, oldest: int, state: NDArray[np.float64], candidates: NDA
     return total / n if n >= 2 else 0.0
 
 
-@lean_kernel
+@lean_inner_kernel
 def _relearn(serial: int, oldest: int, state: NDArray[np.float64], candidates: NDArray[np.float64]) -> None:
     """After a long time without beats: lower the level when smaller beats stand out, or say that there is but noise."""
     time = candidates[serial & ROWS, TIME]
@@ -298,7 +298,7 @@ def _relearn(serial: int, oldest: int, state: NDArray[np.float64], candidates: N
         _lose(time, state)
 
 
-@lean_kernel
+@lean_inner_kernel
 def _accept(row: int, weight: float, state: NDArray[np.float64], candidates: NDArray[np.float64]) -> None:
     """Update the levels, and write the beat behind the candidates."""
     time, size = candidates[row, TIME], candidates[row, SIZE]

@@ -14,7 +14,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from allostat.kernels.compiled import kernel
+from allostat.kernels.compiled import inner_kernel, kernel
 
 (AMPLITUDE, BASELINE_RANGE, STILL_S, PLATEAUS, HEART_RATE, BEAT_FREE_S, CORRELATION, LEAST_CORRELATION, MARGIN,
  SKEWNESS, N_BEATS) = range(11)  # fmt: skip
@@ -154,7 +154,7 @@ def _shape(
         out[SKEWNESS] = _skewness(wave)
 
 
-@kernel
+@inner_kernel
 def _plateaus(values: NDArray[np.float64], least: float, most: float, shortest: int) -> int:
     """Number of samples in runs of at least ``shortest`` samples on one of the two extremes."""
     found = 0

@@ -1,0 +1,141 @@
+"""RR intervals of an activity in FIT message 78, and what the readers of beats in FIT share.
+
+The intervals have no time of their own: they stand behind the record whose second they belong to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from allostat.errors import InputError
+from allostat.recording import Beats, Epoch, Notice
+from allostat_devices.beat_stamps import (
+    PLAUSIBLE_MS,
+    Placed,
+    RecordedIntervals,
+    by_arrival,
+    chained,
+    place,
+    plausible,
+)
+from allostat_devices.fit_clock import RECORD, FitClock
+from allostat_devices.fit_container import Part
+from allostat_devices.skipped_rows import SkipCode, SkippedRows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+HRV = 78
+MAX_BEATS = 10_000_000
+"""A hundred days of beats; a file that claims more is crafted."""
+_NS_PER_MS = 1_000_000
+
+
+@dataclass(frozen=True)
+class FoundBeats:
+    """Beats of one kind of message, and what has to be said of them."""
+
+    name: str
+    beats: Beats
+    notices: tuple[Notice, ...] = ()
+
+
+def rr_of_activity(part: Part, clock: FitClock, file: str) -> FoundBeats | None:
+    """RR intervals of message 78 as beats ``rr``; None when there are none.
+
+    Inside the run between two records (or timer events) they add up from its stamp, and each record anchors anew. The
+    times of arrival found so follow the steps of the records; the beats are then laid along the sum of the intervals
+    as `by_arrival` does for any stream that comes in packets. Intervals out of range and events of the timer break
+    the series.
+
+    Raises
+    ------
+    InputError
+        More beats than a device writes.
+    """
+    rows, lengths = part[HRV].arrays(0)
+    refuse_many(len(lengths), file)
+    if not len(lengths):
+        return None
+    skipped = SkippedRows(file, rows=len(lengths))
+    bad = ~plausible(lengths)
+    count(skipped, "out_of_range", bad)
+    at = part[HRV].offsets[rows]
+    pauses = np.searchsorted(clock.timer.offsets, at, side="right")
+    breaks = np.zeros(len(lengths), bool)
+    breaks[1:] = bad[:-1] | (np.diff(pauses) > 0)
+    kept = np.flatnonzero(~bad)
+    # an interval that is left out takes the breaks in front of it to the next one that is kept
+    broken = np.diff(np.cumsum(breaks)[kept], prepend=0) > 0
+    at, lengths = at[kept], lengths[kept]
+    if not len(lengths):
+        return FoundBeats("rr", no_beats(clock.epoch), skipped.notices())
+    anchor_at, anchor_s = _anchors(part, clock)
+    epoch: Epoch = clock.epoch
+    if len(anchor_s):
+        run = np.searchsorted(anchor_at, at, side="right")
+        began = clock.times_ns(anchor_s)[np.maximum(run - 1, 0)]
+        within = np.rint(_added_up(lengths, run) * _NS_PER_MS).astype(np.int64)
+        recorded = _along_the_sum(began + within, lengths, broken)
+    else:
+        recorded, epoch = chained(lengths, broken=broken, where=file), "relative"
+    placed = place(recorded, epoch=epoch, method="FIT hrv")
+    return FoundBeats("rr", placed.beats, (*skipped.notices(), *moved(placed, file)))
+
+
+def _anchors(part: Part, clock: FitClock) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Positions and stamps of records and timer events in the order of the file; those that run backwards left out."""
+    stamps = clock.stamps(RECORD)
+    usable = clock.usable(stamps)
+    at = np.concatenate([part[RECORD].offsets[usable], clock.timer.offsets])
+    seconds = np.concatenate([stamps[usable], clock.timer.stamps])
+    order = np.argsort(at)
+    at, seconds = at[order], seconds[order]
+    forward = seconds >= np.maximum.accumulate(seconds)
+    return at[forward], seconds[forward]
+
+
+def _added_up(lengths: NDArray[np.float64], run: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Elapsed ms inside each run: the first interval of a run ends at its stamp."""
+    elapsed = np.cumsum(lengths)
+    return np.asarray(elapsed - elapsed[np.searchsorted(run, run, side="left")])
+
+
+def _along_the_sum(
+    arrival: NDArray[np.int64], lengths: NDArray[np.float64], broken: NDArray[np.bool_]
+) -> RecordedIntervals:
+    late = np.zeros(len(lengths))
+    late[1:] = np.diff(arrival) / _NS_PER_MS - lengths[1:]
+    # no strap sends as late as that: beats are missing, or the clock was set
+    broken = broken | (np.abs(late) > PLAUSIBLE_MS[1])
+    recorded = by_arrival(arrival, lengths, broken)
+    ascending = np.ones(len(lengths), bool)
+    ascending[1:] = np.diff(recorded.end_ns) > 0
+    return RecordedIntervals(recorded.end_ns, lengths, recorded.joined & ascending)
+
+
+def refuse_many(n: int, file: str) -> None:
+    """`InputError` when a file claims more beats than a device writes."""
+    if n > MAX_BEATS:
+        raise InputError("holds too many beats", where=file, found=n, expected=f"at most {MAX_BEATS}")
+
+
+def count(skipped: SkippedRows, code: SkipCode, rows: NDArray[np.bool_]) -> None:
+    """Count the marked rows, the first of them as the line."""
+    skipped.add(code, int(np.argmax(rows)) + 1 if len(rows) else 1, int(rows.sum()))
+
+
+def no_beats(epoch: Epoch) -> Beats:
+    """A series without beats."""
+    return Beats(np.empty(0, np.int64), np.empty(0), np.empty(0, np.int8), "device", epoch)
+
+
+def moved(placed: Placed, file: str) -> tuple[Notice, ...]:
+    """What has to be said of stretches whose stamps overlapped."""
+    if not placed.moved:
+        return ()
+    message = f"{placed.moved} stretches of intervals overlap the one before and were moved behind it"
+    return (Notice("overlap", message, "warning", placed.moved, file),)

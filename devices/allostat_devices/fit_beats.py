@@ -79,7 +79,7 @@ def rr_of_activity(part: Part, clock: FitClock, file: str) -> FoundBeats | None:
         run = np.searchsorted(anchor_at, at, side="right")
         began = clock.times_ns(anchor_s)[np.maximum(run - 1, 0)]
         within = np.rint(_added_up(lengths, run) * _NS_PER_MS).astype(np.int64)
-        recorded = _along_the_sum(began + within, lengths, broken)
+        recorded = along_the_sum(began + within, lengths, broken)
     else:
         recorded, epoch = chained(lengths, broken=broken, where=file), "relative"
     placed = place(recorded, epoch=epoch, method="FIT hrv")
@@ -104,9 +104,10 @@ def _added_up(lengths: NDArray[np.float64], run: NDArray[np.int64]) -> NDArray[n
     return np.asarray(elapsed - elapsed[np.searchsorted(run, run, side="left")])
 
 
-def _along_the_sum(
+def along_the_sum(
     arrival: NDArray[np.int64], lengths: NDArray[np.float64], broken: NDArray[np.bool_]
 ) -> RecordedIntervals:
+    """Intervals placed by `by_arrival`, broken as well where arrivals jump by more than any interval."""
     late = np.zeros(len(lengths))
     late[1:] = np.diff(arrival) / _NS_PER_MS - lengths[1:]
     # no strap sends as late as that: beats are missing, or the clock was set

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -105,14 +105,27 @@ def all_series(part: Part, clock: FitClock, file: str) -> tuple[dict[str, ValueS
         notices += told
         if series is not None:
             found[what.name] = series
+    moving = _movement(part, clock)
+    if moving is not None:
+        found["intensity"] = moving
     if "hr" not in found and "hr_monitoring" in found:
         found = {"hr": _renamed(found.pop("hr_monitoring"), "hr"), **found}
     return found, tuple(notices)
 
 
-def _renamed(series: ValueSeries, name: str) -> ValueSeries:
-    from dataclasses import replace
+def _movement(part: Part, clock: FitClock) -> ValueSeries | None:
+    """How hard the person moved, 0 to 7, from monitoring messages; the most where several kinds share a stamp."""
+    columns = monitoring_extras(part, clock)
+    if "intensity" not in columns:
+        return None
+    given = ~np.isnan(columns["intensity"])
+    times, at = np.unique(columns["time_ns"][given], return_inverse=True)
+    most = np.zeros(len(times))
+    np.maximum.at(most, at, columns["intensity"][given])
+    return ValueSeries("intensity", "other", times, most, "1", clock.epoch)
 
+
+def _renamed(series: ValueSeries, name: str) -> ValueSeries:
     return replace(series, name=name)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from allostat.simulate.exports import empatica, polar, rr_text
+from allostat.simulate.exports import empatica, garmin, polar, rr_text
 from allostat.simulate.exports.worn import Worn, simulate_worn
 
 ExportWriter = Callable[[Worn, Path], Path]
@@ -18,7 +18,12 @@ ExportWriter = Callable[[Worn, Path], Path]
 EXPORTS: dict[str, ExportWriter] = {
     "elite-hrv": rr_text.write_elite_hrv_export,
     "empatica-e4": empatica.write_e4_export,
+    "fit-activity": garmin.write_fit_activity_export,
+    "fit-wellness": garmin.write_fit_wellness_export,
+    "garmin-connect": garmin.write_garmin_connect_export,
+    "garmin-logger": garmin.write_garmin_logger_export,
     "hrv-logger": rr_text.write_hrv_logger_export,
+    "labfront": garmin.write_labfront_export,
     "plain-rr": rr_text.write_plain_rr_export,
     "polar-ecg-logger": polar.write_polar_ecg_logger_export,
     "polar-sensor-logger": polar.write_polar_sensor_logger_export,

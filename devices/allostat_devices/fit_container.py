@@ -276,7 +276,7 @@ def parts_of(data: bytes, file: str) -> tuple[Part, ...]:
 
 def _part(data: bytes, bytes_: NDArray[np.uint8], start: int, file: str) -> tuple[Part, int]:
     """The part that begins at ``start``, and where the next one would begin."""
-    first = start + data[start]
+    first = min(start + data[start], len(data))
     declared = int.from_bytes(data[start + 4 : start + 8], "little")
     end, after = first + declared, first + declared + 2
     notices: list[Notice] = []

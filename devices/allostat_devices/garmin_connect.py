@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -43,6 +44,9 @@ MAX_BYTES = 32 << 20
 _UNIX_START = datetime(1970, 1, 1, tzinfo=UTC)
 _DEVICE = Device(manufacturer="Garmin", kind="wrist")
 _UNVERIFIED = Notice("unverified", "Garmin Connect JSON: not verified on a real export")
+_KEYS = re.compile(
+    rb'"(hrvSummary|hrvReadings|timeOffsetHeartRateSamples|startTimeInSeconds|startTimeOffsetInSeconds)"\s*:'
+)
 _LISTS = ("dailies", "hrv", "summaries", "hrvSummaries", "data")
 """Keys under which files of several summaries keep them."""
 _PERSONAL = {
@@ -158,11 +162,10 @@ def _look(source: Source, member: str) -> Sniff:
         return Sniff(0.0, reason)
     if not head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"[")):
         return Sniff(0.0, "no JSON")
-    if b'"hrvSummary"' in head or b'"hrvReadings"' in head:
-        return Sniff(0.95, "JSON with hrvSummary or hrvReadings")
-    if b'"timeOffsetHeartRateSamples"' in head:
-        return Sniff(0.95, "JSON with timeOffsetHeartRateSamples")
-    if b'"startTimeOffsetInSeconds"' in head and b'"startTimeInSeconds"' in head:
+    keys = {match.decode() for match in _KEYS.findall(head)}
+    if keys & {"hrvSummary", "hrvReadings", "timeOffsetHeartRateSamples"}:
+        return Sniff(0.95, f"JSON with {min(keys)}")
+    if {"startTimeOffsetInSeconds", "startTimeInSeconds"} <= keys:
         return Sniff(0.7, "JSON of summaries with startTimeInSeconds and startTimeOffsetInSeconds")
     return Sniff(0.0, "JSON without the keys of Garmin's HRV or daily summaries")
 

@@ -17,6 +17,7 @@ from allostat.adapter import Manifest, ReadOptions, Sniff, StreamSummary
 from allostat.errors import AllostatError, InputError
 from allostat.recording import UNKNOWN_ZONE, Device, Notice, Provenance, Recording
 from allostat.source import Source
+from allostat_devices.bounded_bytes import read_bounded
 from allostat_devices.file_names import has_device_id, has_email, input_file, recording_id, without_device_id
 from allostat_devices.fit_beats import HRV, rr_of_activity
 from allostat_devices.fit_clock import FitClock
@@ -154,9 +155,7 @@ def _stem(name: str) -> str:
 
 def _parts(source: Source, member: str) -> tuple[Part, ...]:
     name = _safe(shown_name(source, member))
-    with source.open(member) as stream:
-        data = stream.read(MAX_BYTES + 1)
-    return parts_of(data, name)
+    return parts_of(read_bounded(source, member, MAX_BYTES, what="a FIT file", where=name), name)
 
 
 def _sessions(parts: Sequence[Part]) -> list[Part]:

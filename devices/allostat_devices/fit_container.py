@@ -374,12 +374,13 @@ class _Framing:
             self.groups[key] = (_layout(data[at + 2 : body], data[body + 1 : after] if developer else b""), array("I"))
         layout, offsets = self.groups[key]
         local = data[at] & 0x0F
-        heads = [local | reserved for reserved in (0, 0x10, 0x20, 0x30)]
+        # the bits that the format reserves mean nothing to a reader
+        self._sizes[local:_DEFINITION:16] = [layout.size] * 4
+        self._keep[local:_DEFINITION:16] = [offsets.append] * 4
         if local < 4:
-            heads += range(_COMPRESSED | local << 5, (_COMPRESSED | local << 5) + 32)
-        for head in heads:
-            self._sizes[head] = layout.size
-            self._keep[head] = offsets.append
+            first = _COMPRESSED | local << 5
+            self._sizes[first : first + 32] = [layout.size] * 32
+            self._keep[first : first + 32] = [offsets.append] * 32
         return after
 
 

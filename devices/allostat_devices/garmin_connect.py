@@ -32,6 +32,7 @@ from allostat.recording import (
     ValueSeries,
 )
 from allostat.source import Source
+from allostat_devices.bounded_bytes import read_bounded
 from allostat_devices.clock_blocks import usable_stamps
 from allostat_devices.file_names import has_device_id, has_email, input_file, recording_id, without_device_id
 from allostat_devices.members import claimed_members, participant_of, shown_name, sniff_members, with_distinct_id
@@ -210,10 +211,7 @@ def _recordings(source: Source, member: str, options: ReadOptions) -> list[Recor
 
 
 def _parsed(source: Source, member: str, shown: str) -> Any:
-    with source.open(member) as stream:
-        data = stream.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise InputError("is too large for a JSON export", where=shown, expected=f"at most {MAX_BYTES} bytes")
+    data = read_bounded(source, member, MAX_BYTES, what="a JSON export", where=shown)
     try:
         return json.loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:

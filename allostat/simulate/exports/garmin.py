@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from allostat.recording import NS_PER_S
 from allostat.simulate.exports.archive import local_offset_s, write_zip
-from allostat.simulate.exports.fit_file import FIT_EPOCH_S, FitField, FitWriter
+from allostat.simulate.exports.fit_file import FIT_EPOCH_S, FitField, FitWriter, Value
 from allostat.simulate.exports.rr_text import whole_ms_intervals
 from allostat.simulate.exports.worn import Worn
 from allostat.simulate.seeds import random_stream
@@ -25,6 +25,17 @@ NS_PER_MS = 1_000_000
 _STAMP = FitField(253, "uint32")
 _FILE_ID = (FitField(0, "enum"), FitField(1, "uint16"), FitField(2, "uint16"), FitField(3, "uint32z"),
             FitField(4, "uint32"))  # fmt: skip
+_RECORD = (
+    _STAMP,
+    *(FitField(n, "sint32") for n in (0, 1)),
+    *(FitField(n, "uint32") for n in (5, 73, 78, 134)),
+    *(FitField(n, "uint16") for n in (7, 39, 40, 41, 83, 84, 85, 87)),
+    *(FitField(n, "uint8") for n in (3, 4, 53, 135, 136)),
+    FitField(13, "sint8"),
+)
+"""What a watch with a running sensor writes every second: position, heart rate, speed, distance, height, stride."""
+_MOVING: dict[int, Value] = {4: 80, 7: 210, 13: 21, 39: 87, 40: 345, 41: 2460, 53: 64, 73: 2500, 78: 3560, 83: 950,
+                             84: 5000, 85: 11_200}  # fmt: skip
 _GARMIN, _PRODUCT, _SERIAL = 1, 4024, 3_999_000_001
 _BBI_PER_MESSAGE = 15
 _STRAP_TICKS = 1024
@@ -49,8 +60,7 @@ def fit_activity(worn: Worn, *, every_s: int = 1, strap: bool = True) -> bytes:
     file.write(1, {0: 0, 2: [offset % 2**32, 0]})
     file.define(2, 21, (_STAMP, FitField(0, "enum"), FitField(1, "enum")))
     file.write(2, {253: start, 0: 0, 1: 0})
-    file.define(3, 20, (_STAMP, FitField(0, "sint32"), FitField(1, "sint32"), FitField(3, "uint8"),
-                        FitField(4, "uint8"), FitField(73, "uint32")))  # fmt: skip
+    file.define(3, 20, _RECORD)
     file.define(4, 78, (FitField(0, "uint16", 5),))
     ends_ms, lengths = whole_ms_intervals(worn.beats_ns)
     second = (ends_ms - worn.start_ns // NS_PER_MS) // 1000
@@ -58,7 +68,7 @@ def fit_activity(worn: Worn, *, every_s: int = 1, strap: bool = True) -> bytes:
         low, high = np.searchsorted(second, [at, at + every_s])
         rate = round(60_000 / float(lengths[max(high - 1, 0)])) if high else None
         # a position on the open sea, which no reader gives on
-        file.write(3, {253: start + at, 0: 1, 1: -357_913_941, 3: rate, 4: 80, 73: 2500})
+        file.write(3, _MOVING | {253: start + at, 0: 1, 1: -357_913_941, 3: rate, 5: 250 * at})
         for first in range(int(low), int(high), 5):
             file.write(4, {0: lengths[first : min(first + 5, high)].tolist()})
     file.write(2, {253: start + seconds, 0: 0, 1: 4})

@@ -16,8 +16,9 @@ from allostat_devices.beat_stamps import (
     PLAUSIBLE_MS,
     Placed,
     RecordedIntervals,
-    by_arrival,
     chained,
+    laid_along_sum,
+    losses,
     place,
     plausible,
 )
@@ -32,6 +33,9 @@ HRV = 78
 MAX_BEATS = 10_000_000
 """A hundred days of beats; a file that claims more is crafted."""
 _NS_PER_MS = 1_000_000
+_WITHIN = 0.9
+"""The first interval of a run ended at any time within its own length, or within the second of the record when that is
+shorter. Beats are laid along the earliest tenth of the stamps, which lies by this share of it before the end."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +51,9 @@ def rr_of_activity(part: Part, clock: FitClock, file: str) -> FoundBeats | None:
     """RR intervals of message 78 as beats ``rr``; None when there are none.
 
     Inside the run between two records (or timer events) they add up from its stamp, and each record anchors anew. The
-    times of arrival found so follow the steps of the records; the beats are then laid along the sum of the intervals
-    as `by_arrival` does for any stream that comes in packets. Intervals out of range and events of the timer break
-    the series.
+    times found so follow the steps of the records; the beats are then laid along the sum of the intervals as
+    `by_arrival` does for any stream that comes in packets. Instants are as good as whole seconds and the delay of
+    transmission allow, about a second. Intervals out of range and events of the timer break the series.
 
     Raises
     ------
@@ -78,8 +82,7 @@ def rr_of_activity(part: Part, clock: FitClock, file: str) -> FoundBeats | None:
     if len(anchor_s):
         run = np.searchsorted(anchor_at, at, side="right")
         began = clock.times_ns(anchor_s)[np.maximum(run - 1, 0)]
-        within = np.rint(_added_up(lengths, run) * _NS_PER_MS).astype(np.int64)
-        recorded = along_the_sum(began + within, lengths, broken)
+        recorded = _in_runs(began, run, lengths, broken)
     else:
         recorded, epoch = chained(lengths, broken=broken, where=file), "relative"
     placed = place(recorded, epoch=epoch, method="FIT hrv")
@@ -98,24 +101,33 @@ def _anchors(part: Part, clock: FitClock) -> tuple[NDArray[np.int64], NDArray[np
     return at[forward], seconds[forward]
 
 
-def _added_up(lengths: NDArray[np.float64], run: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Elapsed ms inside each run: the first interval of a run ends at its stamp."""
-    elapsed = np.cumsum(lengths)
-    return np.asarray(elapsed - elapsed[np.searchsorted(run, run, side="left")])
-
-
-def along_the_sum(
-    arrival: NDArray[np.int64], lengths: NDArray[np.float64], broken: NDArray[np.bool_]
+def _in_runs(
+    began: NDArray[np.int64], run: NDArray[np.int64], lengths: NDArray[np.float64], broken: NDArray[np.bool_]
 ) -> RecordedIntervals:
-    """Intervals placed by `by_arrival`, broken as well where arrivals jump by more than any interval."""
-    late = np.zeros(len(lengths))
-    late[1:] = np.diff(arrival) / _NS_PER_MS - lengths[1:]
-    # no strap sends as late as that: beats are missing, or the clock was set
-    broken = broken | (np.abs(late) > PLAUSIBLE_MS[1])
-    recorded = by_arrival(arrival, lengths, broken)
+    """Intervals of runs between stamps, placed in time.
+
+    Beats are lost where the stamps of 30 runs lie behind the sum of the intervals by more than half an interval; within
+    a run there is no evidence of losses.
+    """
+    elapsed = np.cumsum(lengths)
+    first_of_run = np.searchsorted(run, run, side="left")
+    until_ms = _WITHIN * np.minimum(lengths[first_of_run], 1000.0)
+    within_ms = elapsed - elapsed[first_of_run] + until_ms
+    stamps = began + np.rint(within_ms * _NS_PER_MS).astype(np.int64)
+    firsts = np.unique(first_of_run)
+    lost = broken | jumps(stamps, lengths)
+    lost[firsts[losses(stamps[firsts] / _NS_PER_MS - elapsed[firsts], lengths[firsts])]] = True
+    recorded = laid_along_sum(stamps, lengths, lost)
     ascending = np.ones(len(lengths), bool)
     ascending[1:] = np.diff(recorded.end_ns) > 0
     return RecordedIntervals(recorded.end_ns, lengths, recorded.joined & ascending)
+
+
+def jumps(arrival_ns: NDArray[np.int64], length_ms: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which intervals arrived so much later or earlier than the one before that no delay of a strap explains it."""
+    late = np.zeros(len(length_ms))
+    late[1:] = np.diff(arrival_ns) / _NS_PER_MS - length_ms[1:]
+    return np.asarray(np.abs(late) > PLAUSIBLE_MS[1])
 
 
 def refuse_many(n: int, file: str) -> None:
@@ -139,4 +151,4 @@ def moved(placed: Placed, file: str) -> tuple[Notice, ...]:
     if not placed.moved:
         return ()
     message = f"{placed.moved} stretches of intervals overlap the one before and were moved behind it"
-    return (Notice("overlap", message, "warning", placed.moved, file),)
+    return (Notice("overlap", message, "info", placed.moved, file),)

@@ -30,10 +30,9 @@ from allostat.recording import (
     ValueSeries,
 )
 from allostat.source import Source
-from allostat_devices.beat_stamps import place, plausible
+from allostat_devices.beat_stamps import PLAUSIBLE_MS, RecordedIntervals, by_arrival, place, plausible
 from allostat_devices.clock_blocks import usable_stamps
 from allostat_devices.file_names import has_device_id, input_file, recording_id, without_device_id
-from allostat_devices.fit_beats import along_the_sum
 from allostat_devices.members import claimed_members, participant_of, shown_name, sniff_members, with_distinct_id
 from allostat_devices.number_columns import LARGEST
 from allostat_devices.skipped_rows import SkippedRows
@@ -305,8 +304,12 @@ def _beats(
     breaks = broken.copy()
     breaks[1:] |= ~(good & late)[:-1]
     lost = np.diff(np.cumsum(breaks)[keep], prepend=0) > 0
-    recorded = along_the_sum(times[keep], values[keep], lost)
-    return place(recorded, epoch=epoch, method="by arrival").beats
+    arrival, lengths = times[keep], values[keep]
+    step_ms = np.diff(arrival, prepend=arrival[:1]) / 1e6
+    # no watch sends as late as that: beats are missing
+    recorded = by_arrival(arrival, lengths, lost | (step_ms - lengths > PLAUSIBLE_MS[1]))
+    joined = recorded.joined & (np.diff(recorded.end_ns, prepend=recorded.end_ns[:1] - 1) > 0)
+    return place(RecordedIntervals(recorded.end_ns, lengths, joined), epoch=epoch, method="by arrival").beats
 
 
 def _series(

@@ -170,7 +170,7 @@ def test_the_adapter_contract(adapter: Adapter, tmp_path: Path) -> None:
         (garmin.write_fit_wellness_export, "raw_bbi", 1.0),
         (garmin.write_labfront_export, "bbi", 1.0),
         (garmin.write_garmin_logger_export, "rr", 200.0),
-        (garmin.write_fit_activity_export, "rr", 1000.0),
+        (garmin.write_fit_activity_export, "rr", 200.0),
     ],
 )
 def test_the_beats_written_are_the_beats_read(

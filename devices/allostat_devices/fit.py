@@ -28,7 +28,6 @@ from allostat_devices.fit_series import (
     all_series,
     cuff_readings,
     has_timeline,
-    monitoring_extras,
     snapshot_extras,
     unplaced_monitoring,
 )
@@ -216,8 +215,6 @@ def _recording(part: Part, name: str, options: ReadOptions) -> Recording:
         if len(part[message]) and (found := reader(part, clock, name)) is not None
     ]
     series, told = all_series(part, clock, name)
-    monitoring = monitoring_extras(part, clock)
-    extras = {**snapshot_extras(part, clock), **({"monitoring": monitoring} if monitoring else {})}
     unplaced = unplaced_monitoring(part, clock, name)
     readings, of_cuff = cuff_readings(part, clock, name, options.participant or "")
     recording = Recording(
@@ -227,7 +224,7 @@ def _recording(part: Part, name: str, options: ReadOptions) -> Recording:
         device=_device(part),
         notices=(*part.notices, *(n for b in beats for n in b.notices), *told, *of_cuff, *unplaced, *_unverified(part)),
         markers=clock.markers(),
-        extras=extras,
+        extras=dict(snapshot_extras(part, clock)),
         series=series,
         blood_pressure=readings,
     )

@@ -114,15 +114,26 @@ def all_series(part: Part, clock: FitClock, file: str) -> tuple[dict[str, ValueS
 
 
 def _movement(part: Part, clock: FitClock) -> ValueSeries | None:
-    """How hard the person moved, 0 to 7, from monitoring messages; the most where several kinds share a stamp."""
-    columns = monitoring_extras(part, clock)
-    if "intensity" not in columns:
+    """How hard the person moved, 0 to 7, with steps and the like beside it: context of monitoring, not heart data.
+
+    Several kinds of activity may share a stamp; the row of the hardest one is kept.
+    """
+    messages = part[MONITORING]
+    stamps = clock.stamps(MONITORING)
+    kind = messages.numbers(_TYPE_AND_INTENSITY)
+    rows = np.flatnonzero(clock.usable(stamps) & ~np.isnan(kind))
+    if not len(rows):
         return None
-    given = ~np.isnan(columns["intensity"])
-    times, at = np.unique(columns["time_ns"][given], return_inverse=True)
-    most = np.zeros(len(times))
-    np.maximum.at(most, at, columns["intensity"][given])
-    return ValueSeries("intensity", "other", times, most, "1", clock.epoch)
+    times, intensity = clock.times_ns(stamps[rows]), np.floor(kind[rows] / 32)
+    order = np.lexsort((intensity, times))
+    last = np.append(np.diff(times[order]) > 0, True)
+    chosen = order[last]
+    extras = {"activity_type": np.mod(kind[rows[chosen]], 32)}
+    for name, (number, divisor) in _MONITORING.items():
+        values = messages.numbers(number)[rows[chosen]] / divisor
+        if not np.isnan(values).all():
+            extras[name] = values
+    return ValueSeries("intensity", "other", times[chosen], intensity[chosen], "1", clock.epoch, extras=extras)
 
 
 def _renamed(series: ValueSeries, name: str) -> ValueSeries:
@@ -172,24 +183,6 @@ def _series(what: _Values, part: Part, clock: FitClock, file: str) -> tuple[Valu
     return series, skipped.notices()
 
 
-def monitoring_extras(part: Part, clock: FitClock) -> dict[str, NDArray[Any]]:
-    """Monitoring messages that can be placed in time, as columns: steps and movement are context, not heart data."""
-    messages = part[MONITORING]
-    stamps = clock.stamps(MONITORING)
-    usable = clock.usable(stamps)
-    if not usable.any():
-        return {}
-    columns: dict[str, NDArray[Any]] = {"time_ns": clock.times_ns(stamps[usable])}
-    for name, (number, divisor) in _MONITORING.items():
-        values = messages.numbers(number)[usable]
-        if not np.isnan(values).all():
-            columns[name] = values / divisor
-    kind = messages.numbers(_TYPE_AND_INTENSITY)[usable]
-    if not np.isnan(kind).all():
-        columns["activity_type"], columns["intensity"] = np.mod(kind, 32), np.floor(kind / 32)
-    return columns
-
-
 def unplaced_monitoring(part: Part, clock: FitClock, file: str) -> tuple[Notice, ...]:
     """What has to be said of monitoring messages that stand before the first full stamp."""
     usable = clock.usable(clock.stamps(MONITORING))
@@ -218,7 +211,8 @@ def snapshot_extras(part: Part, clock: FitClock) -> dict[str, dict[str, NDArray[
         for number, (column, divisor) in fields.items():
             if messages.has(number):
                 rows, values = messages.arrays(number)
-                columns[column], columns[f"{column}_row"] = values / divisor, rows
+                finite = np.isfinite(values)
+                columns[column], columns[f"{column}_row"] = values[finite] / divisor, rows[finite]
         found[name] = columns
     return found
 

@@ -16,6 +16,7 @@ from allostat.errors import AllostatError, InputError, TimeZoneError
 from allostat.recording import TimeZone
 from allostat.simulate.exports.fit_file import FIT_EPOCH_S, FitField
 from allostat.source import Source
+from allostat.store.values import encode_json
 from allostat_devices.fit import ADAPTER
 from allostat_devices.fit_clock import NO_STAMP, rolled
 from allostat_devices.fit_container import parts_of
@@ -65,7 +66,6 @@ def test_sixteen_bits_of_monitoring_turn_over(tmp_path: Path) -> None:
     recording = read(tmp_path, session.finished())
     assert seconds(recording.series["hr"].times_ns) == steps
     assert recording.timezone == TimeZone("UTC-06:00", "file")
-    assert recording.extras["monitoring"]["time_ns"].shape == (4,)
 
 
 def test_sixteen_bits_before_any_full_stamp_are_skipped_and_counted(tmp_path: Path) -> None:
@@ -234,11 +234,26 @@ def test_summaries_of_a_health_file(tmp_path: Path) -> None:
     assert "hrv_value" in notice.message and not recording.provenance.verified
 
 
+def test_movement_of_a_health_file_is_context(tmp_path: Path) -> None:
+    session = Session()
+    fields = (STAMP, FitField(3, "uint32"), FitField(24, "byte"))
+    session.message(
+        55, fields,
+        {253: START, 3: 20, 24: 6 | 2 << 5}, {253: START, 3: 30, 24: 1 | 3 << 5}, {253: START + 60, 24: 8},
+    )  # fmt: skip
+    series = read(tmp_path, session.finished()).series["intensity"]
+    assert (seconds(series.times_ns), series.values.tolist()) == ([0, 60], [3, 0])
+    assert series.extras["activity_type"].tolist() == [1, 8]
+    np.testing.assert_array_equal(series.extras["cycles"], [15, NAN])
+
+
 def test_a_health_snapshot_is_kept_as_extras(tmp_path: Path) -> None:
     session = Session()
     rows = ({253: START + i, 0: 1, 2: [60 + i, 61]} for i in range(2))
     session.message(308, (STAMP, FitField(0, "uint16"), FitField(2, "uint8", 4)), *rows)
-    found = read(tmp_path, session.finished()).extras["hsa_heart_rate"]
+    recording = read(tmp_path, session.finished())
+    found = recording.extras["hsa_heart_rate"]
+    assert encode_json(recording.extras, "x")
     assert found["heart_rate_per_min"].tolist() == [60, 61, 61, 61]
     assert found["heart_rate_per_min_row"].tolist() == [0, 0, 1, 1]
 
@@ -385,8 +400,9 @@ def test_a_real_truncated_file_gives_all_complete_records(recordings: Callable[[
 
 def test_monitoring_of_a_real_file(recordings: Callable[[str], Path]) -> None:
     (recording,) = ADAPTER.read(Source(recordings("fit_fitparse/MonitoringFile.fit")), ReadOptions())
-    times = recording.extras["monitoring"]["time_ns"]
-    assert len(times) == 337 and (np.diff(times) >= 0).all()
+    times = recording.series["intensity"].times_ns
+    assert len(times) == 335  # of 337 messages, two share their stamps
+    assert "cycles" in recording.series["intensity"].extras
     # local midnight to midnight
     assert (times[-1] / 1e9 - FIT_EPOCH_S) % 86_400 == 6 * 3600
     assert recording.timezone == TimeZone("UTC-06:00", "file")

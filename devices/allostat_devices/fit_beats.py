@@ -23,15 +23,15 @@ from allostat_devices.beat_stamps import (
     plausible,
 )
 from allostat_devices.fit_clock import RECORD, FitClock
-from allostat_devices.fit_container import Part
+from allostat_devices.fit_container import Messages, Part
 from allostat_devices.skipped_rows import SkipCode, SkippedRows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 HRV = 78
-MAX_BEATS = 10_000_000
-"""A hundred days of beats; a file that claims more is crafted."""
+MAX_ELEMENTS = 4_000_000
+"""Weeks of beats; a file that has room for more is crafted."""
 _NS_PER_MS = 1_000_000
 _WITHIN = 0.9
 """The first interval of a run ended at any time within its own length, or within the second of the record when that is
@@ -60,8 +60,8 @@ def rr_of_activity(part: Part, clock: FitClock, file: str) -> FoundBeats | None:
     InputError
         More beats than a device writes.
     """
+    refuse_many(part[HRV], 0, file)
     rows, lengths = part[HRV].arrays(0)
-    refuse_many(len(lengths), file)
     if not len(lengths):
         return None
     skipped = SkippedRows(file, rows=len(lengths))
@@ -130,10 +130,11 @@ def jumps(arrival_ns: NDArray[np.int64], length_ms: NDArray[np.float64]) -> NDAr
     return np.asarray(np.abs(late) > PLAUSIBLE_MS[1])
 
 
-def refuse_many(n: int, file: str) -> None:
-    """`InputError` when a file claims more beats than a device writes."""
-    if n > MAX_BEATS:
-        raise InputError("holds too many beats", where=file, found=n, expected=f"at most {MAX_BEATS}")
+def refuse_many(messages: Messages, field: int, file: str) -> None:
+    """`InputError` when messages have room for more beats than a device writes; nothing is decoded for it."""
+    if messages.elements(field) > MAX_ELEMENTS:
+        found = messages.elements(field)
+        raise InputError("holds too many beats", where=file, found=found, expected=f"at most {MAX_ELEMENTS}")
 
 
 def count(skipped: SkippedRows, code: SkipCode, rows: NDArray[np.bool_]) -> None:

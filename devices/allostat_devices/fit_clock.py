@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from allostat.adapter import ReadOptions
+from allostat.errors import InputError
 from allostat.recording import NS_PER_S, UNKNOWN_ZONE, Epoch, Marker, Notice, TimeZone
 from allostat_devices.fit_container import TIMESTAMP, Part
 from allostat_devices.zone_inference import (
@@ -30,6 +31,8 @@ FIT_EPOCH_S = 631_065_600
 SYSTEM_TIME = 0x1000_0000
 """Smaller stamps count from when the device was switched on."""
 NO_STAMP = -1
+MAX_EVENTS = 100_000
+"""Nobody stops a timer more often in the months that a file may hold."""
 _TIMER, _USER_MARKER = 0, 32
 _STARTS, _STOPS = (0,), (1, 4, 8, 9)
 _TIMESTAMP_16 = 26
@@ -139,14 +142,15 @@ class FitClock:
         """Local wall clock minus system time, where the stamps are system time and the activity tells both."""
         if not self._counts_from_power_up:
             return None
-        for stamp, local in self._local_pairs(ACTIVITY, 5):
-            if stamp < SYSTEM_TIME <= local:
-                return local - stamp
-        return None
+        stamps, local = self._local_times(ACTIVITY, 5)
+        told = np.flatnonzero((stamps < SYSTEM_TIME) & (local >= SYSTEM_TIME))
+        return int(local[told[0]] - stamps[told[0]]) if len(told) else None
 
-    def _local_pairs(self, message: int, field: int) -> list[tuple[int, int]]:
+    def _local_times(self, message: int, field: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Stamps and local times of the messages that have both."""
         stamps, local = self.stamps(message), self._part[message].numbers(field)
-        return [(int(s), int(x)) for s, x in zip(stamps, local, strict=True) if s != NO_STAMP and not np.isnan(x)]
+        both = (stamps != NO_STAMP) & ~np.isnan(local)
+        return stamps[both], local[both].astype(np.int64)
 
     @cached_property
     def epoch(self) -> Epoch:
@@ -180,15 +184,14 @@ class FitClock:
         """The zone that the file tells, and what is odd about it."""
         if self._counts_from_power_up:
             return UNKNOWN_ZONE, ()
-        found: list[tuple[str, int]] = []
+        found: list[int] = []
         odd = 0
-        for name, message, number in (("activity", ACTIVITY, 5), ("monitoring_info", MONITORING_INFO, 0)):
-            for stamp, local in self._local_pairs(message, number):
-                offset = _quarters(local - stamp)
-                if offset is None:
-                    odd += 1
-                else:
-                    found.append((name, offset))
+        for message, number in ((ACTIVITY, 5), (MONITORING_INFO, 0)):
+            stamps, local = self._local_times(message, number)
+            for difference in dict.fromkeys((local - stamps).tolist()):
+                offset = _quarters(difference)
+                found += [] if offset is None else [offset]
+                odd += offset is None
         notices: list[Notice] = []
         if odd:
             notices.append(Notice("local_time", "local times that are no offset from UTC are not used", "info", odd))
@@ -196,8 +199,7 @@ class FitClock:
         if not found:
             zone = UNKNOWN_ZONE if device is None else TimeZone(fixed_offset_name(device), "device")
             return zone, tuple(notices)
-        offsets = {offset for _, offset in found}
-        first = found[0][1]
+        offsets, first = set(found), found[0]
         if len(offsets) > 1:
             told = ", ".join(fixed_offset_name(o) for o in sorted(offsets))
             notices.append(Notice("zone_changes", f"the file tells several offsets: {told}; the first is used"))
@@ -244,6 +246,8 @@ class FitClock:
         known = self.usable(stamps) & (kind == _TIMER)
         starts, stops = known & np.isin(action, _STARTS), known & np.isin(action, _STOPS)
         at = np.flatnonzero(starts | stops)
+        if len(at) > MAX_EVENTS:
+            raise InputError("holds too many timer events", found=len(at), expected=f"at most {MAX_EVENTS}")
         return Timer(events.offsets[at], stamps[at], stops[at])
 
     def markers(self) -> tuple[Marker, ...]:
@@ -254,7 +258,7 @@ class FitClock:
         ]
         stamps = self.stamps(EVENT)
         marked = self.usable(stamps) & (self._part[EVENT].numbers(0) == _USER_MARKER)
-        found += [Marker(int(time), "marker") for time in self.times_ns(stamps[marked])]
+        found += [Marker(int(time), "marker") for time in self.times_ns(stamps[marked][:MAX_EVENTS])]
         return tuple(sorted(found, key=lambda marker: marker.time_ns))
 
     @cached_property

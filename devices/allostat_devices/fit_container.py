@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_BYTES = 64 << 20
-"""A month of activity at one record a second; no device writes more into one file."""
-MAX_RECORDS = 5_000_000
+"""No device writes more into one file."""
+MAX_RECORDS = 2_000_000
+"""Three weeks of one record a second."""
 MAX_DEFINITIONS = 100_000
 MAX_LAYOUTS = 5_000
 TIMESTAMP = 253
@@ -154,6 +155,11 @@ class Messages:
     def has(self, number: int) -> bool:
         """Whether any of the messages has a field."""
         return any(g.layout.slot(number) is not None for g in self.groups)
+
+    def elements(self, number: int) -> int:
+        """How many elements a field has in all messages, valid or not; found without decoding any."""
+        slots = ((len(g.offsets), g.layout.slot(number)) for g in self.groups)
+        return sum(n * slot.count for n, slot in slots if slot is not None)
 
     def numbers(self, number: int) -> NDArray[np.float64]:
         """First element of a field, float64 (n,): NaN where it is invalid or absent."""

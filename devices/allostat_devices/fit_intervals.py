@@ -47,6 +47,7 @@ class _Stamped:
 
 def stamped_intervals(part: Part, clock: FitClock, file: str) -> FoundBeats | None:
     """Message 290 as beats ``beat_intervals``: intervals in ms."""
+    refuse_many(part[BEAT_INTERVALS], _INTERVALS, file)
     rows, lengths = part[BEAT_INTERVALS].arrays(_INTERVALS)
     gap, flags = np.zeros(len(rows), bool), np.zeros(len(rows), np.int8)
     return _beats("beat_intervals", BEAT_INTERVALS, (rows, lengths, gap, flags), part, clock, file)
@@ -57,6 +58,7 @@ def raw_intervals(part: Part, clock: FitClock, file: str) -> FoundBeats | None:
 
     Intervals of low confidence are flagged unusable; a gap passes time and is no interval.
     """
+    refuse_many(part[RAW_BBI], _INTERVALS, file)
     rows, words = part[RAW_BBI].arrays(_INTERVALS)
     whole = words.astype(np.int64)
     gap = (whole & _GAP) != 0
@@ -74,7 +76,6 @@ def _beats(
     file: str,
 ) -> FoundBeats | None:
     rows, lengths, gap, flags = given
-    refuse_many(len(rows), file)
     if not len(rows):
         return None
     skipped = SkippedRows(file, rows=len(rows))

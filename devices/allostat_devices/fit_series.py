@@ -43,6 +43,10 @@ _HEALTH_SNAPSHOT: dict[int, tuple[str, Mapping[int, tuple[str, float]]]] = {
 """Messages of a Health Snapshot by number: name, and of each field its name and divisor."""
 _BP_UNUSABLE = (1.0, 2.0, 3.0)
 _BP_IRREGULAR = 4.0
+MAX_SNAPSHOT = 1_000_000
+"""Hours of acceleration; a Health Snapshot takes two minutes."""
+MAX_READINGS = 100_000
+"""A reading every few minutes for a year."""
 
 
 @dataclass(frozen=True)
@@ -210,6 +214,8 @@ def snapshot_extras(part: Part, clock: FitClock) -> dict[str, dict[str, NDArray[
         columns["time_known"] = clock.usable(clock.stamps(message))
         for number, (column, divisor) in fields.items():
             if messages.has(number):
+                if messages.elements(number) > MAX_SNAPSHOT:
+                    raise InputError("holds too long a Health Snapshot", found=messages.elements(number))
                 rows, values = messages.arrays(number)
                 finite = np.isfinite(values)
                 columns[column], columns[f"{column}_row"] = values[finite] / divisor, rows[finite]
@@ -224,6 +230,8 @@ def cuff_readings(
     messages = part[BLOOD_PRESSURE]
     if not len(messages):
         return (), ()
+    if len(messages) > MAX_READINGS:
+        raise InputError("holds too many cuff readings", where=file, found=len(messages))
     from allostat.tables import BloodPressureReading, Instant
 
     stamps = clock.stamps(BLOOD_PRESSURE)

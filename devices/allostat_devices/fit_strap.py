@@ -38,8 +38,9 @@ def beats_of_strap(part: Part, clock: FitClock, file: str) -> FoundBeats | None:
     InputError
         More beats than a device writes.
     """
+    for number in (_EVENT_TIME, _EVENT_TIME_12, _FILTERED_BPM):
+        refuse_many(part[HR], number, file)
     rows, ticks = _event_ticks(part)
-    refuse_many(len(ticks), file)
     if not len(ticks):
         return None
     skipped = SkippedRows(file, rows=len(ticks))

@@ -142,6 +142,26 @@ def test_crafted_files_take_little_memory(tmp_path: Path, body: bytes) -> None:
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024 < 400
 
 
+@pytest.mark.parametrize(
+    ("message", "fields", "row", "match"),
+    [
+        (78, [(0, 254, 0x84)], 255, "too many beats"),
+        (132, [(10, 252, 0x0D)], 253, "too many beats"),
+        (372, [(253, 4, 0x86), (1, 240, 0x84)], 245, "too many beats"),
+        (302, [(253, 4, 0x86), (2, 240, 0x83)], 245, "too long a Health Snapshot"),
+        (51, [(253, 4, 0x86), (0, 2, 0x84)], 7, "too many cuff readings"),
+    ],
+)
+def test_room_for_more_than_a_device_writes_is_refused(
+    tmp_path: Path, message: int, fields: list[tuple[int, int, int]], row: int, match: str
+) -> None:
+    body = definition(message, *fields) + bytes(row * (110_000 if row == 7 else 40_000))
+    head = struct.pack("<BBHI4sH", 14, 0x20, 2195, len(body), b".FIT", 0)
+    (tmp_path / "x.fit").write_bytes(head + body + b"\x00\x00")
+    with pytest.raises(InputError, match=match):
+        list(FIT.read(Source(tmp_path / "x.fit"), ReadOptions()))
+
+
 @pytest.mark.parametrize(("adapter", "head"), [(FIT, fit_of(b"")), (CONNECT, b'{"hrvReadings": [')])
 def test_a_sparse_file_of_ten_gigabytes_is_refused(tmp_path: Path, adapter: Adapter, head: bytes) -> None:
     path = tmp_path / "x"

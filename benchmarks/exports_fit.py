@@ -11,8 +11,10 @@ fitdecode) with all fields decoded, as they come. The peak is of memory allocate
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import statistics
+import sys
 import tempfile
 import time
 import tracemalloc
@@ -71,7 +73,8 @@ def fitdecode(path: Path) -> int:
 
 
 OWN: dict[str, Callable[[Path], int]] = {"allostat, container decoded": decode, "allostat, adapter": read}
-PEERS: dict[str, Callable[[Path], int]] = {"garmin-fit-sdk": garmin_fit_sdk, "fitdecode": fitdecode}
+PEERS: dict[str, Callable[[Path], int]] = {"garmin_fit_sdk": garmin_fit_sdk, "fitdecode": fitdecode}
+"""Decoders by the name under which they are imported."""
 
 
 @dataclass
@@ -120,7 +123,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only-own", action="store_true", help="leave the other decoders out")
     chosen = parser.parse_args(arguments)
-    readers = OWN if chosen.only_own else OWN | PEERS
+    installed = {name: peer for name, peer in PEERS.items() if importlib.util.find_spec(name)}
+    readers = OWN if chosen.only_own else OWN | installed
+    if not chosen.only_own:
+        for name in sorted(PEERS.keys() - installed.keys()):
+            print(f"left out: {name} is not installed", file=sys.stderr)
     with tempfile.TemporaryDirectory() as folder:
         for path in files(Path(folder)):
             found = measure(path, readers, chosen.rounds)

@@ -204,13 +204,20 @@ def by_arrival(
     broken
         Places at which rows are known to be lost.
     """
+    late = arrival_ns / _NS_PER_MS - np.cumsum(length_ms)
+    lost = np.zeros(len(length_ms), bool)
+    lost[losses(late, length_ms)] = True
+    return laid_along_sum(arrival_ns, length_ms, lost if broken is None else lost | broken)
+
+
+def laid_along_sum(
+    arrival_ns: NDArray[np.int64], length_ms: NDArray[np.float64], broken: NDArray[np.bool_]
+) -> RecordedIntervals:
+    """Intervals as `by_arrival` lays them, where it is known between which of them beats were lost."""
     n = len(length_ms)
     elapsed = np.cumsum(length_ms)
     late = arrival_ns / _NS_PER_MS - elapsed
-    firsts = _losses(late, length_ms)
-    if broken is not None:
-        firsts = np.union1d(firsts, np.flatnonzero(broken))
-    firsts = np.union1d(firsts[(firsts > 0) & (firsts < n)], [0]).astype(np.int64) if n else np.empty(0, np.int64)
+    firsts = np.union1d(np.flatnonzero(broken), [0]).astype(np.int64) if n else np.empty(0, np.int64)
     ends = np.zeros(n, np.int64)
     for first, stop in zip(firsts, np.append(firsts[1:], n), strict=True):
         run = slice(int(first), int(stop))
@@ -220,7 +227,8 @@ def by_arrival(
     return RecordedIntervals(ends, length_ms, joined)
 
 
-def _losses(late_ms: NDArray[np.float64], length_ms: NDArray[np.float64]) -> NDArray[np.int64]:
+def losses(late_ms: NDArray[np.float64], length_ms: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Intervals before which beats were lost, by how late each interval arrived after the sum of all before it."""
     n = len(late_ms)
     if n < 4:
         return np.empty(0, np.int64)

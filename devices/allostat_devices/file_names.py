@@ -16,6 +16,7 @@ _PARTICIPANT = re.compile(
 _DEVICE_IDS = re.compile(
     r"(?<![0-9A-Za-z])(?:[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}|[0-9A-Fa-f]{8}|[A-F]\d{5}|(?:[0-9A-F]{2}[-:_]){5}[0-9A-F]{2})(?![0-9A-Za-z])"
 )
+_EMAIL = re.compile(r"[A-Za-z0-9.+_-]+@[A-Za-z0-9-]+(?:\.[A-Za-z]{2,})+")
 _POLAR = re.compile(r"polar|sense|oh1|(?<![a-z])h(?:7|9|10)(?!\d)", re.IGNORECASE)
 _START = re.compile(r"(?<!\d)(\d{4})-?(\d{2})-?(\d{2})[ T_-]+(\d{2})[-:.]?(\d{2})[-:.]?(\d{2})(?!\d)")
 
@@ -35,8 +36,15 @@ def has_device_id(name: str) -> bool:
 
 
 def without_device_id(name: str) -> str:
-    """The name with each device id replaced by ``device``."""
-    return _DEVICE_IDS.sub(lambda m: "device" if _is_device_id(m.group(), name) else m.group(), name)
+    """The name with each device id replaced by ``device`` and each e-mail address by ``person``."""
+    return _DEVICE_IDS.sub(
+        lambda m: "device" if _is_device_id(m.group(), name) else m.group(), _EMAIL.sub("person", name)
+    )
+
+
+def has_email(name: str) -> bool:
+    """Whether a name holds an e-mail address, as the files of some account exports do."""
+    return bool(_EMAIL.search(name))
 
 
 def _is_device_id(token: str, name: str) -> bool:

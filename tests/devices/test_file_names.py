@@ -6,6 +6,7 @@ import pytest
 
 from allostat_devices.file_names import (
     has_device_id,
+    has_email,
     participant_hint,
     recording_id,
     start_in_name,
@@ -65,3 +66,10 @@ def test_ids_hold_letters_digits_and_dashes_only() -> None:
     assert recording_id("2017-06-29 13-11-53.txt", "x") == "2017-06-29_13-11-53"
     assert recording_id("müller/äö.csv.gz", "x") == "x"
     assert recording_id("a b.csv.gz", "x") == "a_b"
+
+
+def test_addresses_in_names_of_account_exports_are_hidden() -> None:
+    name = "UploadedFiles/given.family+x@mail.example.org_123456789.fit"
+    assert has_email(name) and not has_email("P012@rest") and not has_email("a_123.fit")
+    assert without_device_id(name) == "UploadedFiles/person_123456789.fit"
+    assert recording_id(name, "fit").startswith("person_")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from allostat.simulate.exports import cuffs, empatica, laboratory, polar, rr_text, summaries
+from allostat.simulate.exports import cuffs, empatica, garmin, laboratory, polar, rr_text, summaries
 from allostat.simulate.exports.worn import Worn, simulate_worn
 
 ExportWriter = Callable[[Worn, Path], Path]
@@ -19,9 +19,14 @@ EXPORTS: dict[str, ExportWriter] = {
     "elite-hrv": rr_text.write_elite_hrv_export,
     "empatica-e4": empatica.write_e4_export,
     "fhir": laboratory.write_fhir_export,
+    "fit-activity": garmin.write_fit_activity_export,
+    "fit-wellness": garmin.write_fit_wellness_export,
     "fitbit": summaries.write_fitbit_export,
+    "garmin-connect": garmin.write_garmin_connect_export,
+    "garmin-logger": garmin.write_garmin_logger_export,
     "hl7": laboratory.write_hl7_export,
     "hrv-logger": rr_text.write_hrv_logger_export,
+    "labfront": garmin.write_labfront_export,
     "omblepy": cuffs.write_omblepy_export,
     "omron": cuffs.write_omron_export,
     "oura": summaries.write_oura_export,

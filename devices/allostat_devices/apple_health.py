@@ -245,7 +245,8 @@ def _zone(export: AppleExport, placed: PlacedBeats, options: ReadOptions) -> tup
     offsets = [placed.offset_s[i] for i in records]
     zone, notices = told_zone(export)
     if not zone.known:
-        zone, notices = inferred_zone(starts, offsets)
+        zone, more = inferred_zone(starts, offsets)
+        notices += more
     asked = zone_of_options(options)
     if asked.known:
         zone, notices = asked, []

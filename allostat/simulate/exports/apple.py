@@ -11,7 +11,7 @@ import io
 import math
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO
@@ -61,6 +61,8 @@ class AppleHabits:
         Whether clock times of beats are written as ``6:14:48.94 PM`` with U+202F.
     tells_zone
         Whether sleep records name the zone (``HKTimeZone``).
+    well_formed
+        Whether the document type is, so that any parser reads the file.
     """
 
     heart_rate_s: float = 300.0
@@ -69,6 +71,7 @@ class AppleHabits:
     export_zone: str | None = None
     twelve_hours: bool = False
     tells_zone: bool = False
+    well_formed: bool = False
 
 
 HABITS = AppleHabits()
@@ -125,7 +128,7 @@ def _entry(name: str) -> zipfile.ZipInfo:
 def _document(worn: Worn, habits: AppleHabits) -> Iterator[str]:
     end_s = worn.start_ns // NS_PER_S + math.ceil(worn.duration_s)
     stamp = _Stamps(habits.export_zone or worn.timezone, end_s)
-    yield _DOCTYPE
+    yield _DOCTYPE.replace("REQUIRED\n<!ELEMENT", "REQUIRED\n>\n<!ELEMENT") if habits.well_formed else _DOCTYPE
     yield f'<HealthData locale="en_GB">\n <ExportDate value="{stamp(end_s)}"/>\n'
     yield (
         ' <Me HKCharacteristicTypeIdentifierDateOfBirth="1980-01-01"'
@@ -147,6 +150,7 @@ class _Stamps:
         self._zone = zone
         self._offset = 0
         self._from, self._to = 0, 0
+        self._day, self._hour, self._minute, self._shown = "", 0, 0, ""
         self.export = self(export_s)
 
     def __call__(self, second: int) -> str:
@@ -154,9 +158,12 @@ class _Stamps:
             quarter = second // 900
             self._from, self._to = quarter * 900, quarter * 900 + 900
             self._offset = local_offset_s(self._from * NS_PER_S, self._zone)
-        local = datetime.fromtimestamp(second + self._offset, UTC)
-        sign, minutes = ("-" if self._offset < 0 else "+"), abs(self._offset) // 60
-        return f"{local:%Y-%m-%d %H:%M:%S} {sign}{minutes // 60:02d}{minutes % 60:02d}"
+            local = datetime.fromtimestamp(self._from + self._offset, UTC)
+            sign, minutes = ("-" if self._offset < 0 else "+"), abs(self._offset) // 60
+            self._day, self._hour, self._minute = f"{local:%Y-%m-%d}", local.hour, local.minute
+            self._shown = f"{sign}{minutes // 60:02d}{minutes % 60:02d}"
+        minute, of_minute = divmod(second - self._from, 60)
+        return f"{self._day} {self._hour:02d}:{self._minute + minute:02d}:{of_minute:02d} {self._shown}"
 
 
 def _watch(pointer: int) -> str:
@@ -267,11 +274,11 @@ def _sleep(worn: Worn, habits: AppleHabits, stamp: _Stamps) -> Iterator[str]:
 
 def _electrocardiograms(worn: Worn) -> Iterator[tuple[str, bytes]]:
     """One ECG of 30 s, in the middle of what was worn."""
-    ecg = worn.ecg(_ECG_HZ)
-    middle_s = int(worn.duration_s / 2)
-    first = round(middle_s * _ECG_HZ)
-    samples = ecg.samples[first : first + round(_ECG_S * _ECG_HZ)]
-    at_s = worn.start_ns // NS_PER_S + middle_s
+    at_s = worn.start_ns // NS_PER_S + int(worn.duration_s / 2)
+    # beats from a little before on, so that the first second looks like the others
+    lo, hi = np.searchsorted(worn.beats_ns, [(at_s - 2) * NS_PER_S, (at_s + math.ceil(_ECG_S)) * NS_PER_S])
+    held = replace(worn, start_ns=at_s * NS_PER_S, duration_s=_ECG_S, beats_ns=worn.beats_ns[lo:hi])
+    samples = held.ecg(_ECG_HZ).samples[: round(_ECG_S * _ECG_HZ)]
     stamp = _Stamps(worn.timezone, at_s)
     head = (
         'Name,\nDate of Birth,"1 Jan 1980"\n'

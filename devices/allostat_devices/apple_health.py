@@ -267,6 +267,10 @@ def _file_notices(source: Source, member: str, export: AppleExport, file: str) -
     notices = list(_with_lines(source, member, skipped).notices())
     if not export.complete:
         notices.append(Notice("incomplete", "the file ends before its root element does", "error", file=file))
+    unnamed = int((export.source == -2).sum() + (export.device == -2).sum())
+    if unnamed:
+        message = "records of more sources than are told apart: the last of them are taken together"
+        notices.append(Notice("many_sources", message, "warning", unnamed, file))
     others = {name: n for name, n in export.counts.items() if name not in KEYS}
     if others:
         most = sorted(others.items(), key=lambda item: (-item[1], item[0]))

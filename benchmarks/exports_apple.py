@@ -3,7 +3,7 @@
     python -m benchmarks.exports_apple
     python -m benchmarks.exports_apple --mb 50 --peers-mb 50
 
-The export of a simulated person is written into a temporary folder. CPU time of this process, median of repeats in turn;
+The export of a simulated person is written into a temporary folder. CPU time of this process, median of repeats;
 the file lies in the cache. The parsers read a smaller export, because they take long; allostat reads that one too, and
 their ratio is told. They collect attributes of wanted elements as text, allostat gives typed arrays with beats.
 Hashing for provenance and inflating the zip are told apart from reading.
@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import resource
+import re
 import subprocess
 import sys
 import tempfile
@@ -120,11 +120,17 @@ def peak_mb(path: Path) -> dict[str, float]:
     return told
 
 
+def resident_mb(field: str) -> float:
+    """Resident memory now (``VmRSS``) or at most (``VmHWM``); what a parent process had is not counted, on Linux."""
+    found = re.search(rf"^{field}:\s*(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
+    return int(found[1]) / 1e3 if found else float("nan")
+
+
 def tell_peak(path: Path, small: Path) -> None:
     read_ours(small)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    before = resident_mb("VmRSS")
     export = read_ours(path)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = resident_mb("VmHWM")
     result = sum(value.nbytes for value in vars(export).values() if hasattr(value, "nbytes")) / 1e6
     print(json.dumps({"process": peak, "above": peak - before, "result": result}))
 

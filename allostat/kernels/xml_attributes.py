@@ -210,6 +210,9 @@ def scan(
     """
     n_rows, at, base = 0, start, state[N_ROWS]
     n_attributes, full = len(attribute_ends), len(rows)
+    initials = np.zeros(256, np.bool_)
+    for k in range(len(element_ends)):
+        initials[elements[element_ends[k - 1] if k > 0 else 0]] = True
     heads = np.zeros(n_attributes, np.uint64)
     for k in range(n_attributes):
         first = attribute_ends[k - 1] if k > 0 else 0
@@ -233,7 +236,7 @@ def scan(
             at += 4
             continue
         at += 2 if closing else 1
-        element = _element(data, at, stop, elements, element_ends)
+        element = _element(data, at, stop, elements, element_ends) if at < stop and initials[data[at]] else -1
         if element < 0:
             continue
         role = plan[element, 0]

@@ -117,7 +117,9 @@ def _offsets(
     export: AppleExport, record: NDArray[np.int64], times_ns: NDArray[np.int64], clock_ns: NDArray[np.int64]
 ) -> dict[int, int]:
     """UTC offset in s of each record with beats: of -12 to +14 h, the one nearest to what the phone printed."""
-    which, first = np.unique(record, return_index=True)
+    # beats stand in the order of their records
+    first = np.flatnonzero(np.concatenate([[True], record[1:] != record[:-1]])) if len(record) else record
+    which = record[first]
     offset_s = np.rint((clock_ns[first] - times_ns[first] % _DAY_NS) / _S).astype(np.int64)
     printed_s = export.printed_offset_s[which].astype(np.int64)
     # the same clock time may be a day earlier or later

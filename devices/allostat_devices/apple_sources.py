@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _HARDWARE = re.compile(r"(Watch|iPhone|iPad|iPod)\d{1,3},\d{1,3}")
 _VERSION = re.compile(r"\d{1,4}(?:\.\d{1,5}){0,3}")
+_CODES = 1 << 16
+"""More than there are numbers of texts."""
 _KINDS = {"Watch": "watch", "iPhone": "phone", "iPod": "phone", "iPad": "tablet"}
 _DEVICE_KINDS = {"watch": "wrist", "phone": "phone", "tablet": "tablet", "app": "app"}
 _MANUFACTURERS = (
@@ -65,26 +67,28 @@ def sources_of(export: AppleExport) -> tuple[list[AppleSource], NDArray[np.int64
         ``number`` is int64 (records,).
     """
     described = [_describe(text) for text in export.device_texts]
-    pairs, which = np.unique(
-        np.stack([export.source.astype(np.int64), export.device.astype(np.int64)]), axis=1, return_inverse=True
-    )
-    which = which.reshape(-1)
+    code = export.source.astype(np.int64) * _CODES + export.device
+    present = np.unique(code)
+    which = np.searchsorted(present, code)
+    device_of = (present + 2) % _CODES - 2
+    pairs = list(zip(((present - device_of) // _CODES).tolist(), device_of.tolist(), strict=True))
     hardware_of: dict[int, set[str]] = {}
-    for name, device in pairs.T.tolist():
+    for name, device in pairs:
         if device >= 0 and described[device].hardware:
             hardware_of.setdefault(name, set()).add(described[device].hardware)
     keys: list[tuple[int, str]] = []
-    for name, device in pairs.T.tolist():
+    for name, device in pairs:
         own = described[device].hardware if device >= 0 else ""
         shared = hardware_of.get(name, set())
         keys.append((name, own or (next(iter(shared)) if len(shared) == 1 else "")))
-    first_at = np.full(len(keys), len(which), np.int64)
-    np.minimum.at(first_at, which, np.arange(len(which)))
+    first_at = np.empty(len(keys), np.int64)
+    # of several assignments to one place the last stays
+    first_at[which[::-1]] = np.arange(len(which))[::-1]
     order = list(dict.fromkeys(keys[i] for i in np.argsort(first_at, kind="stable").tolist()))
     number = {key: i for i, key in enumerate(order)}
     of_pair = np.array([number[key] for key in keys], np.int64)
     devices: dict[tuple[int, str], list[_Described]] = {key: [] for key in order}
-    for key, device in zip(keys, pairs[1].tolist(), strict=True):
+    for key, (_, device) in zip(keys, pairs, strict=True):
         if device >= 0:
             devices[key].append(described[device])
     taken: dict[str, int] = {}

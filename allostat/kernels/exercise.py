@@ -220,16 +220,15 @@ def _day() -> tuple[Floats, Floats]:
 def _markup() -> object:
     """Two records, one of them wanted, with a child; then the values of their attributes."""
     text = b"<a><r k='x' t='2024-03-04 05:06:07 +0100' v='1.5'><c v='9:05:06.25 PM'/></r><r k='y' v='2'/></a>"
-    data = np.zeros(104, np.uint8)
-    data[: len(text)] = np.frombuffer(text, np.uint8)
-    words, names, attributes = (np.frombuffer(b, np.uint8).copy() for b in (data.tobytes(), b"arc", b"ktv"))
+    data = np.frombuffer(text + bytes(104 - len(text)), np.uint8)
+    words = data.view(np.uint64)
+    names, attributes = (np.frombuffer(b, np.uint8).copy() for b in (b"arc", b"ktv"))
     pool, ends = np.zeros(64, np.uint64), np.zeros((8, 2), np.int64)
-    enter(np.frombuffer(b"x", np.uint8).copy(), 0, 1, pool, ends, 0)
+    enter(np.frombuffer(b"x", np.uint8), 0, 1, pool, ends, 0)
     state, counts, seen = np.zeros(N_STATE, np.int64), np.zeros(9, np.int64), np.zeros(3, np.int64)
     state[OPEN_HOLDER], state[LAST_KEY], state[N_KEYS] = -1, -1, 1
     plan, each = np.array([[ROOT, -1], [HOLDER, 0], [CHILD, -1]]), np.arange(1, 4)
     rows = np.zeros((4, SPANS + 6), np.int32)
-    words = words.view(np.uint64)
     n = scan(
         data, words, 0, len(text), names, each, plan, attributes, each, 1, pool, ends, counts, seen, state, rows
     )  # fmt: skip

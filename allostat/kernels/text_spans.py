@@ -41,7 +41,7 @@ def stamps(
     """
     odd = 0
     for i in range(len(which)):
-        at, stop = int(rows[which[i], column]), int(rows[which[i], column + 1])
+        at, stop = int(np.int64(rows[which[i], column])), int(np.int64(rows[which[i], column + 1]))
         seconds[i], offsets_s[i] = NO_STAMP, 0
         if at < 0:
             continue
@@ -78,7 +78,7 @@ def numbers(
     """
     odd = 0
     for i in range(len(which)):
-        at, stop = int(rows[which[i], column]), int(rows[which[i], column + 1])
+        at, stop = int(np.int64(rows[which[i], column])), int(np.int64(rows[which[i], column + 1]))
         values[i] = np.nan
         if at >= 0:
             values[i] = decimal(data, at, stop)
@@ -107,7 +107,7 @@ def clock_times(
     odd = 0
     for i in range(len(which)):
         ns[i] = -1
-        at, stop = int(rows[which[i], column]), int(rows[which[i], column + 1])
+        at, stop = int(np.int64(rows[which[i], column])), int(np.int64(rows[which[i], column + 1]))
         if at < 0:
             continue
         odd += 1
@@ -186,7 +186,7 @@ def entries(
     """
     last = -1
     for i in range(len(which)):
-        at, stop = int(rows[which[i], column]), int(rows[which[i], column + 1])
+        at, stop = int(np.int64(rows[which[i], column])), int(np.int64(rows[which[i], column + 1]))
         numbers_of[i] = -1
         if at < 0:
             continue

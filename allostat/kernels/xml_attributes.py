@@ -304,7 +304,7 @@ def scan(
             if at >= stop or (data[at] != 34 and data[at] != 39):
                 continue
             value = at + 1
-            at = find_either(data, words, value, stop, int(data[at]), 60)
+            at = find_either(data, words, value, stop, int(np.int64(data[at])), 60)
             if at >= stop or data[at] == 60:
                 break
             which = -1

@@ -245,9 +245,7 @@ class _Reader:
         self._attributes, self._attribute_ends = _packed(_ATTRIBUTES)
         self._pool, self._pool_ends = np.zeros(_MAX_TYPE_WORDS, np.uint64), np.zeros((_MAX_TYPES, 2), np.int64)
         for i, name in enumerate(wanted):
-            xml_attributes.enter(
-                np.frombuffer(name.encode(), np.uint8).copy(), 0, len(name), self._pool, self._pool_ends, i
-            )
+            xml_attributes.enter(np.frombuffer(name.encode(), np.uint8), 0, len(name), self._pool, self._pool_ends, i)
         self._counts = np.zeros(_MAX_TYPES + 1, np.int64)
         self._seen = np.zeros(len(_ELEMENTS), np.int64)
         self._state = np.zeros(xml_attributes.N_STATE, np.int64)
@@ -300,7 +298,7 @@ class _Reader:
     def _blocks(self, stream: IO[bytes]) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint64], int, int]]:
         """Blocks that end before a ``<``: bytes, the same as words, where the block ends, its place in the file."""
         buffer = bytearray(BLOCK_BYTES + 8)
-        view, data = memoryview(buffer)[:BLOCK_BYTES], np.frombuffer(buffer, np.uint8)
+        view, data = memoryview(buffer)[:BLOCK_BYTES], np.frombuffer(memoryview(buffer).toreadonly(), np.uint8)
         words = data.view(np.uint64)
         filled, offset = 0, 0
         while True:
@@ -460,7 +458,7 @@ def _number_of(text: bytes) -> float:
 def _clock_of(text: bytes) -> int:
     """A clock time with entities or other blanks in it, in ns since midnight; -1 when it is none."""
     plain = " ".join(html.unescape(text[:100].decode("utf-8", "replace")).split()).encode()
-    data, ns = np.frombuffer(plain + b"\0", np.uint8).copy(), np.empty(1, np.int64)
+    data, ns = np.frombuffer(plain + b"\0", np.uint8), np.empty(1, np.int64)
     text_spans.clock_times(data, np.array([[0, len(plain)]], np.int32), np.zeros(1, np.int64), 0, ns)
     return int(ns[0])
 

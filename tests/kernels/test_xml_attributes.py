@@ -39,7 +39,7 @@ class Scanner:
     def __post_init__(self) -> None:
         self.pool, self.ends = np.zeros(256, np.uint64), np.zeros((self.pool_texts, 2), np.int64)
         for i, name in enumerate(WANTED):
-            assert xml.enter(np.frombuffer(name, np.uint8).copy(), 0, len(name), self.pool, self.ends, i)
+            assert xml.enter(np.frombuffer(name, np.uint8), 0, len(name), self.pool, self.ends, i)
         self.counts = np.zeros(self.pool_texts + 1, np.int64)
         self.seen = np.zeros(len(ELEMENTS), np.int64)
         self.state = np.zeros(xml.N_STATE, np.int64)
@@ -81,8 +81,7 @@ class Scanner:
 
 
 def padded(text: bytes) -> tuple[np.ndarray[Any, np.dtype[np.uint8]], np.ndarray[Any, np.dtype[np.uint64]]]:
-    buffer = bytearray(text) + bytes(16 - len(text) % 8)
-    data = np.frombuffer(buffer, np.uint8)
+    data = np.frombuffer(text + bytes(16 - len(text) % 8), np.uint8)
     return data, data.view(np.uint64)
 
 

@@ -75,7 +75,7 @@ def read_expat(path: Path) -> int:
 
 
 def read_lxml(path: Path) -> int:
-    from lxml import etree
+    from lxml import etree  # type: ignore[import-untyped]
 
     found: list[dict[str, str]] = []
     for _, element in etree.iterparse(str(path), events=("end",), huge_tree=True):

@@ -225,13 +225,13 @@ def inferred_zone(starts_s: Sequence[int], offsets_s: Sequence[int]) -> tuple[Ti
     if len(counts) == 1:
         return TimeZone(fixed_offset_name(offsets_s[0] * _S), "inferred"), []
     for name in _FAMILIES:
-        zone = zone_named(name)
-        if all(_offset_at(s, zone) == o for s, o in zip(starts_s, offsets_s, strict=True)):
+        rule = zone_named(name)
+        if all(_offset_at(s, rule) == o for s, o in zip(starts_s, offsets_s, strict=True)):
             message = f"the offset changes as clocks do in {name}; other zones change alike"
             return TimeZone(name, "inferred", weak=True), [Notice("zone_changes", message, "info", len(offsets_s))]
     offset, most = min(counts.items(), key=lambda item: (-item[1], item[0]))
     shown = ", ".join(fixed_offset_name(o * _S) for o in sorted(counts))
-    message = f"local time changes between {shown}, as on journeys: local times away from the first are wrong"
+    message = f"local time changes between {shown}, as on journeys; the offset found most often is taken for all of it"
     zone = TimeZone(fixed_offset_name(offset * _S), "inferred", weak=True)
     return zone, [Notice("zone_changes", message, "warning", len(offsets_s) - most)]
 

@@ -12,7 +12,7 @@ import html
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
@@ -96,10 +96,12 @@ class _Found:
     """Place of the block in the file."""
 
     def parents(self, which: NDArray[np.int64]) -> NDArray[np.int64]:
-        return self.rows[which, xml_attributes.PARENT].astype(np.int64)
+        parents: NDArray[np.int64] = self.rows[which, xml_attributes.PARENT].astype(np.int64)
+        return parents
 
     def places(self, which: NDArray[np.int64]) -> NDArray[np.int64]:
-        return self.rows[which, xml_attributes.AT] + np.int64(self.offset)
+        places: NDArray[np.int64] = self.rows[which, xml_attributes.AT] + np.int64(self.offset)
+        return places
 
     def stamps(self, which: NDArray[np.int64], attribute: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         seconds, offsets = np.empty(len(which), np.int64), np.empty(len(which), np.int64)
@@ -164,8 +166,8 @@ class AppleExport:
         int32 (n,): number of the correlation around the record; 0: none.
     at
         int64 (n,): place in the file, in bytes.
-    beat_parent, beat_clock_ns, beat_bpm
-        int64 (m,), int64 (m,), float64 (m,): beats inside HRV records; local time since midnight, -1: none.
+    beat_parent, beat_clock_ns, beat_bpm, beat_at
+        int64, int64, float64, int64 (m,): beats inside HRV records; local time since midnight (-1: none), place in the file.
     motion_parent, motion
         int64, float64 (k,): motion context of heart rates.
     zone_start_s, zone
@@ -372,24 +374,22 @@ class _Reader:
         starts = np.concatenate([records[2], workouts[1]])
         order = np.argsort(holders)
         held = order[np.searchsorted(holders[order], zone_parent)] if len(holders) else np.empty(0, np.int64)
+        names = [f.name for f in fields(AppleExport)]
+        columns: dict[str, Any] = dict(zip(names, (*records, *beats, *motions, starts[held], zone), strict=False))
         return AppleExport(
-            *records,
-            *beats,
-            *motions,
-            starts[held],
-            zone,
-            self._sources.all(),
-            self._devices.all(),
-            self._units.all(),
-            self._categories.all(),
-            self._zones.all(),
-            self._counts_by_type(),
-            {name: int(n) for (name, _, _), n in zip(_ELEMENTS, self._seen, strict=True)},
-            int(self._state[xml_attributes.N_CUT]),
-            self._first_cut,
-            bool(self._state[xml_attributes.ROOT_STATE] == xml_attributes.AFTER_ROOT),
-            "" if self._digest is None else self._digest.hexdigest(),
-            total,
+            **columns,
+            source_texts=self._sources.all(),
+            device_texts=self._devices.all(),
+            unit_texts=self._units.all(),
+            category_texts=self._categories.all(),
+            zone_texts=self._zones.all(),
+            counts=self._counts_by_type(),
+            elements={name: int(n) for (name, _, _), n in zip(_ELEMENTS, self._seen, strict=True)},
+            cut=int(self._state[xml_attributes.N_CUT]),
+            first_cut=self._first_cut,
+            complete=bool(self._state[xml_attributes.ROOT_STATE] == xml_attributes.AFTER_ROOT),
+            sha256="" if self._digest is None else self._digest.hexdigest(),
+            bytes=total,
         )
 
     def _counts_by_type(self) -> dict[str, int]:

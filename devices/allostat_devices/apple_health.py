@@ -151,7 +151,7 @@ def _look(source: Source, member: str) -> Sniff:
     if reason:
         return Sniff(0.0, reason)
     if not is_export(head):
-        return Sniff(0.0, f"no document type or root HealthData: {head[:40]!r}")
+        return Sniff(0.0, "no document type or root HealthData")
     return Sniff(0.97, "XML with the root HealthData")
 
 

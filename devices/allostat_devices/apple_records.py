@@ -167,7 +167,8 @@ class AppleExport:
     at
         int64 (n,): place in the file, in bytes.
     beat_parent, beat_clock_ns, beat_bpm, beat_at
-        int64, int64, float64, int64 (m,): beats inside HRV records; local time since midnight (-1: none), place in the file.
+        int64, int64, float64, int64 (m,): beats inside HRV records, with local time since midnight (-1: none) and place
+        in the file.
     motion_parent, motion
         int64, float64 (k,): motion context of heart rates.
     zone_start_s, zone

@@ -50,10 +50,23 @@ from allostat.kernels.spectrum import band_powers, welch, welch_windows
 from allostat.kernels.systolic_peak import SystolicPeakDetector, pulse_polarity
 from allostat.kernels.text_columns import INTEGER_BY_POWER, NUMBER, NUMBER_OR_MISSING, STAMP_NS, read_columns
 from allostat.kernels.text_rows import read_rows
+from allostat.kernels.text_spans import clock_times, entries, numbers, stamps
 from allostat.kernels.text_table import DECIMAL, format_rows
 from allostat.kernels.time_domain import distribution_windowed, pnn, time_domain
 from allostat.kernels.time_domain import windowed as time_domain_windowed
 from allostat.kernels.turbulence import heart_rate_turbulence
+from allostat.kernels.xml_attributes import (
+    CHILD,
+    HOLDER,
+    LAST_KEY,
+    N_KEYS,
+    N_STATE,
+    OPEN_HOLDER,
+    ROOT,
+    SPANS,
+    enter,
+    scan,
+)
 
 Floats = NDArray[np.float64]
 
@@ -213,6 +226,31 @@ def _day() -> tuple[Floats, Floats]:
     return t_h, 50 + 10 * np.cos(2 * np.pi * (t_h - 15) / 24) + _noise(len(t_h))
 
 
+def _markup() -> object:
+    """Two records, one of them wanted, with a child; then the values of their attributes."""
+    text = b"<a><r k='x' t='2024-03-04 05:06:07 +0100' v='1.5'><c v='9:05:06.25 PM'/></r><r k='y' v='2'/></a>"
+    data = np.frombuffer(text + bytes(104 - len(text)), np.uint8)
+    words = data.view(np.uint64)
+    names, attributes = (np.frombuffer(b, np.uint8).copy() for b in (b"arc", b"ktv"))
+    pool, ends = np.zeros(64, np.uint64), np.zeros((8, 2), np.int64)
+    enter(np.frombuffer(b"x", np.uint8), 0, 1, pool, ends, 0)
+    state, counts, seen = np.zeros(N_STATE, np.int64), np.zeros(9, np.int64), np.zeros(3, np.int64)
+    state[OPEN_HOLDER], state[LAST_KEY], state[N_KEYS] = -1, -1, 1
+    plan, each = np.array([[ROOT, -1], [HOLDER, 0], [CHILD, -1]]), np.arange(1, 4)
+    rows = np.zeros((4, SPANS + 6), np.int32)
+    n = scan(
+        data, words, 0, len(text), names, each, plan, attributes, each, 1, pool, ends, counts, seen, state, rows
+    )  # fmt: skip
+    which = np.arange(n)
+    seconds, offsets, clock, found = (np.empty(n, np.int64) for _ in range(4))
+    values = np.empty(n)
+    stamps(data, rows, which, SPANS + 2, seconds, offsets)
+    numbers(data, rows, which, SPANS + 4, values)
+    clock_times(data, rows, which, SPANS + 4, clock)
+    entries(data, words, rows, which, SPANS + 4, ord(":"), pool, ends, 1, found)
+    return rows[:n], counts, seen, state, seconds, offsets, values, clock, found
+
+
 CALLS: dict[str, Callable[[], Any]] = {
     "acceleration_capacity": lambda: acceleration_capacity(_nn()),
     "asymmetry_windowed": lambda: asymmetry_windowed(_nn(), *_windows()),
@@ -238,6 +276,7 @@ CALLS: dict[str, Callable[[], Any]] = {
     "fragmentation": lambda: fragmentation(_nn()),
     "geometry": lambda: geometry(_nn()),
     "heart_rate_turbulence": _turbulence,
+    "markup": _markup,
     "lipponen_tarvainen": lambda: lipponen_tarvainen(_times_with_artefacts()),
     "log_linear": lambda: log_linear(np.array([0.0, 4.0, 9.0, 15.0]), np.array([15.0, 9.0, 5.0, 2.5])),
     "lomb_scargle": lambda: lomb_scargle(np.cumsum(_whole()) / 1000, _whole(), 0.01, 40),

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from allostat.simulate.exports import cuffs, empatica, garmin, laboratory, polar, rr_text, summaries
+from allostat.simulate.exports import apple, cuffs, empatica, garmin, laboratory, polar, rr_text, summaries
 from allostat.simulate.exports.worn import Worn, simulate_worn
 
 ExportWriter = Callable[[Worn, Path], Path]
 """Writes an export of what was worn into a folder and returns the file or folder that it wrote."""
 
 EXPORTS: dict[str, ExportWriter] = {
+    "apple": apple.write_apple_export,
     "elite-hrv": rr_text.write_elite_hrv_export,
     "empatica-e4": empatica.write_e4_export,
     "fhir": laboratory.write_fhir_export,

@@ -6,7 +6,7 @@ the group ``allostat.adapters``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import entry_points
@@ -71,9 +71,15 @@ def adapter_for(source: Source) -> Verdict:
     """
     said = verdicts(source)
     if not said or said[0].sniff.confidence < SURE_ENOUGH:
-        why = "; ".join(f"{v.adapter.name}: {v.sniff.reason}" for v in said)
-        raise InputError(f"no adapter recognises this ({why})", where=source.name)
+        raise InputError(why_none(said), where=source.name)
     return said[0]
+
+
+def why_none(said: Sequence[Verdict]) -> str:
+    """Why no adapter takes a source: what those say that came nearest, or that none came near."""
+    near = [v for v in said if v.sniff.confidence > 0][:3] or [v for v in said if v.adapter.name == "rr_text"]
+    why = "; ".join(f"{v.adapter.name}: {v.sniff.reason}" for v in near)
+    return f"no adapter recognises this ({why})" if why else "no adapter recognises this"
 
 
 def inspect(path: str | PathLike[str]) -> Manifest:

@@ -98,13 +98,14 @@ def test_something_else_than_an_adapter_is_refused(register: object, tape: Path)
         reading.read(tape)
 
 
-def test_no_adapter_tells_every_reason(tmp_path: Path) -> None:
+def test_no_adapter_tells_what_the_nearest_said(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("dear diary,\nnothing happened\n")
     with pytest.raises(InputError, match="no adapter recognises this") as caught:
         reading.read(path)
-    for adapter in reading.adapters():
-        assert f"{adapter.name}: " in str(caught.value)
+    assert str(caught.value).count(": ") < 6
+    with pytest.raises(InputError, match="no column of intervals"):
+        reading.read(path)
 
 
 def test_an_adapter_can_be_chosen_by_name(tmp_path: Path) -> None:

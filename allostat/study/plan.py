@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from allostat.biomarkers import Person
 from allostat.errors import AllostatError
-from allostat.reading import SURE_ENOUGH, adapters, verdicts
+from allostat.reading import SURE_ENOUGH, adapters, verdicts, why_none
 from allostat.recording import Notice
 from allostat.source import Source
 
@@ -155,7 +155,7 @@ def _single(path: Path) -> Export | Unread:
     best = said[0]
     if best.sniff.confidence >= SURE_ENOUGH:
         return Export(path, best.adapter.name, best.sniff.confidence)
-    return Unread(path, "; ".join(f"{v.adapter.name}: {v.sniff.reason}" for v in said))
+    return Unread(path, why_none(said))
 
 
 def _folders(folder: Path) -> Iterator[Path]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from allostat.adapter import Manifest, ReadOptions, Sniff, StreamSummary
 from allostat.errors import InputError, UnitError
-from allostat.recording import Device, Epoch, Notice, Provenance, Recording, TimeZone
+from allostat.recording import UNKNOWN_ZONE, Device, Epoch, Notice, Provenance, Recording, TimeZone
 from allostat.source import Source
 from allostat_devices.file_names import has_device_id, input_file, recording_id, start_in_name, without_device_id
 from allostat_devices.members import claimed_members, participant_of, shown_name, sniff_members, with_distinct_id
@@ -60,9 +60,10 @@ class RrText:
         return sniff_members(source, _look)
 
     def inspect(self, source: Source) -> Manifest:
-        """Number of rows and epoch, by the first lines and the number of lines."""
+        """Beats and their span, by reading: a day of intervals takes a tenth of a second."""
         members = claimed_members(source, _look)
         streams = []
+        notices: list[Notice] = []
         epochs: set[Epoch] = set()
         names = [shown_name(source, member) for member in members]
         identifiers = {"device id in file name"} if any(map(has_device_id, names)) else set()
@@ -70,9 +71,17 @@ class RrText:
             lines = head_lines(source, member, _HEAD)
             layout = _layout(lines, name)
             count = max(count_lines(source, member)[0] - layout.first_row, 0)
-            epochs.add(_likely_epoch(layout, name))
             label = "rr" if len(members) == 1 else f"{recording_id(name, 'rr')}/rr"
-            streams.append(StreamSummary(label, "beats", count, float("nan"), layout.unit or "ms", 0, 0))
+            try:
+                beats = _recording(source, member, ReadOptions(), UNKNOWN_ZONE, self).beats["rr"]
+            except UnitError:  # the caller will have to name the unit; until then the length is not known
+                epochs.add(_likely_epoch(layout, name))
+                streams.append(StreamSummary(label, "beats", count, float("nan"), layout.unit or "ms", 0, 0))
+                notices.append(Notice("unit_unknown", f"{name}: name the unit of its intervals (ms or s)"))
+                continue
+            epochs.add(beats.epoch)
+            span = int(beats.times_ns[0]), int(beats.times_ns[-1])
+            streams.append(StreamSummary(label, "beats", len(beats), float("nan"), "ms", *span, len(beats.gaps)))
             if any("subject" in line.casefold() or "name" in line.casefold() for line in lines[: layout.first_row]):
                 identifiers.add("name in header")
         return Manifest(
@@ -84,7 +93,7 @@ class RrText:
             epoch=epochs.pop() if len(epochs) == 1 else "relative",
             identifiers=tuple(sorted(identifiers)),
             participant_hint=participant_of(source, members[0]) if members else None,
-            notices=(Notice("estimated", "rows counted, not parsed", "info"),),
+            notices=tuple(notices),
         )
 
     def read(self, source: Source, options: ReadOptions) -> Iterator[Recording]:

@@ -291,7 +291,7 @@ def test_a_folder_claims_its_interval_files_and_gives_one_recording_each(tmp_pat
     sniff = ADAPTER.sniff(source)
     assert sniff.members == ("sub-01_rest.txt", "sub-01_walk.txt")
     assert [r.id for r in ADAPTER.read(source, ReadOptions())] == ["sub-01_rest", "sub-01_walk"]
-    assert [s.n for s in ADAPTER.inspect(source).streams] == [8, 8]
+    assert [s.n for s in ADAPTER.inspect(source).streams] == [9, 9]
 
 
 def test_files_of_one_name_in_two_folders_get_distinct_ids(tmp_path: Path) -> None:
@@ -301,11 +301,18 @@ def test_files_of_one_name_in_two_folders_get_distinct_ids(tmp_path: Path) -> No
     assert [r.id for r in ADAPTER.read(Source(tmp_path), ReadOptions())] == ["rr", "rr_2"]
 
 
-def test_inspect_is_cheap_and_names_no_values(tmp_path: Path) -> None:
+def test_inspect_tells_beats_and_span_and_no_values(tmp_path: Path) -> None:
     path = written(tmp_path, "Subject Id: P37\nrr\n" + LINES, "P37.txt")
     manifest = ADAPTER.inspect(Source(path))
     assert manifest.identifiers == ("name in header",)
-    assert (manifest.participant_hint, manifest.streams[0].n) == ("P37", 8)
+    assert (manifest.participant_hint, manifest.streams[0].n) == ("P37", 9)
+
+
+def test_inspect_of_intervals_in_an_unknown_unit_asks_for_it(tmp_path: Path) -> None:
+    path = written(tmp_path, "".join(f"{0.19 + 0.001 * (i % 3):.3f}\n" for i in range(50)), "rat.ibi")
+    manifest = ADAPTER.inspect(Source(path))
+    assert (manifest.streams[0].start_ns, manifest.streams[0].end_ns) == (0, 0)
+    assert {n.code for n in manifest.notices} == {"unit_unknown"}
 
 
 # ---- real recordings

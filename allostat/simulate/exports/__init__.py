@@ -9,15 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from allostat.simulate.exports import empatica, polar, rr_text
+from allostat.simulate.exports import empatica, polar, rr_text, waveforms
 from allostat.simulate.exports.worn import Worn, simulate_worn
 
 ExportWriter = Callable[[Worn, Path], Path]
 """Writes an export of what was worn into a folder and returns the file or folder that it wrote."""
 
 EXPORTS: dict[str, ExportWriter] = {
+    "bdf": waveforms.write_bdf_export,
+    "edf": waveforms.write_edf_export,
+    "edf-holes": waveforms.write_edf_with_holes_export,
     "elite-hrv": rr_text.write_elite_hrv_export,
     "empatica-e4": empatica.write_e4_export,
+    "faros": waveforms.write_faros_export,
     "hrv-logger": rr_text.write_hrv_logger_export,
     "plain-rr": rr_text.write_plain_rr_export,
     "polar-ecg-logger": polar.write_polar_ecg_logger_export,

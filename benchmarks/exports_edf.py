@@ -1,4 +1,4 @@
-"""Speed of EDF and ISHNE against pyedflib, edfio and plain reading of bytes: CPU seconds, median of interleaved repeats.
+"""Speed of EDF and ISHNE against pyedflib, edfio and reading bytes: CPU seconds, median of interleaved repeats.
 
     python -m benchmarks.exports_edf
 

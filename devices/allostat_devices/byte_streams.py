@@ -9,6 +9,8 @@ from allostat.errors import InputError
 from allostat.source import MAX_RATIO, RATIO_FLOOR_BYTES, Source
 
 _BLOCK = 1 << 20
+LARGEST_RESULT = 4 << 30
+"""Bytes of samples above which a file is refused instead of filling the memory."""
 
 
 def byte_count(source: Source, member: str) -> int:
@@ -50,3 +52,14 @@ def fill(stream: IO[bytes], view: memoryview) -> int:
             break
         done += count
     return done
+
+
+def refuse_too_large(result_bytes: int, where: str) -> None:
+    """InputError when the samples of a file would take more than `LARGEST_RESULT`."""
+    if result_bytes > LARGEST_RESULT:
+        raise InputError(
+            "refused: holds more samples than fit into memory",
+            where=where,
+            found=f"{result_bytes} bytes",
+            expected=f"at most {LARGEST_RESULT >> 30} GiB",
+        )

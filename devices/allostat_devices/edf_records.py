@@ -7,9 +7,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from allostat.errors import InputError
 from allostat.recording import NS_PER_S, Clock, ClockBlock, Epoch
-from allostat_devices.byte_streams import fill
+from allostat_devices.byte_streams import fill, refuse_too_large
 from allostat_devices.clock_blocks import usable_stamps
 from allostat_devices.edf_annotations import record_onsets
 from allostat_devices.edf_header import EdfHeader, EdfSignal
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
 
 BLOCK_BYTES = 1 << 20
 """Records are read in blocks that stay in the processor's cache between reading and sorting."""
-LARGEST_RESULT = 4 << 30
-"""Bytes of samples above which a file is refused instead of filling the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +52,7 @@ def read_records(stream: IO[bytes], header: EdfHeader, count: int, where: str) -
         When the samples would not fit into memory.
     """
     width, total = header.sample_bytes, header.record_samples
-    if count * total * (4 if width == 3 else width) > LARGEST_RESULT:
-        raise InputError(
-            "refused: holds more samples than fit into memory",
-            where=where,
-            found=f"{count} records of {total} samples",
-            expected=f"at most {LARGEST_RESULT >> 30} GiB",
-        )
+    refuse_too_large(count * total * (4 if width == 3 else width), where)
     results = [_empty(signal, count, width) for signal in header.signals]
     edges = np.cumsum([0, *(signal.samples_per_record for signal in header.signals)]) * width
     block = max(1, BLOCK_BYTES // max(header.record_bytes, 1))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from allostat.simulate.exports import empatica, polar, rr_text, waveforms
+from allostat.simulate.exports import containers, empatica, polar, rr_text, waveforms
 from allostat.simulate.exports.worn import Worn, simulate_worn
 
 ExportWriter = Callable[[Worn, Path], Path]
@@ -23,6 +23,7 @@ EXPORTS: dict[str, ExportWriter] = {
     "empatica-e4": empatica.write_e4_export,
     "faros": waveforms.write_faros_export,
     "hrv-logger": rr_text.write_hrv_logger_export,
+    "ishne": containers.write_ishne_export,
     "plain-rr": rr_text.write_plain_rr_export,
     "polar-ecg-logger": polar.write_polar_ecg_logger_export,
     "polar-sensor-logger": polar.write_polar_sensor_logger_export,

@@ -20,6 +20,7 @@ EXPORTS: dict[str, ExportWriter] = {
     "edf": waveforms.write_edf_export,
     "edf-holes": waveforms.write_edf_with_holes_export,
     "elite-hrv": rr_text.write_elite_hrv_export,
+    "embraceplus": empatica.write_embraceplus_export,
     "empatica-e4": empatica.write_e4_export,
     "faros": waveforms.write_faros_export,
     "hrv-logger": rr_text.write_hrv_logger_export,

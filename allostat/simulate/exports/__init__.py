@@ -30,6 +30,7 @@ EXPORTS: dict[str, ExportWriter] = {
     "polar-sensor-logger": polar.write_polar_sensor_logger_export,
     "polar-verity": polar.write_polar_verity_export,
     "selfloops": rr_text.write_selfloops_export,
+    "xdf": containers.write_xdf_export,
 }
 
 __all__ = ["EXPORTS", "ExportWriter", "Worn", "simulate_worn"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from allostat.simulate.exports import containers, empatica, polar, rr_text, waveforms
+from allostat.simulate.exports import containers, empatica, polar, research_devices, rr_text, waveforms
 from allostat.simulate.exports.worn import Worn, simulate_worn
 
 ExportWriter = Callable[[Worn, Path], Path]
@@ -23,14 +23,19 @@ EXPORTS: dict[str, ExportWriter] = {
     "embraceplus": empatica.write_embraceplus_export,
     "empatica-e4": empatica.write_e4_export,
     "faros": waveforms.write_faros_export,
+    "hexoskin": research_devices.write_hexoskin_export,
     "hrv-logger": rr_text.write_hrv_logger_export,
     "ishne": containers.write_ishne_export,
+    "movesense": research_devices.write_movesense_export,
+    "opensignals": research_devices.write_open_signals_export,
     "plain-rr": rr_text.write_plain_rr_export,
     "polar-ecg-logger": polar.write_polar_ecg_logger_export,
     "polar-sensor-logger": polar.write_polar_sensor_logger_export,
     "polar-verity": polar.write_polar_verity_export,
     "selfloops": rr_text.write_selfloops_export,
+    "shimmer": research_devices.write_shimmer_export,
     "xdf": containers.write_xdf_export,
+    "zephyr": research_devices.write_zephyr_export,
 }
 
 __all__ = ["EXPORTS", "ExportWriter", "Worn", "simulate_worn"]

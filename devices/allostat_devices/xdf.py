@@ -260,14 +260,15 @@ def _collected_warnings() -> Iterator[list[str]]:
 
 def _shift(chunks: Chunks, decoded: Sequence[dict[str, Any]], anchor_ns: int | None) -> tuple[int, Epoch]:
     """What is added to stamps of the recorder's clock in ns."""
-    firsts = [float(np.nanmin(s["time_stamps"])) for s in decoded if len(s["time_stamps"])]
+    stamps = [np.asarray(s["time_stamps"], dtype=np.float64) for s in decoded]
+    firsts = [float(s[np.isfinite(s)].min()) for s in stamps if np.isfinite(s).any()]
     clocks = [s.first_clock_s for s in chunks.streams.values() if s.first_clock_s is not None]
     if anchor_ns is not None and clocks:
         # offsets are measured from the beginning on, so the first one was taken when the header was written
         values = [s["clock_times"][0] + s["clock_values"][0] for s in decoded if len(s.get("clock_times", ()))]
         return anchor_ns - round(min(values or clocks) * NS_PER_S), "utc"
     first = min(firsts, default=0.0)
-    if not np.isfinite(first) or abs(first) > 1e9:
+    if abs(first) > 1e9:
         first = 0.0
     return (anchor_ns or 0) - round(first * NS_PER_S), "utc" if anchor_ns is not None else "relative"
 

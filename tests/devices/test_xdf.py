@@ -210,3 +210,11 @@ def test_a_real_clock_reset_leaves_a_gap(recordings: Callable[[str], Path]) -> N
     (gap,) = clock.gaps
     assert (gap.end_ns - gap.start_ns) / NS_PER_S == pytest.approx(273.5, abs=0.4)
     assert all(b.rate_hz == pytest.approx(92.9, abs=2.0) and b.nominal_hz == 100.0 for b in clock.blocks)
+
+
+def test_stamps_that_are_no_numbers_are_told(tmp_path: Path) -> None:
+    stream = XdfStream(
+        {"name": "E", "type": "ECG"}, ("ECG",), ("uV",), 130.0, np.full(50, np.nan), np.zeros((50, 1), np.float32)
+    )
+    with pytest.raises(InputError):
+        read(written(tmp_path, stream))

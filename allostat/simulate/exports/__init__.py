@@ -17,6 +17,7 @@ ExportWriter = Callable[[Worn, Path], Path]
 
 EXPORTS: dict[str, ExportWriter] = {
     "bdf": waveforms.write_bdf_export,
+    "biopac": research_devices.write_biopac_export,
     "edf": waveforms.write_edf_export,
     "edf-holes": waveforms.write_edf_with_holes_export,
     "elite-hrv": rr_text.write_elite_hrv_export,

@@ -1,4 +1,4 @@
-"""Writers of research devices: OpenSignals text, Shimmer Consensys, Zephyr BioHarness, Movesense, Hexoskin."""
+"""Writers of research devices: OpenSignals, Shimmer, BioHarness, Movesense, Hexoskin, BIOPAC."""
 
 from __future__ import annotations
 
@@ -138,4 +138,24 @@ def write_hexoskin_export(worn: Worn, folder: Path) -> Path:
         "record/info.json": json.dumps(info).encode(),
     }
     write_zip(path, members)
+    return path
+
+
+def write_biopac_export(worn: Worn, folder: Path) -> Path:
+    """AcqKnowledge 2.0 file of one ECG channel of 16-bit integers at 500 Hz in steps of 0.5 uV."""
+    path = folder / f"{worn.person.id}.acq"
+    samples = (worn.ecg(500.0).samples.astype(np.int64) * 2).astype("<i2")
+    graph = struct.pack(
+        "<hIihhh5d4h6hhdh40s10s6h",
+        0, 32, 196, 1, 0, 0, 2.0, 0.0, 1.0, 0.0, 0.0, *[0] * 4, *[0] * 6, 0, 0.0, 0, b"milliseconds", b"ms", *[0] * 6,
+    )  # fmt: skip
+    graph = graph[:6] + struct.pack("<i", len(graph)) + graph[10:]
+    channel = struct.pack(
+        "<ih40s4Bhdd20siddhh",
+        0, 0, b"ECG", 0, 0, 0, 0, 0, 0.0, 1.0, b"mV", len(samples), 0.0005, 0.0, 0, 0,
+    )  # fmt: skip
+    channel = struct.pack("<i", len(channel)) + channel[4:]
+    foreign, kind = struct.pack("<hh", 4, 0), struct.pack("<hh", 2, 2)
+    markers = struct.pack("<ii", 8, 0)
+    path.write_bytes(graph + channel + foreign + kind + samples.tobytes() + markers)
     return path

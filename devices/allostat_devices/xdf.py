@@ -292,6 +292,8 @@ class _Streams:
         if not good.all():
             lost = int((~good).sum())
             self._notices.append(Notice("bad_time", f"{lost} of {len(stamps)} stamps are impossible", "error", lost))
+        if not good.any():
+            return
         times = np.zeros(len(stamps), np.int64)
         times[good] = np.rint(stamps[good] * NS_PER_S).astype(np.int64) + self._shift_ns
         if header.channel_format == "string":

@@ -42,7 +42,8 @@ _LONGEST_HEADER = 1 << 20
 _MOST_CHANNELS = 256
 _MOST_PACKED = 100
 """How many times its own size a compressed file may hold."""
-_MOST_READS = 20_000
+_MOST_READS, _BYTES_PER_READ = 3000, 1 << 14
+"""Reads that a sound file takes: some for its headers and markers, more the longer it is."""
 _LONGEST_PATTERN = 1_000_000
 """Slots until the order of the samples of channels of different rates begins anew."""
 
@@ -52,7 +53,7 @@ class _CountedReads(BytesIO):
 
     def __init__(self, data: bytes) -> None:
         super().__init__(data)
-        self._left = _MOST_READS
+        self._left = _MOST_READS + len(data) // _BYTES_PER_READ
 
     def read(self, size: int | None = -1, /) -> bytes:
         self._left -= 1

@@ -6,11 +6,10 @@ record becomes one recording.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,39 +17,32 @@ from allostat.adapter import Manifest, ReadOptions, Sniff, StreamSummary
 from allostat.errors import AllostatError, InputError
 from allostat.recording import (
     Beats,
-    Clock,
     Device,
     Epoch,
     InputFile,
     Notice,
     Provenance,
     Recording,
-    SampleKind,
     Signal,
     TimeZone,
 )
 from allostat.source import Source
 from allostat_devices.file_names import input_file, participant_hint, recording_id
 from allostat_devices.members import is_single, with_distinct_id
+from allostat_devices.naive_start import placed_start
+from allostat_devices.signal_labels import kind_of_label, stream_name, unit_code
 from allostat_devices.text_lines import head_lines, open_text, why_not_text
 from allostat_devices.wfdb_annotations import AnnotatedBeats, beats_of, parse_annotations
 from allostat_devices.wfdb_header import Header, SignalLine, looks_like_header, parse_header
-from allostat_devices.wfdb_samples import BITS, MISSING, checksum, decode
-from allostat_devices.zone_inference import utc_offset_ns, zone_named, zone_of_options
+from allostat_devices.wfdb_samples import BITS
+from allostat_devices.wfdb_signals import Segment, joined_segments, signals_of
+from allostat_devices.zone_inference import zone_of_options
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    pass
 
 ANNOTATORS = ("atr", "ecg", "qrs")
 """Endings of annotation files that hold beats, in the order of preference."""
-
-_ECG_LEADS = re.compile(
-    r"^(ecg\b.*|ekg\b.*|lead.*|i{1,3}|av[rlf]|v\d?r?|m?cl\d?|ml?i{1,3}|mv\d?|ml\d|v[xyz]|cm\d|cc\d|cb\d|d\d)$", re.I
-)
-_UCUM = {
-    "mv": "mV", "uv": "uV", "v": "V", "mmhg": "mm[Hg]", "bpm": "/min", "pm": "/min", "nu": "1", "adu": "1", "%": "%",
-    "ohm": "Ohm", "degc": "Cel", "g": "g", "mg": "mg", "a.u.": "1", "l": "L", "l/min": "L/min", "us": "uS",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +97,9 @@ class Wfdb:
         for place in places:
             header = _header(place)
             comments |= header.has_comments
-            if header.segments:
-                notices.append(Notice("unsupported", f"{header.name} has several segments", "error"))
-                continue
             epochs.add("relative" if header.start_local_ns is None else "local")
             prefix = f"{header.name}/" if len(places) > 1 else ""
+            streams += _segment_summaries(place, header, prefix) if header.parts else []
             streams += [_summary(header, line, prefix) for line in header.signals]
             notices += _file_notices(place, header)
             streams += [_annotation_summary(place, header, prefix, e) for e in _annotators(place, header.name)]
@@ -167,7 +157,21 @@ def _places(source: Source) -> list[_Place]:
         return [_Place(source, "", None)]
     headers = [m for m in source.members if m.casefold().endswith(".hea")]
     good = [m for m in headers if _why_no_header(source, m) is None]
-    return [_Place(source, PurePosixPath(m).parent.as_posix().removeprefix("."), m) for m in good]
+    places = [_Place(source, PurePosixPath(m).parent.as_posix().removeprefix("."), m) for m in good]
+    segments = {name for place in places for name in _segments_of(place)}
+    return [place for place in places if place.member not in segments]
+
+
+def _segments_of(place: _Place) -> Iterator[str]:
+    """Members that hold the headers of a record's segments: they are no records of their own."""
+    if b"/" not in place.source.head(place.member).split(b"\n")[0]:
+        return
+    try:
+        parts = _header(place).parts
+    except InputError:
+        return
+    found = (place.file(f"{part.name}.hea") for part in parts if not part.is_gap)
+    yield from (f[1] for f in found if f is not None and f[1] is not None)
 
 
 def _header(place: _Place) -> Header:
@@ -183,8 +187,69 @@ def _files_of(place: _Place) -> list[str]:
     except InputError:
         return members
     names = [line.file for line in header.signals] + [f"{header.name}.{e}" for e in ANNOTATORS]
+    if header.parts:
+        members += _segments_of(place)
+        try:
+            inner = [h for _, _, h in _segment_headers(place, header) if h is not None]
+        except InputError:
+            return members
+        names += [line.file for h in inner for line in h.signals]
     found = (place.file(name) for name in dict.fromkeys(names))
     return members + [f[1] for f in found if f is not None and f[1] is not None]
+
+
+def _segment_headers(place: _Place, header: Header) -> Iterator[tuple[int, int, Header | None]]:
+    """First frame, length and header of each segment; None for a gap and for a header that is not there.
+
+    Raises
+    ------
+    InputError
+        When a segment has segments itself.
+    """
+    first = 0
+    for part in header.parts:
+        found = None if part.is_gap else place.file(f"{part.name}.hea")
+        inner = None if found is None else _header(_Place(found[0], place.folder, found[1]))
+        if inner is not None and inner.parts:
+            raise InputError("a segment has segments itself", where=f"{header.name}, {part.name}")
+        yield first, part.n_frames, inner
+        first += part.n_frames
+
+
+def _segment_summaries(place: _Place, header: Header, prefix: str) -> list[StreamSummary]:
+    found: dict[str, StreamSummary] = {}
+    for first, n_frames, inner in _segment_headers(place, header):
+        if inner is None or not n_frames:
+            continue
+        for line in inner.signals:
+            one = _summary(replace(inner, start_local_ns=None, n_frames=n_frames), line, prefix)
+            start = (header.start_local_ns or 0) + round(first / header.rate_hz * 1e9)
+            end = start + one.end_ns
+            before = found.get(one.name)
+            if before is None:
+                found[one.name] = replace(one, start_ns=start, end_ns=end)
+            else:
+                gaps = before.gaps + (start > before.end_ns + 1)
+                found[one.name] = replace(before, n=before.n + one.n, end_ns=end, gaps=gaps)
+    return list(found.values())
+
+
+def _segmented(
+    place: _Place, header: Header, start_ns: int, epoch: Epoch, notices: list[Notice], inputs: list[InputFile]
+) -> dict[str, Signal]:
+    """Signals of a record of several segments; a missing segment is a gap and told."""
+    segments: list[Segment] = []
+    for part, (first, n_frames, inner) in zip(header.parts, _segment_headers(place, header), strict=True):
+        if part.is_gap or not n_frames:
+            continue
+        if inner is None:
+            notices.append(Notice("missing_file", f"segment {part.name} is not there", "error", 1, f"{part.name}.hea"))
+            continue
+        begin = start_ns + round(first / header.rate_hz * 1e9)
+        limited = replace(inner, n_frames=min(inner.n_frames or n_frames, n_frames))
+        signals = signals_of(place.file, limited, begin, epoch, notices, inputs)
+        segments.append(Segment(part.name, signals))
+    return joined_segments(segments, notices)
 
 
 def _annotators(place: _Place, record: str) -> list[str]:
@@ -195,9 +260,9 @@ def _summary(header: Header, line: SignalLine, prefix: str) -> StreamSummary:
     start = header.start_local_ns or 0
     rate = header.rate_hz * line.samples_per_frame
     n = (header.n_frames or 0) * line.samples_per_frame
-    kind = _kind(line)
-    name = prefix + _name(line, kind)
-    return StreamSummary(name, kind, n, rate, _ucum(line.unit), start, start + round(n / rate * 1e9))
+    kind = kind_of_label(line.description, line.unit)
+    name = prefix + stream_name(line.description, kind)
+    return StreamSummary(name, kind, n, rate, unit_code(line.unit), start, start + round(n / rate * 1e9))
 
 
 def _file_notices(place: _Place, header: Header) -> list[Notice]:
@@ -212,7 +277,7 @@ def _file_notices(place: _Place, header: Header) -> list[Notice]:
         bits = BITS.get(lines[0].format)
         if bits is None or header.n_frames is None:
             continue
-        wanted = header.n_frames * sum(line.samples_per_frame for line in lines) * bits // 8
+        wanted = int(header.n_frames * sum(line.samples_per_frame for line in lines) * bits) // 8
         there = found[0].size(found[1]) - lines[0].byte_offset
         if there < wanted:
             message = f"signal file {name} holds {max(there, 0)} of the {wanted} bytes that the header states"
@@ -235,12 +300,13 @@ def _annotation_summary(place: _Place, header: Header, prefix: str, ending: str)
 def _record(place: _Place, options: ReadOptions, zone: TimeZone, adapter: Wfdb) -> Recording:
     header = _header(place)
     where = place.member or place.source.name
-    if header.segments:
-        raise InputError("records of several segments are not read: give the segments' headers", where=where)
     notices: list[Notice] = []
     inputs = [input_file(place.source, place.member)]
-    start_ns, epoch = _start(header, options, zone)
-    signals = _signals(place, header, start_ns, epoch, notices, inputs)
+    start_ns, epoch = placed_start(header.start_local_ns, zone)
+    if header.parts:
+        signals = _segmented(place, header, start_ns, epoch, notices, inputs)
+    else:
+        signals = signals_of(place.file, header, start_ns, epoch, notices, inputs)
     beats: dict[str, Beats] = {}
     for ending in _annotators(place, header.name):
         found = place.file(f"{header.name}.{ending}")
@@ -263,149 +329,6 @@ def _record(place: _Place, options: ReadOptions, zone: TimeZone, adapter: Wfdb) 
         provenance=Provenance(tuple(inputs), adapter.name, adapter.version, adapter.verified),
         notices=tuple(notices),
     )
-
-
-def _start(header: Header, options: ReadOptions, zone: TimeZone) -> tuple[int, Epoch]:
-    if header.start_local_ns is None:
-        return 0, "relative"
-    if zone.name is None:
-        return header.start_local_ns, "local"
-    return header.start_local_ns - utc_offset_ns(header.start_local_ns, zone_named(zone.name)), "utc"
-
-
-def _signals(
-    place: _Place, header: Header, start_ns: int, epoch: Epoch, notices: list[Notice], inputs: list[InputFile]
-) -> dict[str, Signal]:
-    signals: dict[str, Signal] = {}
-    groups: dict[str, list[SignalLine]] = {}
-    for line in header.signals:
-        groups.setdefault(line.file, []).append(line)
-    for name, lines in groups.items():
-        found = place.file(name)
-        if found is None:
-            notices.append(Notice("missing_file", f"signal file {name} is not there", "error", len(lines), name))
-            continue
-        inputs.append(input_file(*found))
-        frames = _frames(found, header, lines, notices)
-        column = 0
-        for line in lines:
-            samples = frames[:, column : column + line.samples_per_frame].reshape(-1)
-            column += line.samples_per_frame
-            signal = _signal(header, line, np.ascontiguousarray(samples), start_ns, epoch, notices)
-            signals[_unique(signal.name, signals)] = signal
-    return {name: _renamed(signal, name) for name, signal in signals.items()}
-
-
-def _frames(
-    found: tuple[Source, str | None], header: Header, lines: list[SignalLine], notices: list[Notice]
-) -> NDArray[Any]:
-    """Samples of one signal file, one row for each frame."""
-    name, storage = lines[0].file, lines[0].format
-    if any(line.format != storage for line in lines) or storage not in MISSING:
-        raise InputError(
-            "storage format is not read",
-            where=name,
-            found=", ".join(str(line.format) for line in lines),
-            expected="one of " + ", ".join(map(str, sorted(MISSING))),
-        )
-    samples = decode(found[0].read_bytes(found[1])[lines[0].byte_offset :], storage)
-    width = sum(line.samples_per_frame for line in lines)
-    available = len(samples) // width
-    wanted = available if header.n_frames is None else header.n_frames
-    # format 212 pads an odd number of samples, so one more than stated is no surplus
-    if wanted > available:
-        notices.append(
-            Notice(
-                "truncated",
-                f"{name} holds {available} of the {wanted} frames that the header states",
-                "error" if available < 0.95 * wanted else "warning",
-                wanted - available,
-                name,
-            )
-        )
-    count = min(wanted, available)
-    if count == 0:
-        raise InputError("signal file holds no samples", where=name)
-    return samples[: count * width].reshape(count, width)
-
-
-def _signal(
-    header: Header, line: SignalLine, samples: NDArray[Any], start_ns: int, epoch: Epoch, notices: list[Notice]
-) -> Signal:
-    whole = header.n_frames is not None and len(samples) == header.n_frames * line.samples_per_frame
-    if whole and line.checksum is not None and checksum(samples) != line.checksum % 65536:
-        message = f"checksum of {line.description or line.file} is {checksum(samples)}, the header states another"
-        notices.append(Notice("checksum", message, "error", 1, line.file))
-    if not line.calibrated:
-        message = f"{line.description or line.file} states no gain: 200 units per {line.unit} assumed"
-        notices.append(Notice("uncalibrated", message, "warning", 1, line.file))
-    if line.gain < 0:
-        message = f"{line.description or line.file} has a negative gain: the signal is turned over"
-        notices.append(Notice("negative_gain", message, "info", 1, line.file))
-    rate = header.rate_hz * line.samples_per_frame
-    # a skewed signal was sampled that many frames before the frame it is stored in
-    shifted = start_ns - round(line.skew / header.rate_hz * 1e9)
-    clock = Clock.regular(len(samples), rate, shifted, nominal_hz=rate, epoch=epoch)
-    kind = _kind(line)
-    return Signal(
-        _name(line, kind),
-        kind,
-        samples,
-        clock,
-        _ucum(line.unit),
-        1.0 / line.gain,
-        float(line.baseline),
-        MISSING[line.format],
-        _saturation(line, samples),
-    )
-
-
-def _saturation(line: SignalLine, samples: NDArray[Any]) -> tuple[int, int] | None:
-    if not 0 < line.resolution_bits <= 31:
-        return None
-    half = 1 << (line.resolution_bits - 1)
-    low, high = line.adc_zero - half, line.adc_zero + half - 1
-    valid = samples[samples != MISSING[line.format]]
-    # some headers copy resolution and zero from another record; their samples lie outside
-    return (low, high) if len(valid) and low <= int(valid.min()) and int(valid.max()) <= high else None
-
-
-def _kind(line: SignalLine) -> SampleKind:
-    name = line.description.casefold()
-    if "pleth" in name or "ppg" in name or name == "bvp":
-        return "ppg"
-    if _ECG_LEADS.match(name) or (not name and line.unit.casefold() in ("mv", "uv")):
-        return "ecg"
-    if name in ("hr", "pulse"):
-        return "hr"
-    return "other"
-
-
-def _name(line: SignalLine, kind: SampleKind) -> str:
-    clean = re.sub(r"[^a-z0-9]+", "_", line.description.casefold()).strip("_")
-    if not clean:
-        return kind
-    return clean if kind == "other" or clean.startswith(kind) else f"{kind}_{clean}"
-
-
-def _unique(name: str, taken: dict[str, Signal]) -> str:
-    if name not in taken:
-        return name
-    return next(f"{name}_{i}" for i in range(2, len(taken) + 3) if f"{name}_{i}" not in taken)
-
-
-def _renamed(signal: Signal, name: str) -> Signal:
-    if signal.name == name:
-        return signal
-    return Signal(
-        name, signal.kind, signal.samples, signal.clock, signal.unit, signal.scale, signal.offset, signal.missing,
-        signal.saturation,
-    )  # fmt: skip
-
-
-def _ucum(unit: str) -> str:
-    known = _UCUM.get(unit.casefold())
-    return known or "{" + re.sub(r"[^\x21-\x7a]", "", unit) + "}"
 
 
 def _beats(

@@ -38,8 +38,23 @@ class SignalLine:
     unit: str
     resolution_bits: int
     adc_zero: int
+    initial: int
+    """Value before the first sample, for the format that stores differences."""
     checksum: int | None
     description: str
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentLine:
+    """One segment of a record: its name (``~`` for a stretch without signals) and its length in frames."""
+
+    name: str
+    n_frames: int
+
+    @property
+    def is_gap(self) -> bool:
+        """Whether nothing was recorded."""
+        return self.name == "~"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +70,8 @@ class Header:
     """Wall-clock start in ns since 1970 as if it were UTC; None without a date."""
     signals: tuple[SignalLine, ...]
     has_comments: bool
+    parts: tuple[SegmentLine, ...] = ()
+    """Segments in their order; empty for a record of signals."""
 
 
 def looks_like_header(lines: list[str]) -> str | None:
@@ -98,6 +115,9 @@ def parse_header(text: str, where: str) -> Header:
             "fewer signal lines than signals", where=where, found=len(body) - 1, expected=f"{n_signals} signal lines"
         )
     chosen = () if segments else tuple(_signal_line(text, f"{where}, line {i}") for i, text in body[1 : n_signals + 1])
+    parts = tuple(_segment_line(text, f"{where}, line {i}") for i, text in body[1 : segments + 1]) if segments else ()
+    if len(parts) < segments:
+        raise InputError("fewer segment lines than segments", where=where, found=len(parts), expected=str(segments))
     n_frames = int(record["samples"]) if record["samples"] else None
     if n_frames is not None and n_frames > _LARGEST_COUNT:
         raise InputError("impossible number of samples", where=f"{where}, line {number}", found=n_frames)
@@ -109,7 +129,15 @@ def parse_header(text: str, where: str) -> Header:
         start_local_ns=_start(record["time"], record["date"], f"{where}, line {number}"),
         signals=chosen,
         has_comments=any(line.startswith("#") for _, line in numbered),
+        parts=parts,
     )
+
+
+def _segment_line(line: str, where: str) -> SegmentLine:
+    found = re.fullmatch(r"(~|[-\w]+)\s+(\d{1,12})", line)
+    if not found:
+        raise InputError("is no segment line", where=where, found=line[:80], expected="name samples")
+    return SegmentLine(found[1], int(found[2]))
 
 
 def _rate(text: str | None, where: str) -> float:
@@ -157,7 +185,7 @@ def _signal_line(line: str, where: str) -> SignalLine:
         raise InputError(f"signal line holds a field that is no number ({error})", where=where) from error
     if not math.isfinite(stated):
         raise InputError("gain is no finite number", where=where, found=fields[2])
-    resolution, zero, _, checksum = [*numbers, *[0] * 4][:4]
+    resolution, zero, initial, checksum = [*numbers, *[0] * 4][:4]
     baseline = int(gain["baseline"]) if gain and gain["baseline"] else zero
     return SignalLine(
         file=fields[0],
@@ -171,6 +199,7 @@ def _signal_line(line: str, where: str) -> SignalLine:
         unit=(gain["unit"] if gain and gain["unit"] else "mV"),
         resolution_bits=resolution,
         adc_zero=zero,
+        initial=initial if len(numbers) >= 3 and abs(initial) < 1 << 40 else zero,
         checksum=checksum if len(numbers) >= 4 else None,
         description=fields[8].strip() if len(fields) > 8 else "",
     )

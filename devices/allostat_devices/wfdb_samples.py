@@ -1,7 +1,8 @@
-"""Samples of WFDB signal files in formats 16, 24, 32, 61, 80, 160 and 212, after the WFDB signal(5) format."""
+"""Samples of WFDB signal files in formats 8, 16, 24, 32, 61, 80, 160, 212, 310 and 311, after WFDB signal(5)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,11 +12,17 @@ if TYPE_CHECKING:
 
 MISSING: dict[int, int] = {
     16: -(1 << 15), 24: -(1 << 23), 32: -(1 << 31), 61: -(1 << 15), 80: -(1 << 7), 160: -(1 << 15), 212: -(1 << 11),
+    310: -(1 << 9), 311: -(1 << 9),
 }  # fmt: skip
-"""Raw value that means "no sample", for each format that is read."""
+"""Raw value that means "no sample", for each format that has one."""
 
-BITS: dict[int, int] = {16: 16, 24: 24, 32: 32, 61: 16, 80: 8, 160: 16, 212: 12}
-"""Bits that one sample takes in a file, for each format that is read."""
+BITS: dict[int, float] = {
+    8: 8, 16: 16, 24: 24, 32: 32, 61: 16, 80: 8, 160: 16, 212: 12, 310: 32 / 3, 311: 32 / 3,
+}  # fmt: skip
+"""Bits that one sample takes in a file, for each format that is read here."""
+
+DIFFERENCES = 8
+"""The format whose samples are differences from the sample before."""
 
 
 def decode(data: bytes, storage: int) -> NDArray[Any]:
@@ -26,7 +33,7 @@ def decode(data: bytes, storage: int) -> NDArray[Any]:
     data
         Bytes after the header's byte offset.
     storage
-        Format number, one of `MISSING`.
+        Format number, one of `BITS`.
 
     Returns
     -------
@@ -36,6 +43,12 @@ def decode(data: bytes, storage: int) -> NDArray[Any]:
     match storage:
         case 212:
             return _packed_12_bit(data)
+        case 310:
+            return _packed_10_bit(data, _places_310)
+        case 311:
+            return _packed_10_bit(data, _places_311)
+        case 8:
+            return np.frombuffer(data, np.int8).astype(np.int16)
         case 16:
             return np.frombuffer(data, "<i2", len(data) // 2).astype(np.int16)
         case 61:
@@ -68,6 +81,29 @@ def _packed_12_bit(data: bytes) -> NDArray[np.int16]:
         last = data[-2] | ((data[-1] & 0x0F) << 8)
         samples = np.append(samples, np.int16(last))
     return np.asarray(np.where(samples > 2047, samples - 4096, samples), dtype=np.int16)
+
+
+def _packed_10_bit(
+    data: bytes, places: Callable[[NDArray[np.int64]], tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]
+) -> NDArray[np.int16]:
+    """Three samples in each four bytes; of an unfinished last word those whose bits are all there."""
+    words, rest = divmod(len(data), 4)
+    padded = data + b"\0" * (4 - rest) if rest else data
+    word = np.frombuffer(padded, "<u4").astype(np.int64)
+    bits = np.stack(places(word), axis=1).reshape(-1)
+    # 16 bits hold the first sample, 24 the second one in format 311 alone
+    complete = 3 * words + (rest >= 2) + (rest == 3 and places is _places_311)
+    return np.asarray(np.where(bits > 511, bits - 1024, bits), dtype=np.int16)[:complete]
+
+
+def _places_310(word: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Upper ten of the lower eleven bits of each half; five bits of each half make the third."""
+    return (word >> 1) & 0x3FF, (word >> 17) & 0x3FF, ((word >> 11) & 0x1F) | (((word >> 27) & 0x1F) << 5)
+
+
+def _places_311(word: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """One after the other from the lowest bit; the two uppermost bits are free."""
+    return word & 0x3FF, (word >> 10) & 0x3FF, (word >> 20) & 0x3FF
 
 
 def checksum(samples: NDArray[Any]) -> int:

@@ -1,8 +1,9 @@
-"""Writer of Empatica E4 archives."""
+"""Writers of Empatica exports: E4 archives, EmbracePlus Avro files."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from allostat.errors import InputError
 from allostat.kernels.text_table import DECIMAL, format_rows
 from allostat.recording import NS_PER_S
 from allostat.simulate.artefacts import SimulatedSignal
-from allostat.simulate.exports.archive import write_zip
+from allostat.simulate.exports.archive import local_offset_s, write_zip
 from allostat.simulate.exports.worn import Worn
 from allostat.simulate.seeds import random_stream
 
@@ -89,4 +90,140 @@ def write_e4_export(worn: Worn, folder: Path) -> Path:
     path = folder / f"{worn.start_ns // NS_PER_S}_{worn.person.id}.zip"
     rng = random_stream(worn.seed, worn.person.id, "e4")
     write_e4_zip(path, worn.ppg(64.0), worn.start_ns // NS_PER_S, rng)
+    return path
+
+
+_VERSION = {
+    "type": "record",
+    "name": "empatica.format.avro.Version",
+    "fields": [{"name": part, "type": "int"} for part in ("major", "minor", "patch")],
+}
+
+
+def write_embraceplus(
+    path: Path,
+    start_ns: int,
+    offset_s: int,
+    *,
+    bvp: NDArray[np.floating[Any]],
+    acc: NDArray[np.integer[Any]],
+    peaks_ns: Ints,
+    rate_hz: float = 64.0,
+    version: tuple[int, int, int] = (6, 3, 0),
+    participant: str = "",
+    serial: str = "",
+) -> None:
+    """One EmbracePlus Avro file.
+
+    Parameters
+    ----------
+    start_ns
+        Start of all streams, UTC.
+    offset_s
+        Local time minus UTC, declared in the file.
+    acc
+        (n, 3) counts, 2048 for 1 g. From schema 6.5.0 on the scale is written as a factor.
+    rate_hz
+        True rate of BVP and acceleration.
+
+    Raises
+    ------
+    InputError
+        When fastavro is not installed (extra ``avro``).
+    """
+    try:
+        import fastavro
+    except ImportError as error:
+        raise InputError(
+            "writing Avro files takes the package fastavro", expected="pip install 'allostat-load[avro]'"
+        ) from error
+    start_us = start_ns // 1000
+    factor = version >= (6, 5, 0)
+    numbers = dict(zip(("major", "minor", "patch"), version, strict=True))
+    counted: dict[str, float] = {"physicalMin": -16, "physicalMax": 16, "digitalMin": -32768, "digitalMax": 32768}
+    scale: dict[str, float] = {"conversionFactor": 1 / 2048} if factor else counted
+    no_scale: dict[str, float] = dict.fromkeys(scale, 0)
+    one = {"timestampStart": start_us, "samplingFrequency": rate_hz}
+    none = {"timestampStart": 0, "samplingFrequency": 0.0}
+    axes = {axis: acc[:, k].tolist() for k, axis in enumerate("xyz")}
+    seconds = len(bvp) // 64
+    record = {
+        "schemaVersion": numbers,
+        "fwVersion": {"major": 2, "minor": 3, "patch": 10},
+        "timezone": offset_s,
+        "enrollment": {"participantID": participant, "siteID": "1", "studyID": "1", "organizationID": "1"},
+        "deviceSn": serial,
+        "deviceModel": "EMBRACEPLUS",
+        "rawData": {
+            "accelerometer": one | {"imuParams": scale} | axes,
+            "gyroscope": none | {"imuParams": no_scale, "x": [], "y": [], "z": []},
+            "eda": {"timestampStart": start_us, "samplingFrequency": 4.0, "values": [0.5] * (4 * seconds)},
+            "temperature": {"timestampStart": start_us, "samplingFrequency": 1.0, "values": [32.5] * seconds},
+            "tags": {"tagsTimeMicros": [start_us + 5_000_000]},
+            "bvp": one | {"values": bvp.tolist()},
+            "systolicPeaks": {"peaksTimeNanos": peaks_ns.tolist()},
+            "steps": {"timestampStart": start_us, "samplingFrequency": 0.2, "values": [0] * (seconds // 5)},
+        },
+    }
+    schema = fastavro.parse_schema(_embraceplus_schema(list(scale), "double" if factor else "int"))
+    with path.open("wb") as file:
+        fastavro.writer(file, schema, [record], codec="deflate", sync_marker=bytes(16))
+
+
+def _embraceplus_schema(scale: list[str], scale_type: str) -> dict[str, Any]:
+    def record(name: str, fields: dict[str, Any]) -> dict[str, Any]:
+        listed = [{"name": field, "type": kind} for field, kind in fields.items()]
+        return {"type": "record", "name": f"empatica.format.avro.{name}", "fields": listed}
+
+    def array(items: str) -> dict[str, str]:
+        return {"type": "array", "items": items}
+
+    clock = {"timestampStart": "long", "samplingFrequency": "float"}
+    axes = {axis: array("int") for axis in "xyz"}
+    params = record("ImuParams", dict.fromkeys(scale, scale_type))
+    raw = {
+        "accelerometer": record("InertialMeasurement", clock | {"imuParams": params} | axes),
+        "gyroscope": "empatica.format.avro.InertialMeasurement",
+        "eda": record("Eda", clock | {"values": array("float")}),
+        "temperature": record("Temperature", clock | {"values": array("float")}),
+        "tags": record("Tags", {"tagsTimeMicros": array("long")}),
+        "bvp": record("Bvp", clock | {"values": array("float")}),
+        "systolicPeaks": record("SystolicPeaks", {"peaksTimeNanos": array("long")}),
+        "steps": record("Steps", clock | {"values": array("int")}),
+    }
+    ids = dict.fromkeys(("participantID", "siteID", "studyID", "organizationID"), "string")
+    return record(
+        "Session",
+        {
+            "schemaVersion": _VERSION,
+            "fwVersion": "empatica.format.avro.Version",
+            "timezone": "int",
+            "enrollment": record("Enrollment", ids),
+            "deviceSn": "string",
+            "deviceModel": "string",
+            "rawData": record("RawData", raw),
+        },
+    )
+
+
+def write_embraceplus_export(worn: Worn, folder: Path) -> Path:
+    """Folder of EmbracePlus files of half an hour, with three seconds missing between one and the next."""
+    path = folder / f"{worn.person.id}_embraceplus"
+    path.mkdir(parents=True, exist_ok=True)
+    ppg = worn.ppg(64.0)
+    rng = random_stream(worn.seed, worn.person.id, "embraceplus")
+    peaks = worn.start_ns + np.rint(ppg.beat_times_s * NS_PER_S).astype(np.int64)
+    length = min(1800, max(int(worn.duration_s) // 2, 10))
+    for begin in range(0, int(worn.duration_s) - 5, length):
+        end = min(begin + length - 3, int(worn.duration_s))
+        at = worn.start_ns + begin * NS_PER_S
+        inside = peaks[(peaks >= at) & (peaks < worn.start_ns + end * NS_PER_S)]
+        write_embraceplus(
+            path / f"1-1-{worn.person.id}_{at // NS_PER_S}.avro",
+            at,
+            local_offset_s(at, worn.timezone),
+            bvp=ppg.samples[begin * 64 : end * 64] / 10.0,
+            acc=np.rint(rng.normal((300, 450, -1950), 8, ((end - begin) * 64, 3))).astype(np.int64),
+            peaks_ns=inside,
+        )
     return path

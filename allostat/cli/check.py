@@ -61,7 +61,8 @@ def show_plan(study: Any, *, as_json: bool, quiet: bool) -> int:
                 rows.append(row | {"streams": "", "hours": None, "timezone": "", "problem": str(error)})
                 continue
             zone = person.timezone or manifest.timezone.name or "unknown"
-            source = "profile" if person.timezone else manifest.timezone.source
+            weak = ", weak" if manifest.timezone.weak else ""
+            source = "profile" if person.timezone else f"{manifest.timezone.source}{weak}"
             notes = "; ".join(n.message for n in manifest.notices if n.severity != "info")
             streams = " ".join(s.name for s in manifest.streams)
             told = {"streams": streams, "hours": hours_of(manifest), "timezone": f"{zone} ({source})", "problem": notes}

@@ -37,12 +37,13 @@ def command(path: Path, as_json: bool, quiet: bool, verbose: bool) -> int:
         print_json(asdict(manifest))
         return 0
     device = manifest.device
+    weak = ", weak" if manifest.timezone.weak else ""
     verified = "" if manifest.verified else ", not verified on a real export"
     facts = [
         ("file", manifest.source),
         ("format", f"{manifest.adapter} (confidence {manifest.confidence:.2f}{verified})"),
         ("device", " ".join(t for t in (device.manufacturer, device.model, device.firmware) if t) or "not stated"),
-        ("time zone", f"{manifest.timezone.name or 'unknown'} ({manifest.timezone.source})"),
+        ("time zone", f"{manifest.timezone.name or 'unknown'} ({manifest.timezone.source}{weak})"),
         ("identifiers", ", ".join(manifest.identifiers) or "none found"),
         ("participant", manifest.participant_hint or "not told by the file"),
     ]

@@ -17,6 +17,7 @@ import numpy as np
 from allostat.adapter import Manifest, ReadOptions, Sniff, StreamSummary
 from allostat.errors import InputError
 from allostat.recording import (
+    UNKNOWN_ZONE,
     BeatFlag,
     Beats,
     Clock,
@@ -51,6 +52,7 @@ from allostat_devices.polar_files import (
 )
 from allostat_devices.skipped_rows import SkippedRows
 from allostat_devices.text_lines import count_lines, head_lines, open_text, why_not_text
+from allostat_devices.zone_inference import infer_offset
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -83,10 +85,13 @@ class PolarSensorLogger:
         members = claimed_members(source, _look)
         streams: list[StreamSummary] = []
         sensor = False
+        differences: list[int] = []
         for member in members:
             header = read_header(head_lines(source, member)[0], shown_name(source, member))
             sensor |= header.has_sensor_time
             streams += _summaries(source, member, header)
+            differences += _clock_difference(source, member, header)
+        inferred = infer_offset(min(differences)) if differences else None
         names = [source.name, *(shown_name(source, member) for member in members)]
         return Manifest(
             source=without_device_id(source.name),
@@ -95,6 +100,7 @@ class PolarSensorLogger:
             verified=self.verified,
             streams=tuple(streams),
             device=_device(names),
+            timezone=UNKNOWN_ZONE if inferred is None else inferred.zone,
             epoch="utc" if sensor else "local",
             identifiers=("device id in file name",) if any(map(has_device_id, names)) else (),
             participant_hint=participant_of(source, members[0]) if members else None,
@@ -375,6 +381,21 @@ def _edge_time(lines: Sequence[str], header: FileHeader) -> int:
         except (ValueError, IndexError):
             continue
     return 0
+
+
+def _clock_difference(source: Source, member: str, header: FileHeader) -> list[int]:
+    """Phone minus sensor clock in ns in the first row that has both; nothing when there is none."""
+    if not header.has_sensor_time:
+        return []
+    for line in head_lines(source, member)[1:]:
+        cells = line.split(";")
+        try:
+            sensor = int(cells[header.names.index(SENSOR)])
+            if sensor > 0:
+                return [int(phone_times([cells[0]])[0]) - sensor - SENSOR_EPOCH_NS]
+        except (ValueError, IndexError):
+            continue
+    return []
 
 
 ADAPTER = PolarSensorLogger()

@@ -244,6 +244,18 @@ class Beats:
         return tuple(Gap(int(self.times_ns[i - 1]), int(self.times_ns[i])) for i in at)
 
 
+class SleepStage(IntEnum):
+    """Values of a series of kind ``sleep``, whichever device it comes from."""
+
+    IN_BED = 0
+    ASLEEP = 1
+    """Of whichever stage."""
+    AWAKE = 2
+    LIGHT = 3
+    DEEP = 4
+    REM = 5
+
+
 @dataclass(frozen=True, slots=True)
 class ValueSeries:
     """Values that a device worked out itself, at instants of their own: heart rate, HRV summaries, sleep.
@@ -255,7 +267,7 @@ class ValueSeries:
     times_ns
         int64 (n,), strictly ascending: the instant of the value, or the start of the stretch that it stands for.
     values
-        float64 (n,) in ``unit`` (UCUM); NaN where the device had none.
+        float64 (n,) in ``unit`` (UCUM); NaN where the device had none. Those of sleep are of `SleepStage`.
     ends_ns
         int64 (n,): end of the stretch that each value stands for; None when it stands for an instant.
     metric, window_s

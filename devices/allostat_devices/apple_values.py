@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from allostat.errors import InputError
-from allostat.recording import Context, HrvMetric, SeriesKind, ValueSeries
+from allostat.recording import Context, HrvMetric, SeriesKind, SleepStage, ValueSeries
 from allostat.tables import BloodPressureReading, Instant
 from allostat_devices.apple_records import (
     DIASTOLIC,
@@ -59,8 +59,14 @@ _KINDS = {
     OXYGEN: _Kind("spo2", "other", "1", ("%",), (0.2, 1.0)),
 }
 _STAGES = {
-    "InBed": 0, "Asleep": 1, "AsleepUnspecified": 1, "Awake": 2, "AsleepCore": 3, "AsleepDeep": 4, "AsleepREM": 5,
-}  # fmt: skip
+    "InBed": SleepStage.IN_BED,
+    "Asleep": SleepStage.ASLEEP,
+    "AsleepUnspecified": SleepStage.ASLEEP,
+    "Awake": SleepStage.AWAKE,
+    "AsleepCore": SleepStage.LIGHT,
+    "AsleepDeep": SleepStage.DEEP,
+    "AsleepREM": SleepStage.REM,
+}
 SLEEP_PREFIX = "HKCategoryValueSleepAnalysis"
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from allostat.errors import InputError
-from allostat.recording import NS_PER_S, Context, HrvMetric, Notice, SeriesKind, ValueSeries
+from allostat.recording import NS_PER_S, Context, HrvMetric, Notice, SeriesKind, SleepStage, ValueSeries
 from allostat_devices.clock_blocks import usable_stamps
 from allostat_devices.fit_clock import MONITORING, FitClock
 from allostat_devices.fit_container import Part
@@ -66,6 +66,8 @@ class _Values:
     context: Context = "unknown"
     extras: Mapping[str, tuple[int, float]] = field(default_factory=dict)
     """Further columns: field and divisor."""
+    codes: Mapping[int, int] | None = None
+    """What each number stands for; others are missing."""
 
 
 _BASELINE = {
@@ -81,6 +83,7 @@ _MOVING = {
     "power_w": (7, 1.0),
     "temperature_cel": (13, 1.0),
 }
+_STAGES = {1: SleepStage.AWAKE, 2: SleepStage.LIGHT, 3: SleepStage.DEEP, 4: SleepStage.REM}
 _SERIES = (
     _Values("hr", 20, 3, "hr", "/min", least=1.0, extras=_MOVING),
     _Values("hr_monitoring", 55, 27, "hr", "/min", least=1.0),
@@ -91,7 +94,7 @@ _SERIES = (
     _Values("rmssd_night_high", 370, 2, "hrv", "ms", 1 / 128, metric="rmssd", window_s=300.0, context="night"),
     _Values("rmssd_week", 370, 0, "hrv", "ms", 1 / 128, metric="rmssd", context="night"),
     _Values("respiration_rate", RESPIRATION, 0, "respiration_rate", "/min", 1 / 100, least=0.01),
-    _Values("sleep_level", SLEEP_LEVEL, 0, "sleep", "1"),
+    _Values("sleep", SLEEP_LEVEL, 0, "sleep", "1", codes=_STAGES),
     _Values("stress", STRESS, 0, "other", "1"),
 )
 DOCUMENTED_ONLY = {211: "monitoring_hr_data", 370: "hrv_status_summary", 371: "hrv_value", RESPIRATION: "respiration",
@@ -168,6 +171,8 @@ def _series(what: _Values, part: Part, clock: FitClock, file: str) -> tuple[Valu
     if not len(times):
         return None, skipped.notices()
     shown = values[rows] * what.scale
+    if what.codes is not None:
+        shown = np.array([what.codes.get(int(v), np.nan) for v in values[rows]], dtype=np.float64)
     series = ValueSeries(
         what.name,
         what.kind,

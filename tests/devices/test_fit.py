@@ -226,7 +226,7 @@ def test_summaries_of_a_health_file(tmp_path: Path) -> None:
         "rmssd_night": ("hrv", "ms", "rmssd", "night", [40]),
         "rmssd_night_high": ("hrv", "ms", "rmssd", "night", [75]),
         "rmssd_week": ("hrv", "ms", "rmssd", "night", [50]),
-        "sleep_level": ("sleep", "1", None, "unknown", [2, 4]),
+        "sleep": ("sleep", "1", None, "unknown", [3, 5]),
     }
     assert recording.series["rmssd"].window_s == 300
     assert recording.series["rmssd_night"].extras["status"].tolist() == [4]

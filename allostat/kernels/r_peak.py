@@ -199,4 +199,8 @@ def r_peaks(ecg: ArrayLike, sampling_rate: float) -> NDArray[np.int64]:
     ----------
     See the module `allostat.kernels.r_peak`, which lists sources and deviations.
     """
-    return RPeakDetector.over(ecg, sampling_rate)[1].sample
+    detector = RPeakDetector(sampling_rate)
+    values = checked_samples(ecg)
+    # Of each stretch the samples alone are kept: days of peaks stay small beside the signal.
+    found = [detector.push(values[at : at + CHUNK_SAMPLES]).sample for at in range(0, len(values), CHUNK_SAMPLES)]
+    return np.concatenate([*found, detector.flush().sample])

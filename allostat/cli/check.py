@@ -68,6 +68,8 @@ def show_plan(study: Any, *, as_json: bool, quiet: bool) -> int:
             told = {"streams": streams, "hours": hours_of(manifest), "timezone": f"{zone} ({source})", "problem": notes}
             rows.append(row | told)
             wrong = [n.message for n in manifest.notices if n.severity == "error"]
+            if not manifest.streams:
+                wrong.append("holds nothing that is read here")
             problems += [f"{person.participant}: {export.name}: {text}" for text in wrong]
         for unread in person.unread:
             problems.append(f"{person.participant}: {unread.name} is not read ({unread.reason})")

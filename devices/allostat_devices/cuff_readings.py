@@ -9,23 +9,19 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from allostat.adapter import Manifest, ReadOptions, Sniff, StreamSummary
+from allostat.adapter import Sniff
 from allostat.errors import InputError
-from allostat.recording import Device, Notice, Provenance, Recording
+from allostat.recording import Device, Notice
 from allostat.source import Source
 from allostat.tables import BloodPressureReading, Instant
-from allostat_devices.file_names import input_file, recording_id, without_device_id
-from allostat_devices.members import claimed_members, participant_of, shown_name, sniff_members, with_distinct_id
+from allostat_devices.cuff_files import CuffFiles, is_measurable
+from allostat_devices.members import shown_name
 from allostat_devices.skipped_rows import SkippedRows
 from allostat_devices.text_lines import head_lines, open_text, readable, why_not_text
-from allostat_devices.zone_inference import zone_of_options
 
-_DEVICE = Device(manufacturer="Omron", kind="cuff")
-_UNVERIFIED = Notice("unverified", "this kind of file was not verified on a real export", "info")
 _FREE_TEXT = ("notes", "symptoms", "consumed")
 _MONTH_NAMES = (
     "jan jän gen ene janv",
@@ -62,80 +58,74 @@ _DIALECTS = (
 )
 
 
-class CuffReadings:
+class CuffReadings(CuffFiles):
     """Adapter of cuff readings."""
 
     name = "cuff_readings"
     title = "Cuff readings (Omron CSV, omblepy)"
-    version = "1"
-    verified = False
-    streams: tuple[str, ...] = ("blood_pressure",)
-    folder_is_session: bool = False
+    device = Device(manufacturer="Omron", kind="cuff")
+    identifiers = ("free text in columns",)
 
-    def sniff(self, source: Source) -> Sniff:
+    def look(self, source: Source, member: str) -> Sniff:
         """Recognise the columns of either kind."""
-        return sniff_members(source, _look)
+        reason = why_not_text(source.head(member))
+        if reason:
+            return Sniff(0.0, reason)
+        dialect = _dialect(_names(head_lines(source, member)[0]))
+        if dialect is None:
+            return Sniff(0.0, "the header has no columns of cuff readings")
+        return Sniff(0.95, f"columns of {dialect.title}")
 
-    def inspect(self, source: Source) -> Manifest:
-        """Number of readings and their span on the local clock."""
-        members = claimed_members(source, _look)
-        streams = []
-        notices: list[Notice] = [_UNVERIFIED]
-        for member in members:
-            readings, more = _readings(source, member, "")
-            notices += more
-            at = [r.measured_at.time_ns for r in readings if r.measured_at is not None]
-            streams.append(
-                StreamSummary("blood_pressure", "blood_pressure", len(readings), math.nan, "mm[Hg]", min(at), max(at))
-            )
-        return Manifest(
-            source=without_device_id(source.name),
-            adapter=self.name,
-            confidence=self.sniff(source).confidence,
-            verified=self.verified,
-            streams=tuple(streams),
-            device=_DEVICE,
-            epoch="local",
-            identifiers=("free text in columns",),
-            participant_hint=participant_of(source, members[0]) if members else None,
-            notices=tuple(notices),
+    def fill(
+        self, source: Source, member: str, who: str, skipped: SkippedRows
+    ) -> tuple[list[BloodPressureReading], list[Notice]]:
+        """Readings of one file; swapped columns refuse it."""
+        name = shown_name(source, member)
+        found: list[BloodPressureReading] = []
+        missing: list[int] = []
+        with open_text(source, member) as text:
+            names = _names(readable(text.readline()))
+            dialect = _dialect(names)
+            if dialect is None:
+                raise InputError("has no columns of cuff readings", where=f"{name}, line 1")
+            for line, cells in enumerate(csv.reader(io.StringIO(text.read())), 2):
+                if not any(c.strip() for c in cells):
+                    continue
+                skipped.rows += 1
+                row = dict(zip(names, (readable(c).strip() for c in cells), strict=False))
+                if len(cells) < len(dialect.columns) or not {dialect.sbp, dialect.dbp} <= row.keys():
+                    skipped.add("truncated", line)
+                    continue
+                if row[dialect.sbp] in ("-", "") or row[dialect.dbp] in ("-", ""):
+                    missing.append(line)
+                    continue
+                reading = _reading(row, dialect, who, name, line, skipped)
+                if reading is not None:
+                    found.append(reading)
+        message = "readings without both pressures"
+        notices = (
+            [Notice("READING_MISSING", message, "warning", len(missing), skipped.file, missing[0])] if missing else []
         )
-
-    def read(self, source: Source, options: ReadOptions) -> Iterator[Recording]:
-        """One recording for each file, with cuff readings on the local clock and no streams.
-
-        Raises
-        ------
-        InputError
-            When no row can be used, or systolic and diastolic pressure are swapped.
-        """
-        zone = zone_of_options(options)
-        taken: set[str] = set()
-        for member in claimed_members(source, _look):
-            name = shown_name(source, member)
-            who = options.participant or participant_of(source, member)
-            readings, notices = _readings(source, member, who or "")
-            recording = Recording(
-                id=recording_id(name, "blood_pressure"),
-                participant=who,
-                timezone=zone,
-                device=_DEVICE,
-                provenance=Provenance((input_file(source, member),), self.name, self.version, self.verified),
-                notices=(_UNVERIFIED, *notices),
-                blood_pressure=readings,
-            )
-            yield with_distinct_id(recording, taken)
+        return found, notices
 
 
-def _look(source: Source, member: str) -> Sniff:
-    reason = why_not_text(source.head(member))
-    if reason:
-        return Sniff(0.0, reason)
-    names = _names(head_lines(source, member)[0])
-    dialect = _dialect(names)
-    if dialect is None:
-        return Sniff(0.0, "the header has no columns of cuff readings")
-    return Sniff(0.95, f"columns of {dialect.title}")
+def _reading(
+    row: dict[str, str], dialect: _Dialect, who: str, name: str, line: int, skipped: SkippedRows
+) -> BloodPressureReading | None:
+    try:
+        sbp, dbp, pulse = (_number(row[c]) for c in (dialect.sbp, dialect.dbp, dialect.pulse))
+    except ValueError:
+        skipped.add("bad_number", line)
+        return None
+    at = _instant(row)
+    if at is None:
+        skipped.add("bad_time", line)
+        return None
+    if not is_measurable(sbp, dbp):
+        skipped.add("out_of_range", line)
+        return None
+    extras = {k: v for k, v in row.items() if v not in ("", "-") and k not in (*dialect.columns, *_FREE_TEXT)}
+    return BloodPressureReading(who, sbp, dbp, pulse, at, "1", line, f"{name}, line {line}", extras)
 
 
 def _names(line: str) -> list[str]:
@@ -145,56 +135,6 @@ def _names(line: str) -> list[str]:
 
 def _dialect(names: list[str]) -> _Dialect | None:
     return next((d for d in _DIALECTS if set(d.columns) <= set(names)), None)
-
-
-def _readings(source: Source, member: str, who: str) -> tuple[tuple[BloodPressureReading, ...], tuple[Notice, ...]]:
-    name = shown_name(source, member)
-    skipped = SkippedRows(without_device_id(name))
-    found: list[BloodPressureReading] = []
-    missing: list[int] = []
-    with open_text(source, member) as text:
-        names = _names(readable(text.readline()))
-        dialect = _dialect(names)
-        if dialect is None:
-            raise InputError("has no columns of cuff readings", where=f"{name}, line 1")
-        for line, cells in enumerate(csv.reader(io.StringIO(text.read())), 2):
-            if not any(c.strip() for c in cells):
-                continue
-            skipped.rows += 1
-            row = dict(zip(names, (readable(c).strip() for c in cells), strict=False))
-            if len(cells) < len(dialect.columns) or not {dialect.sbp, dialect.dbp} <= row.keys():
-                skipped.add("truncated", line)
-                continue
-            if row[dialect.sbp] in ("-", "") or row[dialect.dbp] in ("-", ""):
-                missing.append(line)
-                continue
-            try:
-                sbp, dbp, pulse = (_number(row[c]) for c in (dialect.sbp, dialect.dbp, dialect.pulse))
-            except ValueError:
-                skipped.add("bad_number", line)
-                continue
-            at = _instant(row)
-            if at is None:
-                skipped.add("bad_time", line)
-                continue
-            if not (30 <= sbp <= 300 and 15 <= dbp <= 200):
-                skipped.add("out_of_range", line)
-                continue
-            where = f"{name}, line {line}"
-            extras = {
-                key: value
-                for key, value in row.items()
-                if value not in ("", "-") and key not in (*dialect.columns, *_FREE_TEXT)
-            }
-            found.append(BloodPressureReading(who, sbp, dbp, pulse, at, "1", line, where, extras))
-    if not found:
-        told = "; ".join(n.message for n in skipped.notices())
-        raise InputError("holds no usable reading", where=name, found=told or None)
-    notices = skipped.notices()
-    if missing:
-        message = "readings without both pressures"
-        notices += (Notice("READING_MISSING", message, "warning", len(missing), skipped.file, missing[0]),)
-    return tuple(found), notices
 
 
 def _number(cell: str) -> float:

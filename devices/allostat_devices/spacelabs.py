@@ -8,21 +8,18 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 
-from allostat.adapter import Manifest, ReadOptions, Sniff, StreamSummary
+from allostat.adapter import Sniff
 from allostat.errors import InputError
-from allostat.recording import Device, Notice, Provenance, Recording
+from allostat.recording import Device, Notice
 from allostat.source import Source
 from allostat.tables import BloodPressureReading, Instant
-from allostat_devices.file_names import input_file, recording_id, without_device_id
-from allostat_devices.members import claimed_members, participant_of, shown_name, sniff_members, with_distinct_id
+from allostat_devices.cuff_files import CuffFiles, is_measurable
+from allostat_devices.members import shown_name
 from allostat_devices.skipped_rows import SkippedRows
 from allostat_devices.text_lines import open_text, readable, why_not_text
-from allostat_devices.zone_inference import zone_of_options
 
-_DEVICE = Device(manufacturer="Spacelabs", kind="ambulatory blood pressure")
 _DATE_LINE, _FIRST_ROW = 18, 52
 _MOST_LINES = 100_000
 _DATE = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})")
@@ -30,7 +27,6 @@ _ROW = re.compile(r'\s*(\d{1,2}),\s*(\d{1,2}),\s*(-?\d+),\s*(-?\d+),\s*(-?\d+),\
 _FAILED = "EB"
 _CLOCK_CHANGE_MIN = 60
 """A clock that goes back by no more stands for the end of summer time: a hole of 23 h between readings is unlikely."""
-_UNVERIFIED = Notice("unverified", "this kind of file was not verified on a real export", "info")
 _NO_DATES = Notice(
     "no_dates",
     "rows have no date: a day begins when the clock goes back, and a hole of more than 24 h cannot be seen",
@@ -38,137 +34,78 @@ _NO_DATES = Notice(
 )
 
 
-class Spacelabs:
+class Spacelabs(CuffFiles):
     """Adapter of ambulatory blood pressure."""
 
     name = "spacelabs"
     title = "Spacelabs 24-hour blood pressure (.abp)"
-    version = "1"
-    verified = False
-    streams: tuple[str, ...] = ("blood_pressure",)
-    folder_is_session: bool = False
+    device = Device(manufacturer="Spacelabs", kind="ambulatory blood pressure")
+    identifiers = ("subject in header", "birth date and physician in the last line")
+    always = (_NO_DATES,)
 
-    def sniff(self, source: Source) -> Sniff:
+    def look(self, source: Source, member: str) -> Sniff:
         """Recognise the date in line 18 and rows of readings from line 52."""
-        return sniff_members(source, _look)
+        head = source.head(member)
+        reason = why_not_text(head)
+        if reason:
+            return Sniff(0.0, reason)
+        lines = head.decode("latin-1").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        if len(lines) < _FIRST_ROW or not _DATE.fullmatch(lines[_DATE_LINE - 1].strip()):
+            return Sniff(0.0, "no date in line 18 with rows from line 52")
+        if not _ROW.fullmatch(lines[_FIRST_ROW - 1]):
+            return Sniff(0.2, "a date in line 18, but line 52 is no reading")
+        return Sniff(0.9, "date in line 18, readings from line 52")
 
-    def inspect(self, source: Source) -> Manifest:
-        """Number of readings and their span on the local clock."""
-        members = claimed_members(source, _look)
-        streams = []
-        notices: list[Notice] = [_UNVERIFIED, _NO_DATES]
-        for member in members:
-            readings, more = _readings(source, member, "")
-            notices += more
-            at = [r.measured_at.time_ns for r in readings if r.measured_at is not None]
-            streams.append(
-                StreamSummary("blood_pressure", "blood_pressure", len(readings), math.nan, "mm[Hg]", min(at), max(at))
-            )
-        return Manifest(
-            source=without_device_id(source.name),
-            adapter=self.name,
-            confidence=self.sniff(source).confidence,
-            verified=self.verified,
-            streams=tuple(streams),
-            device=_DEVICE,
-            epoch="local",
-            identifiers=("subject in header", "birth date and physician in the last line"),
-            participant_hint=participant_of(source, members[0]) if members else None,
-            notices=tuple(notices),
-        )
-
-    def read(self, source: Source, options: ReadOptions) -> Iterator[Recording]:
-        """One recording for each file, with ambulatory readings on the local clock and no streams.
-
-        Raises
-        ------
-        InputError
-            When the date cannot be read or no row can be used.
-        """
-        zone = zone_of_options(options)
-        taken: set[str] = set()
-        for member in claimed_members(source, _look):
-            name = shown_name(source, member)
-            who = options.participant or participant_of(source, member)
-            readings, notices = _readings(source, member, who or "")
-            recording = Recording(
-                id=recording_id(name.removesuffix(".abp"), "blood_pressure"),
-                participant=who,
-                timezone=zone,
-                device=_DEVICE,
-                provenance=Provenance((input_file(source, member),), self.name, self.version, self.verified),
-                notices=(_UNVERIFIED, _NO_DATES, *notices),
-                blood_pressure=readings,
-            )
-            yield with_distinct_id(recording, taken)
-
-
-def _look(source: Source, member: str) -> Sniff:
-    head = source.head(member)
-    reason = why_not_text(head)
-    if reason:
-        return Sniff(0.0, reason)
-    lines = head.decode("latin-1").replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    if len(lines) < _FIRST_ROW or not _DATE.fullmatch(lines[_DATE_LINE - 1].strip()):
-        return Sniff(0.0, "no date in line 18 with rows from line 52")
-    if not _ROW.fullmatch(lines[_FIRST_ROW - 1]):
-        return Sniff(0.2, "a date in line 18, but line 52 is no reading")
-    return Sniff(0.9, "date in line 18, readings from line 52")
-
-
-def _readings(source: Source, member: str, who: str) -> tuple[tuple[BloodPressureReading, ...], tuple[Notice, ...]]:
-    name = shown_name(source, member)
-    skipped = SkippedRows(without_device_id(name))
-    lines = _lines(source, member)
-    if len(lines) < _FIRST_ROW:
-        raise InputError("ends before its first reading", where=name, found=f"{len(lines)} lines")
-    day = _date(lines[_DATE_LINE - 1], f"{name}, line {_DATE_LINE}")
-    found: list[BloodPressureReading] = []
-    failed: list[int] = []
-    set_back: list[int] = []
-    before = -1
-    for number, line in enumerate(lines[_FIRST_ROW - 1 :], _FIRST_ROW):
-        if not line.strip() or line.lstrip().startswith("<"):
-            continue
-        skipped.rows += 1
-        match = _ROW.fullmatch(line)
-        if not match:
-            skipped.add("bad_number", number)
-            continue
-        hour, minute, sbp, dbp, mean, pulse = (int(text) for text in match.groups()[:6])
-        clock = hour * 60 + minute
-        if hour > 23 or minute > 59:
-            skipped.add("bad_time", number)
-            continue
-        if before - clock > _CLOCK_CHANGE_MIN:
-            day += timedelta(days=1)
-        elif clock < before:
-            set_back.append(number)
-        before = clock
-        if match.group(7).upper() == _FAILED:
-            failed.append(number)
-            continue
-        if not (30 <= sbp <= 300 and 15 <= dbp <= 200 and sbp > dbp):
-            skipped.add("out_of_range", number)
-            continue
-        at = Instant.of(datetime(day.year, day.month, day.day, hour, minute))  # noqa: DTZ001
-        extras = {"map": str(mean)} | ({"mark": match.group(7)} if match.group(7) else {})
-        found.append(
-            BloodPressureReading(
-                who, sbp, dbp, float(pulse) if pulse > 0 else math.nan, at, "1", number, f"{name}, line {number}",
-                extras, "ambulatory",
-            )
-        )  # fmt: skip
-    if not found:
-        raise InputError("holds no usable reading", where=name, found=f"{len(failed)} failed readings")
-    notices = skipped.notices()
-    if set_back:
-        message = "the clock went back by an hour at most: taken for the end of summer time, not for another day"
-        notices += (Notice("clock_set_back", message, "warning", len(set_back), skipped.file, set_back[0]),)
-    if failed:
-        message = "failed readings (EB): their numbers mean nothing"
-        notices += (Notice("READING_FAILED", message, "info", len(failed), skipped.file, failed[0]),)
-    return tuple(found), notices
+    def fill(
+        self, source: Source, member: str, who: str, skipped: SkippedRows
+    ) -> tuple[list[BloodPressureReading], list[Notice]]:
+        """Readings of one file, each day beginning where the clock goes back."""
+        name = shown_name(source, member)
+        lines = _lines(source, member)
+        if len(lines) < _FIRST_ROW:
+            raise InputError("ends before its first reading", where=name, found=f"{len(lines)} lines")
+        day = _date(lines[_DATE_LINE - 1], f"{name}, line {_DATE_LINE}")
+        found: list[BloodPressureReading] = []
+        failed: list[int] = []
+        set_back: list[int] = []
+        before = -1
+        for number, line in enumerate(lines[_FIRST_ROW - 1 :], _FIRST_ROW):
+            if not line.strip() or line.lstrip().startswith("<"):
+                continue
+            skipped.rows += 1
+            match = _ROW.fullmatch(line)
+            if not match:
+                skipped.add("bad_number", number)
+                continue
+            hour, minute, sbp, dbp, mean, pulse = (int(text) for text in match.groups()[:6])
+            clock = hour * 60 + minute
+            if hour > 23 or minute > 59:
+                skipped.add("bad_time", number)
+                continue
+            if before - clock > _CLOCK_CHANGE_MIN:
+                day += timedelta(days=1)
+            elif clock < before:
+                set_back.append(number)
+            before = clock
+            if match.group(7).upper() == _FAILED:
+                failed.append(number)
+                continue
+            if not is_measurable(sbp, dbp) or sbp <= dbp:
+                skipped.add("out_of_range", number)
+                continue
+            at = Instant.of(datetime(day.year, day.month, day.day, hour, minute))  # noqa: DTZ001
+            extras = {"map": str(mean)} | ({"mark": match.group(7)} if match.group(7) else {})
+            rate = float(pulse) if pulse > 0 else math.nan
+            where = f"{name}, line {number}"
+            found.append(BloodPressureReading(who, sbp, dbp, rate, at, "1", number, where, extras, "ambulatory"))
+        notices = []
+        if set_back:
+            message = "the clock went back by an hour at most: taken for the end of summer time, not for another day"
+            notices.append(Notice("clock_set_back", message, "warning", len(set_back), skipped.file, set_back[0]))
+        if failed:
+            message = "failed readings (EB): their numbers mean nothing"
+            notices.append(Notice("READING_FAILED", message, "info", len(failed), skipped.file, failed[0]))
+        return found, notices
 
 
 def _lines(source: Source, member: str) -> list[str]:

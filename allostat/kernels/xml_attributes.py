@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from allostat.kernels.compiled import kernel
+from allostat.kernels.compiled import inner_kernel, kernel
 
 ROOT, HOLDER, CHILD, GROUP, COUNTED = range(5)
 """Roles of elements: the root; one that is wanted, by its key; one that is wanted inside a wanted holder; one whose
@@ -37,7 +37,7 @@ _HIGH_QUARTERS = np.uint64(0xFFFF0000FFFF0000)
 _HIGH_EIGHTHS = np.uint64(0xFF00FF00FF00FF00)
 
 
-@kernel
+@inner_kernel
 def find_either(data: NDArray[np.uint8], words: NDArray[np.uint64], at: int, stop: int, one: int, other: int) -> int:
     """Where either of two bytes occurs next in ``at:stop``; ``stop`` when neither does.
 
@@ -69,7 +69,7 @@ def find_either(data: NDArray[np.uint8], words: NDArray[np.uint64], at: int, sto
     return stop
 
 
-@kernel
+@inner_kernel
 def entry_of(
     words: NDArray[np.uint64], at: int, stop: int, pool: NDArray[np.uint64], ends: NDArray[np.int64], n: int, last: int
 ) -> int:
@@ -124,7 +124,7 @@ def enter(
     return True
 
 
-@kernel
+@inner_kernel
 def _rest_equal(data: NDArray[np.uint8], at: int, stop: int, names: NDArray[np.uint8], begin: int, end: int) -> bool:
     """Whether ``at:stop`` is the name ``begin:end``, blanks and case left aside."""
     k = begin
@@ -137,7 +137,7 @@ def _rest_equal(data: NDArray[np.uint8], at: int, stop: int, names: NDArray[np.u
     return k == end
 
 
-@kernel
+@inner_kernel
 def _element(data: NDArray[np.uint8], at: int, stop: int, names: NDArray[np.uint8], ends: NDArray[np.int64]) -> int:
     """Which of the names begins at ``at``, exactly written and ended; -1: none."""
     for i in range(len(ends)):

@@ -158,7 +158,7 @@ def _instant(row: dict[str, str]) -> Instant | None:
             return None
         clock = datetime.strptime(row["time"], "%H:%M").time()  # noqa: DTZ007 (a wall clock has no zone)
         return Instant.of(datetime(int(year), number, int(day), clock.hour, clock.minute))  # noqa: DTZ001
-    except (ValueError, InputError):
+    except (ValueError, OverflowError, InputError):
         return None
 
 

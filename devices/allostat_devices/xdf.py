@@ -328,12 +328,13 @@ class _Streams:
         if len(order) < len(times):
             lost = len(times) - len(order)
             self._notices.append(Notice("duplicate", f"{lost} values repeat the time of another", "warning", lost))
+        with np.errstate(invalid="ignore"):  # a damaged file may hold NaN of the signalling kind
+            wide = values[order].astype(np.float64)
         for k, channel in enumerate(header.channels):
             _, name = _kind_and_name(header, channel)
             name = distinct_name(name, {*self.series, *self.signals})
-            self.series[name] = ValueSeries(
-                name, "other", times[order], values[order, k].astype(np.float64), unit_code(channel.unit), self._epoch
-            )
+            column = np.ascontiguousarray(wide[:, k])
+            self.series[name] = ValueSeries(name, "other", times[order], column, unit_code(channel.unit), self._epoch)
 
 
 def _clock(

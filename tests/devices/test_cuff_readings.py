@@ -88,6 +88,13 @@ def test_rows_that_cannot_be_used_are_counted_by_reason(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("year", ["9" * 400, "99999999999", "0", "-1"])
+def test_a_year_that_no_calendar_has_is_a_bad_time(tmp_path: Path, year: str) -> None:
+    path = tmp_path / "o.csv"
+    path.write_text(OMRON + f"Jan 12 2025,08:15,128,82,60,-,-,-,-\nJan 12 {year},08:15,128,82,60,-,-,-,-\n")
+    assert {n.code: n.count for n in read(path).notices if n.first_line} == {"bad_time": 1}
+
+
 def test_ambulatory_readings_follow_the_clock_over_midnight_and_leave_failed_ones_out(tmp_path: Path) -> None:
     truth = worn()
     path = write_spacelabs_export(truth, tmp_path)

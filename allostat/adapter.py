@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from allostat.recording import UNKNOWN_ZONE, Device, Epoch, Notice, Recording, TimeZone, ZoneSource
@@ -95,8 +95,9 @@ class Adapter(Protocol):
         ...
 
 
-def stream_summaries(recording: Recording) -> list[StreamSummary]:
-    """Every stream of a recording as `inspect` shows it."""
+def stream_summaries(recording: Recording, prefix: str = "") -> list[StreamSummary]:
+    """Every stream of a recording as `inspect` shows it, with ``prefix`` before its name."""
+    nan = float("nan")
     found = [
         StreamSummary(
             name, s.kind, len(s), s.clock.rate_hz, s.unit, s.clock.start_ns, s.clock.end_ns, len(s.clock.gaps)
@@ -104,14 +105,24 @@ def stream_summaries(recording: Recording) -> list[StreamSummary]:
         for name, s in recording.signals.items()
     ]
     found += [
-        StreamSummary(name, "beats", len(b), float("nan"), "ms", int(b.times_ns[0]), int(b.times_ns[-1]), len(b.gaps))
+        StreamSummary(name, "beats", len(b), nan, "ms", int(b.times_ns[0]), int(b.times_ns[-1]), len(b.gaps))
         for name, b in recording.beats.items()
         if len(b)
     ]
     found += [
-        StreamSummary(name, s.kind, len(s), float("nan"), s.unit, int(s.times_ns[0]), int(s.times_ns[-1]))
+        StreamSummary(
+            name, s.kind, len(s), nan, s.unit, int(s.times_ns[0]),
+            int(s.times_ns[-1] if s.ends_ns is None else s.ends_ns.max()),
+        )
         for name, s in recording.series.items()
         if len(s)
-    ]
-    rows = (("blood_pressure", len(recording.blood_pressure)), ("labs", len(recording.labs)))
-    return found + [StreamSummary(name, name, n, float("nan"), "", 0, 0) for name, n in rows if n]
+    ]  # fmt: skip
+    for name, unit, instants in (
+        ("blood_pressure", "mm[Hg]", [r.measured_at for r in recording.blood_pressure]),
+        ("labs", "", [r.collected_at for r in recording.labs]),
+    ):
+        known = [i.time_ns for i in instants if i is not None]
+        if instants:
+            span = (min(known), max(known)) if known else (0, 0)
+            found.append(StreamSummary(name, name, len(instants), nan, unit, *span))
+    return [replace(summary, name=prefix + summary.name) for summary in found]

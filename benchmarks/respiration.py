@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import itertools
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -98,9 +99,12 @@ def _neurokit_rate(beats_s: NDArray[np.float64], windows: Any) -> NDArray[np.flo
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 2 and "ALLOSTAT_RECORDINGS" not in os.environ:
+        sys.exit("name the folder of BIDMC, or the folder of recordings in ALLOSTAT_RECORDINGS")
+    bidmc = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(os.environ["ALLOSTAT_RECORDINGS"]) / "bidmc"
     for one in (
-        respiration_accuracy(Path(sys.argv[1]), "ecg"),
-        respiration_accuracy(Path(sys.argv[1]), "ppg"),
-        respiration_accuracy(Path(sys.argv[1]), "ecg", neurokit=True),
+        respiration_accuracy(bidmc, "ecg"),
+        respiration_accuracy(bidmc, "ppg"),
+        respiration_accuracy(bidmc, "ecg", neurokit=True),
     ):
         print(one)

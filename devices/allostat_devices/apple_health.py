@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from allostat.adapter import Manifest, ReadOptions, Sniff, StreamSummary
+from allostat.adapter import Manifest, ReadOptions, Sniff, StreamSummary, stream_summaries
 from allostat.errors import InputError
 from allostat.recording import UNKNOWN_ZONE, Beats, Device, InputFile, Notice, Provenance, Recording, TimeZone
 from allostat.source import Source
@@ -82,10 +82,11 @@ class AppleHealth:
             notices += found.notices
             identifiers += _identifiers(export)
         for recording in recordings:
-            streams += _summaries(recording, len(recordings) > 1)
+            streams += stream_summaries(recording, f"{recording.id} " if len(recordings) > 1 else "")
             notices += recording.notices
         for member in ecgs:
-            streams += _summaries(read_ecg(source, member, ReadOptions()), True)
+            ecg = read_ecg(source, member, ReadOptions())
+            streams += stream_summaries(ecg, f"{ecg.id} ")
             identifiers.append("name and birth date in an ECG")
         folders = {part.casefold() for member in source.members for part in PurePosixPath(member).parts}
         identifiers += ["routes (GPS)"] if "workout-routes" in folders else []
@@ -293,29 +294,6 @@ def _identifiers(export: AppleExport) -> list[str]:
     found += ["birth date and sex"] if export.elements["Me"] else []
     found += ["clinical records"] if export.elements["ClinicalRecord"] else []
     found += ["routes (GPS)"] if export.elements["WorkoutRoute"] else []
-    return found
-
-
-def _summaries(recording: Recording, named: bool) -> list[StreamSummary]:
-    prefix = f"{recording.id} " if named else ""
-    found = []
-    for name, beats in recording.beats.items():
-        gaps = int(np.isnan(beats.intervals_ms[1:]).sum())
-        span = (int(beats.times_ns[0]), int(beats.times_ns[-1]))
-        found.append(StreamSummary(prefix + name, "beats", len(beats), float("nan"), "ms", *span, gaps))
-    for name, series in recording.series.items():
-        end_ns = int(series.times_ns[-1] if series.ends_ns is None else series.ends_ns.max())
-        start_ns = int(series.times_ns[0])
-        kind = series.kind
-        found.append(StreamSummary(prefix + name, kind, len(series), float("nan"), series.unit, start_ns, end_ns))
-    for name, signal in recording.signals.items():
-        clock = signal.clock
-        span = (clock.start_ns, clock.end_ns)
-        found.append(StreamSummary(prefix + name, signal.kind, len(signal), clock.rate_hz, signal.unit, *span))
-    instants = [r.measured_at.time_ns for r in recording.blood_pressure if r.measured_at]
-    if instants:
-        name, n = f"{prefix}blood_pressure", len(recording.blood_pressure)
-        found.append(StreamSummary(name, "blood_pressure", n, float("nan"), "mm[Hg]", min(instants), max(instants)))
     return found
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
-from allostat.adapter import Manifest, ReadOptions, Sniff, StreamSummary
+from allostat.adapter import Manifest, ReadOptions, Sniff, stream_summaries
 from allostat.errors import InputError
 from allostat.recording import Device, Notice, Provenance, Recording
 from allostat.source import Source
@@ -52,17 +51,12 @@ class CuffFiles(ABC):
     def inspect(self, source: Source) -> Manifest:
         """Number of readings and their span on the local clock, by reading: such files are small."""
         found = list(self.read(source, ReadOptions()))
-        streams = []
-        for recording in found:
-            at = [r.measured_at.time_ns for r in recording.blood_pressure if r.measured_at is not None]
-            n = len(recording.blood_pressure)
-            streams.append(StreamSummary("blood_pressure", "blood_pressure", n, math.nan, "mm[Hg]", min(at), max(at)))
         return Manifest(
             source=without_device_id(source.name),
             adapter=self.name,
             confidence=self.sniff(source).confidence,
             verified=self.verified,
-            streams=tuple(streams),
+            streams=tuple(s for recording in found for s in stream_summaries(recording)),
             device=self.device,
             epoch="local",
             identifiers=self.identifiers,

@@ -11,9 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-import numpy as np
-
-from allostat.adapter import Manifest, ReadOptions, Sniff, StreamSummary
+from allostat.adapter import Manifest, ReadOptions, Sniff, StreamSummary, stream_summaries
 from allostat.errors import AllostatError, InputError
 from allostat.recording import UNKNOWN_ZONE, Device, Notice, Provenance, Recording
 from allostat.source import Source
@@ -80,7 +78,7 @@ class Fit:
             for session in _sessions(parts):
                 recording = _recording(session, _safe(name), ReadOptions())
                 label = "" if len(members) == 1 else f"{recording_id(_stem(name), 'fit')}/"
-                streams += _summaries(recording, label)
+                streams += stream_summaries(recording, label)
                 notices += [n for n in recording.notices if n not in notices]
                 device = device if device != Device() else recording.device
                 zone = zone if zone.known else recording.timezone
@@ -263,26 +261,6 @@ def _identifiers(parts: Sequence[Part]) -> set[str]:
             if layout.message in (_FILE_ID, _DEVICE_INFO) and _SERIAL in layout.numbers:
                 found.add("serial number")
     return found
-
-
-def _summaries(recording: Recording, label: str) -> list[StreamSummary]:
-    streams = []
-    for name, beats in recording.beats.items():
-        first, last = int(beats.times_ns[0]), int(beats.times_ns[-1])
-        streams.append(
-            StreamSummary(f"{label}{name}", "beats", len(beats), math.nan, "ms", first, last, len(beats.gaps))
-        )
-    for name, series in recording.series.items():
-        first, last = int(series.times_ns[0]), int(series.times_ns[-1])
-        steps = np.diff(series.times_ns)
-        rate = 1e9 / float(np.median(steps)) if len(steps) else math.nan
-        streams.append(StreamSummary(f"{label}{name}", series.kind, len(series), rate, series.unit, first, last))
-    if recording.blood_pressure:
-        times = [r.measured_at.time_ns for r in recording.blood_pressure if r.measured_at is not None]
-        n = len(recording.blood_pressure)
-        first, last = (min(times), max(times)) if times else (0, 0)
-        streams.append(StreamSummary(f"{label}blood_pressure", "blood_pressure", n, math.nan, "mm[Hg]", first, last))
-    return streams
 
 
 ADAPTER = Fit()

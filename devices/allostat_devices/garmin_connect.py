@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from allostat.adapter import Manifest, ReadOptions, Sniff, StreamSummary
+from allostat.adapter import Manifest, ReadOptions, Sniff, stream_summaries
 from allostat.errors import InputError
 from allostat.recording import (
     NS_PER_S,
@@ -121,11 +121,7 @@ class GarminConnect:
                 label = "" if len(members) == 1 else f"{recording_id(_stem(name), 'garmin')}/"
                 zone = zone if zone.known else recording.timezone
                 notices += [n for n in recording.notices if n not in notices]
-                for stream, series in recording.series.items():
-                    first, last = int(series.times_ns[0]), int(series.times_ns[-1])
-                    streams.append(
-                        StreamSummary(label + stream, series.kind, len(series), math.nan, series.unit, first, last)
-                    )
+                streams += stream_summaries(recording, label)
         return Manifest(
             source=without_device_id(source.name),
             adapter=self.name,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from allostat.adapter import Manifest, ReadOptions, Sniff, StreamSummary
+from allostat.adapter import Manifest, ReadOptions, Sniff, StreamSummary, stream_summaries
 from allostat.errors import InputError
 from allostat.recording import (
     Beats,
@@ -94,16 +94,7 @@ class Movesense:
         members = claimed_members(source, _look)
         for member in members:
             recording = _recording(source, member, ReadOptions(), zone_of_options(ReadOptions()), self)
-            for name, signal in recording.signals.items():
-                clock = signal.clock
-                start, end = clock.start_ns, clock.end_ns
-                gaps = len(clock.gaps)
-                streams.append(
-                    StreamSummary(name, signal.kind, len(signal), clock.rate_hz, signal.unit, start, end, gaps)
-                )
-            for name, beats in recording.beats.items():
-                first, last = int(beats.times_ns[0]), int(beats.times_ns[-1])
-                streams.append(StreamSummary(name, "beats", len(beats), math.nan, "ms", first, last, len(beats.gaps)))
+            streams += stream_summaries(recording)
         names = [source.name, *members]
         return Manifest(
             source=without_device_id(source.name),

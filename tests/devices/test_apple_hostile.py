@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from allostat.adapter import ReadOptions
+from allostat.adapter import Adapter, ReadOptions
 from allostat.errors import InputError
 from allostat.source import Source
 from allostat_devices import apple_records
@@ -61,9 +61,9 @@ def test_mutated_electrocardiograms(tmp_path: Path, data: st.DataObject) -> None
 @pytest.mark.parametrize("adapter", [HEALTH, ECG], ids=lambda a: a.name)
 @FUZZ
 @given(content=st.binary(max_size=300))
-def test_random_bytes(tmp_path: Path, adapter: object, content: bytes) -> None:
+def test_random_bytes(tmp_path: Path, adapter: Adapter, content: bytes) -> None:
     (tmp_path / "x").write_bytes(content)
-    take_all(adapter, Source(tmp_path / "x"))  # type: ignore[arg-type]
+    take_all(adapter, Source(tmp_path / "x"))
 
 
 def test_each_adapter_takes_its_own(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from allostat.recording import Recording
 from allostat.simulate import Worn, simulate_participant, simulate_worn
 from allostat.simulate.exports.cuffs import write_omblepy_export, write_omron_export, write_spacelabs_export
 from allostat.source import Source
+from allostat.tables import BloodPressureReading
 from allostat_devices.cuff_readings import ADAPTER as CUFFS
 from allostat_devices.spacelabs import ADAPTER as SPACELABS
 
@@ -38,6 +39,11 @@ def local(ns: int) -> datetime:
     return datetime.fromtimestamp(ns // 10**9, UTC).replace(tzinfo=None)
 
 
+def instant_ns(reading: BloodPressureReading) -> int:
+    assert reading.measured_at is not None
+    return reading.measured_at.time_ns
+
+
 @pytest.mark.parametrize("write", [write_omron_export, write_omblepy_export])
 def test_what_was_written_is_what_is_read(write: Any, tmp_path: Path) -> None:
     truth = worn()
@@ -47,7 +53,7 @@ def test_what_was_written_is_what_is_read(write: Any, tmp_path: Path) -> None:
         (float(s.value), float(d.value)) for s, d in zip(rows[::2], rows[1::2], strict=True)
     ]
     assert all(r.measured_at is not None and r.measured_at.epoch == "local" for r in readings)
-    assert local(readings[0].measured_at.time_ns) == rows[0].collected_at.replace(tzinfo=None)  # type: ignore[union-attr]
+    assert local(instant_ns(readings[0])) == rows[0].collected_at.replace(tzinfo=None)
 
 
 def test_a_dash_is_missing_and_free_text_is_dropped(tmp_path: Path) -> None:
@@ -59,8 +65,8 @@ def test_a_dash_is_missing_and_free_text_is_dropped(tmp_path: Path) -> None:
     recording = read(path)
     first, second, third = recording.blood_pressure
     assert first.pulse != first.pulse and first.extras == {"truread": "yes"}
-    assert local(second.measured_at.time_ns) == datetime(2025, 3, 3, 8, 17)  # type: ignore[union-attr]  # noqa: DTZ001
-    assert local(third.measured_at.time_ns) == datetime(2025, 12, 12, 8, 17)  # type: ignore[union-attr]  # noqa: DTZ001
+    assert local(instant_ns(second)) == datetime(2025, 3, 3, 8, 17)  # noqa: DTZ001
+    assert local(instant_ns(third)) == datetime(2025, 12, 12, 8, 17)  # noqa: DTZ001
     assert "READING_MISSING" in {n.code for n in recording.notices}
     assert "CANARY" not in repr((recording, CUFFS.inspect(Source(path))))
 
@@ -101,7 +107,7 @@ def test_ambulatory_readings_follow_the_clock_over_midnight_and_leave_failed_one
     recording = read(path, SPACELABS)
     lines = [line for line in path.read_text("latin-1").splitlines()[51:] if not line.startswith("<")]
     assert len(recording.blood_pressure) == sum('"EB"' not in line for line in lines)
-    instants = [r.measured_at.time_ns for r in recording.blood_pressure]  # type: ignore[union-attr]
+    instants = [instant_ns(r) for r in recording.blood_pressure]
     assert local(instants[0]) == datetime(2024, 3, 30, 20, 0)  # noqa: DTZ001
     assert local(instants[-1]).date() == datetime(2024, 4, 1).date()  # noqa: DTZ001
     assert all(b > a for a, b in itertools.pairwise(instants))

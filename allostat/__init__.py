@@ -25,7 +25,7 @@ _PUBLIC = {
     "sleep_from_heart_rate": "sleep", "recovery": "recovery", "respiration_rate": "respiration",
     "cortisol": "labs.cortisol",
     "Biomarker": "biomarkers", "BiomarkerTable": "biomarkers", "Person": "biomarkers", "biomarkers": "biomarkers",
-    "allostatic_load": "allostatic_load",
+    "Panel": "panel", "allostatic_load": "allostatic_load",
     "Study": "study",
 }  # fmt: skip
 
@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from allostat.reading import inspect as inspect
     from allostat.reading import read as read
     from allostat.reading import read_all as read_all
+    from allostat.panel import Panel as Panel
     from allostat.recording import Beats as Beats
     from allostat.recording import Device as Device
     from allostat.recording import Provenance as Provenance

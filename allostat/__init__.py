@@ -53,11 +53,11 @@ if TYPE_CHECKING:
     from allostat.hrv import person_hrv as person_hrv
     from allostat.hrv_compare import compare_hrv as compare_hrv
     from allostat.labs.cortisol import cortisol as cortisol
+    from allostat.panel import Panel as Panel
     from allostat.quality import signal_quality as signal_quality
     from allostat.reading import inspect as inspect
     from allostat.reading import read as read
     from allostat.reading import read_all as read_all
-    from allostat.panel import Panel as Panel
     from allostat.recording import Beats as Beats
     from allostat.recording import Device as Device
     from allostat.recording import Provenance as Provenance

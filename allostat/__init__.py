@@ -25,7 +25,7 @@ _PUBLIC = {
     "sleep_from_heart_rate": "sleep", "recovery": "recovery", "respiration_rate": "respiration",
     "cortisol": "labs.cortisol",
     "Biomarker": "biomarkers", "BiomarkerTable": "biomarkers", "Person": "biomarkers", "biomarkers": "biomarkers",
-    "allostatic_load": "allostatic_load",
+    "Panel": "panel", "allostatic_load": "allostatic_load",
     "Study": "study",
 }  # fmt: skip
 
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from allostat.hrv import person_hrv as person_hrv
     from allostat.hrv_compare import compare_hrv as compare_hrv
     from allostat.labs.cortisol import cortisol as cortisol
+    from allostat.panel import Panel as Panel
     from allostat.quality import signal_quality as signal_quality
     from allostat.reading import inspect as inspect
     from allostat.reading import read as read

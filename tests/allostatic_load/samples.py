@@ -49,7 +49,17 @@ IDS = tuple(" ".join((a, *(f"{k}={v}" for k, v in o.items()))) for a, o in CASES
 def definition_of(algorithm: Any, *groups: tuple[str, ...], strata: Any = "pooled", **options: Any) -> Definition:
     systems = tuple(System(f"k{i}", tuple(Marker(b, (b,)) for b in g)) for i, g in enumerate(groups or GROUPS))
     return Definition(
-        "mine", "1", "mine", "", "", algorithm, systems, "none", options=options, strata=strata, min_share_of_systems=0.0
+        "mine",
+        "1",
+        "mine",
+        "",
+        "",
+        algorithm,
+        systems,
+        "none",
+        options=options,
+        strata=strata,
+        min_share_of_systems=0.0,
     )
 
 

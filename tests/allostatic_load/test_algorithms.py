@@ -76,7 +76,9 @@ def test_gradient_is_the_derivative_of_the_index(algorithm: Any, options: Mappin
         up, down = u.copy(), u.copy()
         up[:, j] += h
         down[:, j] -= h
-        difference = (rule.index(up, counted, definition, model) - rule.index(down, counted, definition, model)) / (2 * h)
+        difference = (rule.index(up, counted, definition, model) - rule.index(down, counted, definition, model)) / (
+            2 * h
+        )
         there = counted[:, j] & ~np.isnan(difference)
         np.testing.assert_allclose(gradient[there, j], difference[there], rtol=1e-6, atol=1e-8)
 
@@ -193,7 +195,9 @@ def test_3_doubling_the_markers_of_a_system_leaves_a_pscore_by_system() -> None:
     twice = replace(
         definition,
         systems=tuple(
-            replace(s, markers=s.markers + tuple(replace(m, name=m.name + "_again") for m in s.markers)) if k == 2 else s
+            replace(s, markers=s.markers + tuple(replace(m, name=m.name + "_again") for m in s.markers))
+            if k == 2
+            else s
             for k, s in enumerate(definition.systems)
         ),
     )

@@ -26,7 +26,7 @@ _PUBLIC = {
     "cortisol": "labs.cortisol",
     "Biomarker": "biomarkers", "BiomarkerTable": "biomarkers", "Person": "biomarkers", "biomarkers": "biomarkers",
     "Panel": "panel", "allostatic_load": "allostatic_load",
-    "Study": "study",
+    "Study": "study", "open_study": "study.opened",
 }  # fmt: skip
 
 __all__ = sorted([*_PUBLIC, "__version__"])
@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from allostat.sleep import sleep_from_heart_rate as sleep_from_heart_rate
     from allostat.sleep import sleep_windows as sleep_windows
     from allostat.study import Study as Study
+    from allostat.study.opened import open_study as open_study
 
 
 def __getattr__(name: str) -> Any:

@@ -88,9 +88,12 @@ def process_participant(
     on_stage("circadian")
     course = _circadian(windows, series, zone, sleep, config, recordings)
     on_stage("labs")
-    lab_table, lab_results = laboratory(plan, rows, zone, notes, sleep)
+    lab_table, lab_results = laboratory(plan, rows, zone, notes, sleep, config)
     on_stage("biomarkers")
-    table = biomarkers(plan.participant, hrv=person, labs=lab_table, person=plan.person)
+    table = biomarkers(
+        plan.participant, hrv=person, labs=lab_table, person=plan.person, medication=config.rules.medication,
+        acute=config.rules.acute_crp,  # type: ignore[arg-type]
+    )  # fmt: skip
     notes.items += rule_notices(table)
     on_stage("load")
     load = score(table, config)
@@ -239,7 +242,12 @@ def _circadian(
 
 
 def laboratory(
-    plan: ParticipantPlan, rows: ParticipantRows, zone: TimeZone, notes: _Notes, sleep: Sequence[SleepWindow] = ()
+    plan: ParticipantPlan,
+    rows: ParticipantRows,
+    zone: TimeZone,
+    notes: _Notes,
+    sleep: Sequence[SleepWindow] = (),
+    config: StudyConfig = StudyConfig(),  # noqa: B008 (frozen)
 ) -> tuple[BiomarkerTable, xr.Dataset | None]:
     """Biomarkers of every occasion of the laboratory rows, and the results in detail of the first occasion."""
     occasions = sorted({r.occasion for r in rows.labs} | {r.occasion for r in rows.blood_pressure})
@@ -253,6 +261,7 @@ def laboratory(
             sleep=[(s.start_ns, s.end_ns) for s in sleep],
             timezone=zone.name,
             occasion=occasion,
+            lod=config.rules.below_lod,  # type: ignore[arg-type]
         )
         table = table.merged(one)
         details = dataset if details is None else details

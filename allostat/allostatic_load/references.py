@@ -21,7 +21,7 @@ from allostat.errors import ConfigError
 FORMAT = "allostat-reference/1"
 Operator = Literal[">=", ">", "<=", "<"]
 QUANTILE_TYPES = (2, 6, 7, 8)
-ModelKind = Literal["covariance", "correlation", "pca", "factor", "irt", "logit"]
+ModelKind = Literal["covariance", "correlation", "pca", "one_factor", "second_order", "bifactor", "irt", "logit"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,12 @@ DAY_S = 86_400
 LEAST_24H_S = 64_800.0
 """SDNN of a day needs 18 hours of NN intervals: Task Force 1996, 10.1161/01.CIR.93.5.1043."""
 
+MOST_CORRECTED_24H = 0.1
+"""Corrected beats of a day, a lenient limit: their intervals are left out and not interpolated."""
+
+NN_MS = (200.0, 3000.0)
+"""What can be an NN interval in 24 h; a single longer one, a gap told as an interval, would decide SDNN."""
+
 _WINDOW_NS = WINDOW_S * NS_PER_S
 _DAY_NS = DAY_S * NS_PER_S
 _REST_REASONS = (Reason.TOO_SHORT, Reason.TOO_FEW_VALID, Reason.TOO_MANY_CORRECTED, Reason.ULTRA_SHORT)
@@ -221,7 +227,7 @@ def whole_day_repeat(series: Sequence[IntervalSeries], start_ns: int, preset: Pr
             continue
         taken.append((int(one.ends_ns[lo]), int(one.ends_ns[hi - 1])))
         nn = one.nn_ms[lo:hi]
-        parts.append(nn[np.isfinite(nn)])
+        parts.append(nn[(nn >= NN_MS[0]) & (nn <= NN_MS[1])])
         corrected, beats = corrected + int(one.corrected[lo:hi].sum()), beats + int(hi - lo)
         irregular.append(one.irregular[lo:hi])
     nn = np.concatenate(parts) if parts else np.zeros(0)
@@ -229,7 +235,7 @@ def whole_day_repeat(series: Sequence[IntervalSeries], start_ns: int, preset: Pr
     share = min(seconds / DAY_S, 1.0)
     if seconds < LEAST_24H_S:
         return Repeat(accepted=share, codes=("INSUFFICIENT_24H",))
-    if corrected > MOST_CORRECTED_SHARE * beats:
+    if corrected > MOST_CORRECTED_24H * beats:
         return Repeat(accepted=0.0, codes=("TOO_MANY_CORRECTED",))
     hr = 60_000 / float(nn.mean())
     if float(np.mean(np.concatenate(irregular) == 1)) > preset.most_irregular_share:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from allostat.biomarkers import biomarker_kinds, rows_of
+from allostat.correction import correct_beats
 from allostat.hrv import hrv, person_hrv
 from allostat.hrv_person_repeats import MEDIAN_EFFICIENCY, standard_error
 from allostat.hrv_person_spans import day_starts
@@ -213,3 +214,24 @@ def test_every_kind_of_the_autonomic_system_has_a_context():
     assert all(k.system == "autonomic" and k.context for k in kinds)
     assert {k.name for k in kinds if k.direction == "high"} == {"hr_night", "hr_rest", "hr_day", "hr_10s"}
     assert all(k.transform == "ln" for k in kinds if not k.name.startswith("hr_") and "residual" not in k.name)
+
+
+def test_a_gap_told_as_one_interval_does_not_decide_sdnn_of_a_day():
+    beats = course(24, start_h=8, epoch="relative")
+    intervals = beats.intervals_ms.copy()
+    intervals[40_000] = 147_000.0
+    told = Beats.from_intervals(intervals[1:], epoch="relative", source="ecg")
+    plain = float(person_hrv(beats, rest=()).sdnn_24h)
+    assert float(person_hrv(told, rest=()).sdnn_24h) == pytest.approx(plain, rel=0.01)
+
+
+def test_hearts_that_fail_vary_less_over_the_day(recordings):
+    """Of the healthy none lies below the clinical cut-off of 100 ms, of those with heart failure most do."""
+    found = {}
+    for group, names in (("normal", ("nsr001", "nsr004", "nsr008", "nsr019")), ("chf", ("chf201", "chf203", "chf210"))):
+        for name in names:
+            rr_s = np.loadtxt(recordings("rr24h") / group / f"{name}_rr_secs.txt.gz")[1:]
+            beats = correct_beats(Beats.from_intervals(1000 * rr_s, epoch="relative", source="ecg"))
+            found.setdefault(group, []).append(float(person_hrv(beats, rest=()).sdnn_24h))
+    assert min(found["normal"]) > 100 > max(found["chf"])
+    assert found["normal"][0] == pytest.approx(168.7, abs=0.1)

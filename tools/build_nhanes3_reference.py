@@ -34,7 +34,7 @@ CRP_ACUTE_MG_L = 10.0
 SEX_CODES: Mapping[Sex, int] = {"M": 1, "F": 2}
 OLDEST = 120
 """The table's ages end at 90, which stands for all above."""
-BANDS = tuple((low, low + 9) for low in range(20, 80, 10)) + ((80, OLDEST),)
+BANDS = (*((low, low + 9) for low in range(20, 80, 10)), (80, OLDEST))
 
 Floats = NDArray[np.float64]
 
@@ -77,7 +77,7 @@ STRICT = {"hs_crp"}
 
 RULES = {
     "people": "age 20 and over, women who said that they were pregnant left out",
-    "missing": "persons without a value are left out, biomarker by biomarker",
+    "missing": "persons without a value, or with an implausible one, are left out, biomarker by biomarker",
     "medication": "values as measured: treatment is not known in the table, no constant was added",
     "hs_crp": "above 10 mg/L left out; moments of a log-normal distribution censored at the detection limit, 2.1 mg/L",
     "quantile": "Hyndman-Fan type 7 on the risk-oriented value",
@@ -93,7 +93,7 @@ def read_people(recordings: Path) -> pd.DataFrame:
 
 
 def values_of(people: pd.DataFrame, biomarker: str) -> pd.Series:
-    """One biomarker in its own unit, NaN where it is missing."""
+    """One biomarker in its own unit; NaN where it is missing, implausible or, for CRP, acute."""
     source, kind = SOURCES[biomarker], biomarker_kind(biomarker)
     values = people[source.column].astype(np.float64)
     if source.divided_by:
@@ -101,7 +101,18 @@ def values_of(people: pd.DataFrame, biomarker: str) -> pd.Series:
     factor = 1.0 if source.unit == kind.unit else conversion_factor(source.unit, kind.unit, analyte=biomarker)
     # 0.21 * 10 is not 2.1 in floating point, and ties decide here.
     values = (values * factor).round(9)
+    values = values.where(values.between(kind.plausible_low, kind.plausible_high))
     return values.where(values <= CRP_ACUTE_MG_L) if biomarker == "hs_crp" else values
+
+
+def _left_out(people: pd.DataFrame) -> str:
+    """How many values were left out because they lie outside of their biomarker's bounds."""
+    counts = {}
+    for name, source in SOURCES.items():
+        if name != "hs_crp":
+            measured = people[[source.column, source.divided_by or source.column]].notna().all(axis=1)
+            counts[name] = int(measured.sum() - values_of(people, name).notna().sum())
+    return ", ".join(f"{name} {n}" for name, n in counts.items() if n) or "none"
 
 
 def biomarker_table(people: pd.DataFrame) -> BiomarkerTable:
@@ -119,10 +130,14 @@ def biomarker_table(people: pd.DataFrame) -> BiomarkerTable:
     return BiomarkerTable(tuple(rows), persons)
 
 
-def fitted(people: pd.DataFrame, by_age: tuple[int, int] | None = None) -> list[ReferenceEntry]:
+def fitted(table: BiomarkerTable, by_age: tuple[int, int] | None = None) -> list[ReferenceEntry]:
     """Entries of women, men and, over all ages, both."""
+    if by_age is not None:
+        low, high = by_age
+        persons = {p: who for p, who in table.persons.items() if low <= (who.age_years or 0) <= high}
+        table = BiomarkerTable(tuple(row for row in table.rows if row.participant in persons), persons)
     found = fit_reference(
-        biomarker_table(people),
+        table,
         name=NAME,
         version=VERSION,
         quantile=QUANTILE,
@@ -131,16 +146,14 @@ def fitted(people: pd.DataFrame, by_age: tuple[int, int] | None = None) -> list[
     )
     if by_age is None:
         return list(found.entries)
-    low, high = by_age
-    return [replace(e, age_low=low, age_high=high) for e in found.entries if e.sex is not None]
+    return [replace(e, age_low=by_age[0], age_high=by_age[1]) for e in found.entries if e.sex is not None]
 
 
 def build(recordings: Path) -> Reference:
     """The reference from the recordings."""
     people = read_people(recordings)
-    entries = fitted(people)
-    for low, high in BANDS:
-        entries += fitted(people[people.age.between(low, high)], (low, high))
+    table = biomarker_table(people)
+    entries = [entry for band in (None, *BANDS) for entry in fitted(table, band)]
     entries = [_rounded(_censored(e, people) if e.biomarker == "hs_crp" else e) for e in entries]
     return Reference(
         name=NAME,
@@ -152,12 +165,14 @@ def build(recordings: Path) -> Reference:
             "A sample of the United States of 1988 to 1994 that over-represents some groups by design, used without "
             "survey weights: its quantiles are those of the people examined, not of the population.",
             "CRP of NHANES III is not a high-sensitivity assay: most adults lie on its detection limit of 2.1 mg/L "
-            "(at_limit gives the share). The comparison is strict; prevalence gives the share that is flagged, which in "
-            "young men is far below 25 %. Moments are extrapolated below the limit.",
-            "Triglycerides are of people who had fasted and of people who had not; fasting insulin and fasting glucose "
-            "are left out because the table does not say who had fasted. LDL is of the minority in whom it was derived.",
+            "(at_limit gives the share). The comparison is strict; prevalence gives the share that is flagged, far "
+            "below 25 % in young men. Moments are extrapolated below the limit.",
+            "Triglycerides are of people who had fasted and of people who had not; fasting insulin and fasting "
+            "glucose are left out because the table does not say who had fasted. LDL is of the minority in whom it "
+            "was derived.",
             "Creatinine lies on a grid of 0.096 mg/dL: it was recalibrated before it came into the table.",
             "Pulse pressure is the column named pulse: it equals systolic less diastolic pressure.",
+            f"Values outside of their biomarker's bounds, left out: {_left_out(people)}.",
             _ties(people),
         ),
         licence="NHANES: public domain",
@@ -201,9 +216,15 @@ def _censored(entry: ReferenceEntry, people: pd.DataFrame) -> ReferenceEntry:
 
 def _rounded(entry: ReferenceEntry) -> ReferenceEntry:
     """To ten significant digits: sums and logarithms of other machines differ behind them."""
-    names = ("mean", "sd", "winsor_low", "winsor_high", "cut", "prevalence", "at_limit")
-    found = {name: getattr(entry, name) for name in names}
-    return replace(entry, **{name: float(f"{v:.10g}") for name, v in found.items() if v is not None})
+
+    def short(value: float | None) -> float | None:
+        return None if value is None else float(f"{value:.10g}")
+
+    return replace(
+        entry, mean=short(entry.mean), sd=short(entry.sd), winsor_low=short(entry.winsor_low),
+        winsor_high=short(entry.winsor_high), cut=short(entry.cut), prevalence=short(entry.prevalence),
+        at_limit=short(entry.at_limit),
+    )  # fmt: skip
 
 
 RANGES: Mapping[str, Mapping[Sex, tuple[float, float]]] = {

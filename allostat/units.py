@@ -10,7 +10,6 @@ from allostat.errors import UnitError
 
 _SPELLINGS = {
     "nmol/l": "nmol/L", "µg/dl": "ug/dL", "μg/dl": "ug/dL", "ug/dl": "ug/dL", "mcg/dl": "ug/dL",
-    "ms2": "ms2", "ms²": "ms2", "ms^2": "ms2",
     "ng/ml": "ng/mL", "µg/ml": "ug/mL", "μg/ml": "ug/mL", "ug/ml": "ug/mL", "mg/l": "mg/L", "mg/dl": "mg/dL",
     "g/dl": "g/dL", "g/l": "g/L", "µg/l": "ug/L", "μg/l": "ug/L", "ug/l": "ug/L", "pg/ml": "pg/mL", "ng/l": "ng/L",
     "ng/dl": "ng/dL", "mg/ml": "mg/mL",

@@ -29,9 +29,13 @@ _PUBLIC = {
     "Study": "study", "open_study": "study.opened",
 }  # fmt: skip
 
-__all__ = sorted([*_PUBLIC, "__version__"])
+_ROOMS = ("norms",)
+"""Rooms that are public as they are: ``allostat.norms.position``."""
+
+__all__ = sorted([*_PUBLIC, *_ROOMS, "__version__"])
 
 if TYPE_CHECKING:
+    from allostat import norms as norms
     from allostat.allostatic_load import allostatic_load as allostatic_load
     from allostat.beats import correct_beats as correct_beats
     from allostat.beats import find_beats as find_beats
@@ -75,6 +79,8 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f"allostat.{name}")
     if name not in _PUBLIC:
         raise AttributeError(f"module 'allostat' has no attribute {name!r}")
     value = getattr(import_module(f"allostat.{_PUBLIC[name]}"), name)

@@ -18,6 +18,7 @@ from allostat.biomarkers import BiomarkerTable
 from allostat.circadian import circadian
 from allostat.errors import AllostatError, InputError
 from allostat.hrv import hrv, measure_set, person_hrv, seconds_of
+from allostat.hrv_person import REST_VARIABLES
 from allostat.labs import lab_biomarkers
 from allostat.quality import signal_quality
 from allostat.reading import adapters
@@ -192,7 +193,7 @@ def night_and_rest(
         rest=[(int(s.beats.times_ns[0]), int(s.beats.times_ns[-1]) + 1) for s in rest],
         preset=config.hrv.preset,
     )
-    return by_night.assign({name: at_rest[name].variable for name in ("rmssd_rest", "hr_rest")})
+    return by_night.assign({name: at_rest[name].variable for name in REST_VARIABLES if name in at_rest})
 
 
 def _one_epoch(series: Sequence[Series]) -> list[Series]:

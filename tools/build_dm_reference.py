@@ -69,7 +69,7 @@ NOTES = (
     "for the definition dm alone: means and standard deviations are those of healthy young adults",
     "CRP is not a high-sensitivity assay: nearly all of these persons lie on its limit of 2.1 mg/L, so its spread is "
     "small and a raised value counts much",
-    "white blood cells are on a logarithmic scale as everywhere in allostat; the published recipe leaves them as they are",
+    "white blood cells are on a logarithmic scale as everywhere in allostat, unlike in the published recipe",
     "unweighted, United States of 1988 to 1994",
 )
 

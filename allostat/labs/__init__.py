@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from allostat.biomarkers import Biomarker, BiomarkerTable, Person, biomarker_kinds, rows_of
 from allostat.errors import InputError
+from allostat.labs.awakenings import Wake
 from allostat.labs.blood_pressure import blood_pressure, readings_from_labs
 from allostat.labs.cortisol import cortisol
-from allostat.labs.cortisol_samples import Wake
+from allostat.labs.cortisol_mixed import cortisol_mixed
 from allostat.labs.further_analytes import further_analyte
 from allostat.labs.hs_crp import hs_crp
 from allostat.medications import taken
@@ -20,7 +21,15 @@ from allostat.tables import BloodPressureReading, LabRow
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["blood_pressure", "cortisol", "further_analyte", "hs_crp", "lab_biomarkers", "readings_from_labs"]
+__all__ = [
+    "blood_pressure",
+    "cortisol",
+    "cortisol_mixed",
+    "further_analyte",
+    "hs_crp",
+    "lab_biomarkers",
+    "readings_from_labs",
+]
 
 _OWN_RULE = frozenset({"cortisol", "hs_crp", "crp", "sbp", "dbp"})
 _SLOPE_SPECIMENS = frozenset({"saliva", "serum", "plasma"})

@@ -8,10 +8,17 @@ from typing import TYPE_CHECKING
 
 from allostat.biomarkers import Biomarker, BiomarkerTable, Person, biomarker_kinds, rows_of
 from allostat.errors import InputError
-from allostat.labs.awakenings import Wake
+from allostat.labs.awakenings import Wake, awakenings
 from allostat.labs.blood_pressure import blood_pressure, readings_from_labs
 from allostat.labs.cortisol import cortisol
+from allostat.labs.cortisol_compliance import compliance_table, sampling_compliance
+from allostat.labs.cortisol_day import DEFAULTS
+from allostat.labs.cortisol_hair import hair_cortisol
 from allostat.labs.cortisol_mixed import cortisol_mixed
+from allostat.labs.cortisol_mixed_result import slope_biomarkers
+from allostat.labs.cortisol_norms import read_cortisol_norms
+from allostat.labs.cortisol_reliability import cortisol_reliability, reliability_table
+from allostat.labs.cortisol_rules import AssayCalibration, CortisolSettings, Cut, Keep, Winsorise, winsorise_limits
 from allostat.labs.further_analytes import further_analyte
 from allostat.labs.hs_crp import hs_crp
 from allostat.medications import taken
@@ -22,13 +29,27 @@ if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = [
+    "AssayCalibration",
+    "CortisolSettings",
+    "Cut",
+    "Keep",
+    "Winsorise",
+    "awakenings",
     "blood_pressure",
+    "compliance_table",
     "cortisol",
     "cortisol_mixed",
+    "cortisol_reliability",
     "further_analyte",
+    "hair_cortisol",
     "hs_crp",
     "lab_biomarkers",
+    "read_cortisol_norms",
     "readings_from_labs",
+    "reliability_table",
+    "sampling_compliance",
+    "slope_biomarkers",
+    "winsorise_limits",
 ]
 
 _OWN_RULE = frozenset({"cortisol", "hs_crp", "crp", "sbp", "dbp"})
@@ -43,6 +64,7 @@ def lab_biomarkers(
     readings: Sequence[BloodPressureReading] = (),
     timezone: str | None = None,
     occasion: str = "1",
+    settings: CortisolSettings = DEFAULTS,
 ) -> tuple[BiomarkerTable, xr.Dataset, tuple[Notice, ...]]:
     """All that one participant's laboratory rows and blood pressure readings of one occasion offer to waist 2.
 
@@ -56,6 +78,8 @@ def lab_biomarkers(
         Cuff readings of blood_pressure.tsv, used together with ``sbp``/``dbp`` rows.
     timezone
         The participant's zone, in which naive local times are placed.
+    settings
+        Rules for cortisol samples.
 
     Returns
     -------
@@ -78,7 +102,7 @@ def lab_biomarkers(
     notices: list[Notice] = []
     offered: list[Biomarker] = []
 
-    dataset = _cortisol(by_analyte.get("cortisol", []), person, wake, timezone, notices)
+    dataset = _cortisol(by_analyte.get("cortisol", []), person, wake, timezone, settings, notices)
     offered += rows_of(dataset, person.participant, occasion)
     crp = by_analyte.get("hs_crp", []) + by_analyte.get("crp", [])
     if crp:
@@ -98,19 +122,27 @@ def lab_biomarkers(
 
 
 def _cortisol(
-    rows: Sequence[LabRow], person: Person, wake: Wake, timezone: str | None, notices: list[Notice]
+    rows: Sequence[LabRow],
+    person: Person,
+    wake: Wake,
+    timezone: str | None,
+    settings: CortisolSettings,
+    notices: list[Notice],
 ) -> xr.Dataset:
     """The cortisol result; an empty dataset when there are no samples for a diurnal course."""
     import xarray as xr
 
-    usable = [r for r in rows if r.specimen in _SLOPE_SPECIMENS or math.isnan(r.value)]
-    if len(usable) < len(rows):
-        other = sorted({r.specimen for r in rows if r not in usable})
-        message = f"cortisol in {', '.join(other)} has no diurnal course and is not used"
-        notices.append(Notice("CORTISOL_SPECIMEN_UNUSED", message, "warning", len(rows) - len(usable)))
+    hair = [r for r in rows if r.specimen == "hair"]
+    beside = {"cortisol_hair": hair_cortisol(hair)} if hair else {}
+    usable = [r for r in rows if r.specimen in _SLOPE_SPECIMENS or (math.isnan(r.value) and r.specimen != "hair")]
+    other = [r for r in rows if r not in usable and r not in hair]
+    if other:
+        named = ", ".join(sorted({r.specimen for r in other}))
+        message = f"cortisol in {named} has no diurnal course and is not used"
+        notices.append(Notice("CORTISOL_SPECIMEN_UNUSED", message, "warning", len(other)))
     if not any(not math.isnan(r.value) for r in usable):
-        return xr.Dataset()
-    result = cortisol(usable, wake=wake, timezone=timezone)
+        return xr.Dataset(beside)
+    result = cortisol(usable, wake=wake, timezone=timezone, settings=settings).assign(beside)
     units = result.attrs["units_found"].split()
     if len(units) > 1:
         message = f"cortisol samples in {' and '.join(units)}: each converted by its own unit"

@@ -162,8 +162,12 @@ def maximise(sums: Sums, *, restricted: bool = True) -> Maximum:
     def objective(theta: Floats) -> float:
         return _at(sums, theta, restricted=restricted).minus_two_log_likelihood
 
+    def per_sample(theta: Floats) -> float:
+        # differences stand above rounding whatever the size of the study
+        return objective(theta) / sums.n
+
     start = np.array([1.0, 0.0, 0.3, 0.5])[: 4 if sums.with_day else 3]
-    found = minimize(objective, start, jac="3-point", method="BFGS", options={"gtol": 1e-3, "maxiter": 200})
+    found = minimize(per_sample, start, method="BFGS", options={"gtol": 1e-5, "maxiter": 200})
     theta, decrease, steps = np.asarray(found.x, dtype=np.float64), math.inf, int(found.nit)
     for _ in range(20):
         theta, decrease = _newton(objective, theta)

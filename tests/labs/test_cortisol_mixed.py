@@ -141,7 +141,7 @@ class TestAgainstTheEquations:
 
     def test_statsmodels_estimates_the_same_model(self) -> None:
         smf = pytest.importorskip("statsmodels.formula.api")
-        frame, _ = study(11, persons=60)
+        frame, _ = study(11, persons=25)
         found = cortisol_mixed(frame, curve="linear", settings=KEEP)
         assert "CONFIRMED" in found.attrs["status"].split()
         model = smf.mixedlm(
@@ -170,7 +170,7 @@ class TestTruth:
 
     def test_intervals_of_persons_cover_their_slopes(self) -> None:
         inside: list[float] = []
-        for seed in range(20):
+        for seed in range(9):
             frame, truth = study(100 + seed, persons=100)
             found = cortisol_mixed(frame, curve="linear", check="none", settings=KEEP)
             inside += list((found["slope_low"] <= truth) & (truth <= found["slope_high"]))

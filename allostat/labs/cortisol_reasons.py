@@ -45,6 +45,8 @@ class DayReason(IntFlag):
     CALIBRATED_BELOW_ZERO = 8388608
     ASSAY_UNNAMED = 16777216
     """No assay is named although other samples of the series name theirs."""
+    AWAKENING_FROM_HEART_RATE = 33554432
+    """The awakening was estimated from the wearable."""
 
 
 OF_SLOPE = DayReason.NO_EVENING_SAMPLE | DayReason.FEW_SAMPLES | DayReason.NO_WAKING_SAMPLE

@@ -190,6 +190,8 @@ def _day(rows: Sequence[LabRow], awakening: Awakening | None, assay: str, settin
     if awakening is not None:
         if awakening.instant.wall_hour < EARLY_AWAKENING_H:
             reasons |= DayReason.EARLY_AWAKENING
+        if awakening.source == "heart_rate":
+            reasons |= DayReason.AWAKENING_FROM_HEART_RATE
         if abs(awakening.other_minus_this_min) > DISAGREEMENT_MIN:
             reasons |= DayReason.AWAKENING_SOURCES_DISAGREE
     first = next((r.collected_at for r in timed if r.collected_at is not None), None)

@@ -88,6 +88,7 @@ class TestCortisolDay:
         assert float(found["awakening_se"][0]) == 3.0
         assert float(found["awakening_other"][0]) == 25.0
         assert DayReason(int(found["reasons"][0])) & DayReason.AWAKENING_SOURCES_DISAGREE
+        assert "AWAKENING_FROM_HEART_RATE" in found["cortisol_slope"].attrs["quality"].split()
         assert float(found["wake_hour"][0]) == 7.0
         assert math.isfinite(float(found["car_peak_inc"][0]))
 

@@ -266,7 +266,7 @@ class TestItemResponse:
 
     def test_the_same_flag_twice_is_refused(self) -> None:
         _, flags = self.simulated(400, 6)
-        with pytest.raises(InputError, match="determined by the others.*found 'a, b'"):
+        with pytest.raises(InputError, match=r"determined by the others.*found 'a, b'"):
             fit_item_response(np.column_stack([flags[:, 0], flags[:, 0], flags[:, 3:]]), tuple("abcde"), where="x")
 
 

@@ -126,7 +126,7 @@ class Panel:
         occasion_at = {o: i for i, o in enumerate(occasions)}
         column_at = {b: j for j, b in enumerate(biomarkers)}
         shape = (len(participants) * len(occasions), len(biomarkers))
-        value, error = np.full(shape, math.nan), np.full(shape, math.nan)
+        value, error = (np.full(shape, math.nan, order="F") for _ in range(2))
         present = np.zeros(shape, dtype=np.bool_)
         codes: dict[str, Mask] = {}
         for row in table.rows:
@@ -193,7 +193,7 @@ class Panel:
                 found=" / ".join((str(participants[twice // len(occasions)]), str(occasions[twice % len(occasions)]))),
             )
         shape = (len(participants) * len(occasions), len(columns))
-        value, error = np.full(shape, math.nan), np.full(shape, math.nan)
+        value, error = (np.full(shape, math.nan, order="F") for _ in range(2))
         for j, (name, (column, unit)) in enumerate(columns.items()):
             value[at, j] = _converted(frame[column], name, unit, who)
             if name in errors:

@@ -1,8 +1,10 @@
 """Allostatic load index: declarative definitions, frozen references, scoring with uncertainty."""
 
 from allostat.allostatic_load.bootstrap import ClusterInterval, cluster_bootstrap
+from allostat.allostatic_load.cross_fitting import cross_fitted_scores
 from allostat.allostatic_load.definitions import Definition, Marker, System, definition_names, load_definition
 from allostat.allostatic_load.fitting import fit_reference
+from allostat.allostatic_load.fitting_models import with_models
 from allostat.allostatic_load.imputation import ImputationModel, ImputedPanels, fit_imputation, impute
 from allostat.allostatic_load.imputed_index import imputed_allostatic_load
 from allostat.allostatic_load.quantiles import sample_quantile
@@ -42,6 +44,7 @@ __all__ = [
     "bootstrap_reference",
     "cluster_bootstrap",
     "combine_scores",
+    "cross_fitted_scores",
     "definition_names",
     "fit_imputation",
     "fit_reference",
@@ -55,4 +58,5 @@ __all__ = [
     "reference_uncertainty",
     "sample_quantile",
     "save_reference",
+    "with_models",
 ]

@@ -126,11 +126,10 @@ def components(panel: Panel, definition: Definition, reference: Reference, *, wi
     score = rule_of(definition.algorithm).component_score(definition)
     names = biomarkers_of(definition)
     shape = (len(panel.value), len(definition.markers))
-    value, r, z, distance, se, sd, p_flag = (np.full(shape, math.nan) for _ in range(7))
-    flag = np.full(shape, -1, dtype=np.int8)
-    status, used = np.zeros(shape, dtype=np.int8), np.full(shape, -1, dtype=np.int8)
-    notes = np.zeros(shape, dtype=np.int16)
-    quality = np.full(shape, "", dtype=object)
+    value, r, z, distance, se, sd, p_flag = (np.full(shape, math.nan, order="F") for _ in range(7))
+    flag, used = (np.full(shape, -1, dtype=np.int8, order="F") for _ in range(2))
+    status, notes = np.zeros(shape, dtype=np.int8, order="F"), np.zeros(shape, dtype=np.int16, order="F")
+    quality = np.full(shape, "", dtype=object, order="F")
     for j, marker in enumerate(definition.markers):
         chosen = _choose(panel, marker, definition, reference, score)
         sign = 1.0 if biomarker_kind(marker.any_of[0]).direction == "high" else -1.0
@@ -187,7 +186,7 @@ class _EntryArrays:
             result: Floats = table[at]
             return result
 
-        here = {int(i): entries[int(i)] for i in np.unique(at[at >= 0])}
+        here = {i: entries[i] for i in _distinct(at)}
         return cls(
             mean=column({i: e.mean for i, e in here.items() if e.mean is not None}, math.nan),
             sd=column({i: e.sd for i, e in here.items() if e.sd is not None}, math.nan),
@@ -198,6 +197,12 @@ class _EntryArrays:
             other=column({i: e.other_cut for i, e in here.items() if e.other_cut is not None}, math.nan),
             other_f=column({i: _f(e, e.other_cut) for i, e in here.items() if e.other_cut is not None}, math.nan),
         )
+
+
+def _distinct(numbers: NDArray[np.int64]) -> list[int]:
+    """The numbers that occur, without -1."""
+    found: list[int] = np.flatnonzero(np.bincount(numbers + 1)[1:]).tolist()
+    return found
 
 
 def _f(entry: ReferenceEntry, cut: float) -> float:
@@ -278,8 +283,10 @@ def _values(panel: Panel, column: NDArray[np.int64]) -> tuple[Floats, Floats, Fl
     """Value, transformed value and standard error of the column chosen in each row."""
     rows = len(column)
     x, f, se = np.full(rows, math.nan), np.full(rows, math.nan), np.full(rows, math.nan)
-    for j in np.unique(column[column >= 0]):
+    for j in _distinct(column):
         here = column == j
+        if here.all():
+            here = slice(None)
         x[here], se[here] = panel.value[here, j], panel.standard_error[here, j]
         f[here] = np.log(x[here]) if biomarker_kind(panel.biomarkers[j]).transform == "ln" else x[here]
     return x, f, se
@@ -300,7 +307,7 @@ def _flags(
     sign = 1.0 if kind.direction == "high" else -1.0
     told = marker.operator or definition.operator
     flags = np.full(len(x), -1, dtype=np.int8)
-    for i in np.unique(chosen.entry[chosen.entry >= 0]).tolist():
+    for i in _distinct(chosen.entry):
         entry = reference.entries[i]
         if entry.operator is None or entry.cut is None:
             continue

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from allostat.allostatic_load.definitions import Tails
+from allostat.allostatic_load.definitions import Definition, Tails
 from allostat.allostatic_load.options import Comparison
 from allostat.allostatic_load.quantiles import sample_quantile, sorted_quantile
 from allostat.allostatic_load.reference_sample import (
@@ -32,6 +32,8 @@ from allostat.errors import ConfigError
 from allostat.panel import Panel, panel_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
 
 FEW_PERSONS = 30
@@ -62,8 +64,8 @@ class CutRule:
     winsor: Winsor = "1/99"
 
     def __post_init__(self) -> None:
-        if not 0 < self.quantile < 1:
-            raise ConfigError("a quantile lies between 0 and 1", found=self.quantile)
+        if not 0 <= self.quantile <= 1:
+            raise ConfigError("a quantile lies from 0 to 1", found=self.quantile)
         if self.winsor not in get_args(Winsor):
             raise ConfigError("unknown winsor limits", found=self.winsor, valid=get_args(Winsor))
         for what, given, valid in (
@@ -126,6 +128,8 @@ def fit_reference(
     biomarkers: Sequence[str] | None = None,
     source: str = "",
     rules: Mapping[str, str] | None = None,
+    definition: str | Path | Definition | None = None,
+    outcome: Mapping[str, float] | None = None,
 ) -> Reference:
     """A frozen reference from a sample.
 
@@ -158,6 +162,8 @@ def fit_reference(
         Which to fit; all of the table when left out.
     rules
         What the user wants recorded besides (medication, missing values); wins over the fit's own entries.
+    definition, outcome
+        A definition whose models are fitted too, on the same persons, see `with_models`; without weights (noted).
 
     Returns
     -------
@@ -188,7 +194,7 @@ def fit_reference(
     )
     entries, notes = fit_entries((m.sample() for m in members), rule, few_persons=few_persons, source=source)
     persons = persons_with_values(panel if weight is None else panel.rows(weight > 0), wanted, at)
-    return Reference(
+    fitted = Reference(
         name=name,
         version=version,
         title=title or f"fitted on {len(persons)} persons, occasion {panel.occasions[at.start]}",
@@ -203,6 +209,14 @@ def fit_reference(
         sample_n=len(persons),
         sample_sha256=sample_fingerprint(persons),
     )
+    if definition is None:
+        return fitted
+    from allostat.allostatic_load.fitting_models import with_models
+
+    modelled = with_models(fitted, panel, definition, outcome=outcome, occasion=panel.occasions[at.start])
+    if weights is None or not modelled.models:
+        return modelled
+    return replace(modelled, notes=(*modelled.notes, "models are fitted without the survey weights"))
 
 
 def fit_entries(

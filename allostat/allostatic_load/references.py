@@ -22,7 +22,7 @@ FORMAT = "allostat-reference/1"
 Operator = Literal[">=", ">", "<=", "<"]
 QUANTILE_TYPES = (2, 6, 7, 8)
 _LATER_FIELDS = ("other_cut", "n_effective", "cut_low", "cut_high")
-ModelKind = Literal["covariance", "correlation", "pca", "factor", "irt", "logit"]
+ModelKind = Literal["covariance", "correlation", "pca", "one_factor", "second_order", "bifactor", "irt", "logit"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from allostat.allostatic_load.algorithms import ComponentScore, ScoringRule, rule_of
 from allostat.allostatic_load.algorithms.base import weighted_sum
+from allostat.allostatic_load.algorithms.linear import Linear
 from allostat.allostatic_load.components import Components, ComponentStatus, Note, biomarkers_of, components
 from allostat.allostatic_load.definitions import Definition, load_definition
 from allostat.allostatic_load.error_draws import draw_intervals
@@ -201,9 +202,10 @@ def _index(
     enough = _sufficient(panel, complete, definition)
     u = component_scores(scored, definition, score)
     index = np.full(len(u), np.nan)
-    gradient = np.zeros(u.shape)
-    without = np.full(u.shape, np.nan)
+    gradient = np.zeros(u.shape, order="F")
+    without = np.full(u.shape, np.nan, order="F")
     for rows, model in models:
+        # Most definitions need no model: all rows at once and no copies.
         u_here, counted_here = u[rows], counted[rows]
         index[rows] = rule.index(u_here, counted_here, definition, model)
         gradient[rows] = rule.gradient(u_here, counted_here, definition, model)
@@ -257,13 +259,13 @@ def _index(
 
 def _models(
     panel: Panel, scored: Components, definition: Definition, reference: Reference
-) -> list[tuple[NDArray[np.int64], ReferenceModel | None]]:
+) -> list[tuple[NDArray[np.int64] | slice, ReferenceModel | None]]:
     """Rows and the fitted model that serves them."""
     kind = rule_of(definition.algorithm).model_kind(definition)
     if kind is None:
-        return [(np.arange(len(panel.value)), None)]
+        return [(slice(None), None)]
     markers = tuple(m.name for m in definition.markers)
-    found: list[tuple[NDArray[np.int64], ReferenceModel | None]] = []
+    found: list[tuple[NDArray[np.int64] | slice, ReferenceModel | None]] = []
     for sex in (None,) if definition.strata == "pooled" else SEXES:
         here = scored.available.any(axis=1)
         if sex is not None:
@@ -357,6 +359,8 @@ def _leave_one_out(
     rule: ScoringRule, u: Floats, counted: Mask, definition: Definition, model: ReferenceModel | None
 ) -> Floats:
     """The index without each component that counts; NaN for those that do not, and when nothing would be left."""
+    if isinstance(rule, Linear):
+        return rule.without(u, counted, definition)
     without = np.full(counted.shape, np.nan)
     for j in range(counted.shape[1]):
         rest = counted.copy()

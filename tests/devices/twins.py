@@ -21,6 +21,7 @@ WRITERS: dict[str, tuple[str, ...]] = {
     "empatica_e4": ("empatica-e4",),
     "fit": ("fit-activity", "fit-wellness"),
     "fitbit": ("fitbit",),
+    "garmin_account": ("garmin-account",),
     "garmin_connect": ("garmin-connect",),
     "garmin_logger": ("garmin-logger",),
     "hexoskin": ("hexoskin",),

@@ -89,7 +89,7 @@ def test_6_alone_is_as_in_the_cohort(algorithm: Any, options: Mapping[str, Any])
     model, rule = model_for(definition), rule_of(algorithm)
     u, counted = some_rows(definition, 300, 5, 0.15)
     for order in ("C", "F"):
-        u, counted = np.array(u, order=order), np.array(counted, order=order)  # type: ignore[call-overload]
+        u, counted = np.array(u, order=order), np.array(counted, order=order)
         index, gradient = rule.index(u, counted, definition, model), rule.gradient(u, counted, definition, model)
         for i in range(0, 300, 19):
             here = slice(i, i + 1)

@@ -45,7 +45,7 @@ def reference_at_the_middle(definition: Definition) -> Reference:
             for sex in (None, "F", "M"):
                 entries.append(
                     ReferenceEntry(
-                        name, kind.unit, kind.transform, kind.direction, kind.context, sex=sex,  # type: ignore[arg-type]
+                        name, kind.unit, kind.transform, kind.direction, kind.context, sex=sex,
                         cut=value, other_cut=other if marker.tails == "two" else None,
                         operator=">=" if kind.direction == "high" else "<=", quantile=definition.quantile,
                     )

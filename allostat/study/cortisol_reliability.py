@@ -1,4 +1,4 @@
-"""Reliability of the cortisol features of a study: a table beside the biomarkers, from what participants left behind."""
+"""Reliability of a study's cortisol features: a table beside the biomarkers, from what participants left behind."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def cortisol(
         ``n``, ``reasons``, ``wake_hour``, ``awakening_source`` with ``awakening_se``. ``feature_reasons`` (day,
         feature) says why a feature is NaN; `why` spells it out. Per ``sample``: ``concentration``, ``reported``,
         ``hours_since_waking``, its day and whether the slope used it. Scalars ``cortisol_slope``, ``cortisol_aucg``,
-        ``cortisol_car``, ``cortisol_auc_g`` (days from waking to evening only), ``cortisol_waking`` and
+        ``cortisol_car``, ``cortisol_aucg_day`` (days from waking to evening only), ``cortisol_waking`` and
         ``cortisol_evening``: means over days with their standard errors.
 
     Raises

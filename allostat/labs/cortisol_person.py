@@ -38,7 +38,7 @@ _OFFERS: Mapping[str, _Offer] = {
         "aucg", True, "geometric mean over days of the area with respect to ground", OF_RESPONSE | OF_SLOPE
     ),
     "cortisol_car": _Offer("car_peak_inc", False, "mean over days of the peak increase after waking", OF_SLOPE),
-    "cortisol_auc_g": _Offer(
+    "cortisol_aucg_day": _Offer(
         "aucg", True, "geometric mean over days from waking to evening of the area with respect to ground",
         OF_RESPONSE | DayReason.FEW_SAMPLES, True,
     ),

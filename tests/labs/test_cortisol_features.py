@@ -13,15 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from allostat.biomarkers import Person, rows_of
-from allostat.errors import InputError, UnitError
-from allostat.labs import lab_biomarkers
+from allostat.biomarkers import rows_of
+from allostat.errors import InputError
 from allostat.labs.cortisol import cortisol, why
 from allostat.labs.cortisol_curve import area_ground, area_increase, area_per_minute, nearest_within
 from allostat.labs.cortisol_day import FEATURES, day_features
 from allostat.labs.cortisol_reasons import DayReason
 from allostat.labs.cortisol_rules import AssayCalibration, CortisolSettings, Cut, Keep, Winsorise, winsorise_limits
-from allostat.tables import LabRow, parse_instant
 
 WAKE = "2024-03-01T07:00:00+01:00"
 GAP = CortisolSettings(allow_gap=True)
@@ -212,33 +210,15 @@ class TestOffers:
         assert rows["cortisol_waking"].value == pytest.approx(math.exp(waking.mean()), rel=1e-12)
         assert rows["cortisol_waking"].standard_error == pytest.approx(waking.std(ddof=1) / math.sqrt(3), rel=1e-12)
         assert rows["cortisol_evening"].value == pytest.approx((2 * 3 * 2) ** (1 / 3), rel=1e-12)
-        assert rows["cortisol_auc_g"].value == rows["cortisol_aucg"].value
-        assert rows["cortisol_auc_g"].unit == "nmol/L.min"
+        assert rows["cortisol_aucg_day"].value == rows["cortisol_aucg"].value
+        assert rows["cortisol_aucg_day"].unit == "nmol/L.min"
 
     def test_an_hour_after_waking_is_no_area_of_a_day(self) -> None:
         rows = {r.biomarker: r for r in rows_of(one([0, 0.5, 0.75, 1.0], [10, 16, 14, 12]), "s1")}
         assert rows["cortisol_aucg"].value == pytest.approx(810.0)
-        assert rows["cortisol_auc_g"].missing
-        assert {"NO_VALID_DAY", "NO_EVENING_SAMPLE"} <= set(rows["cortisol_auc_g"].quality)
+        assert rows["cortisol_aucg_day"].missing
+        assert {"NO_VALID_DAY", "NO_EVENING_SAMPLE"} <= set(rows["cortisol_aucg_day"].quality)
         assert rows["cortisol_evening"].missing
-
-
-class TestHair:
-    def row(self, value: float, operator: str = "", unit: str = "pg/mg") -> LabRow:
-        return LabRow("s1", "cortisol", value, unit, "hair", parse_instant(WAKE), operator, line=1)
-
-    def test_stands_beside_the_days_and_is_not_offered(self) -> None:
-        rows = [self.row(60.0), self.row(90.0), self.row(3.0, "<"), self.row(math.nan)]
-        table, dataset, notices = lab_biomarkers(rows, Person("s1"))
-        value = dataset["cortisol_hair"]
-        assert float(value) == pytest.approx((60 * 90 * 3 / math.sqrt(2)) ** (1 / 3), rel=1e-12)
-        assert value.attrs["quality"] == "BELOW_LOD VALUE_MISSING"
-        assert table.rows == ()
-        assert "CORTISOL_SPECIMEN_UNUSED" not in {n.code for n in notices}
-
-    def test_mass_per_volume_is_refused(self) -> None:
-        with pytest.raises(UnitError):
-            lab_biomarkers([self.row(5.0, unit="nmol/L")], Person("s1"))
 
 
 @settings(max_examples=40, deadline=None)

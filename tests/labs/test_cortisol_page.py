@@ -53,7 +53,7 @@ def test_every_feature_and_level_is_on_the_page() -> None:
     text = PAGE.read_text(encoding="utf-8")
     unnamed = {"slope_se", "intercept_ln", "car_aucg_per_min"}
     assert [name for name in FEATURES if f"`{name}`" not in text and name not in unnamed] == []
-    levels = ["cortisol_auc_g", "cortisol_waking", "cortisol_evening"]
+    levels = ["cortisol_aucg_day", "cortisol_waking", "cortisol_evening"]
     assert [name for name in levels if f"`{name}`" not in text or name not in biomarker_kinds()] == []
 
 

@@ -14,6 +14,7 @@ from allostat.report import CohortMember, CohortOverview, IndexValue, cohort_pag
 from allostat.store import CohortTable, collate, write_cohort
 from allostat.study.cortisol_reliability import FILE as CORTISOL_RELIABILITY
 from allostat.study.cortisol_reliability import reliability_rows
+from allostat.study.crate import write_crate
 from allostat.study.layout import write_atomic
 from allostat.study.output_tables import dictionary_rows, load_rows, long_rows, wide_rows, write_tsv
 from allostat.study.stages import score
@@ -82,6 +83,7 @@ def write_cohort_files(place: Path, config: StudyConfig, result: RunResult, tabl
         version=__version__,
     )
     write_atomic(layout.root / "index.html", cohort_page(overview))
+    write_crate(layout, config.study.name, present, summaries)
 
 
 def _has_results(layout: OutputLayout, participant: str) -> bool:

@@ -32,6 +32,7 @@ def summary_of(result: ParticipantResult) -> dict[str, Any]:
         "adherence": [[day_text(day * DAY_NS), round(float(hours.sum()), 3)] for day, hours in sorted(cover.items())],
         "device": ", ".join(devices),
         "cortisol_days": cortisol_day_values(result),
+        "inputs": result.provenance.get("inputs", []),
         "used": {name: sorted(value) for name, value in asdict(Used.of(result)).items()},
     }
 

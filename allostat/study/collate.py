@@ -104,7 +104,10 @@ def _write_tables(
     write_tsv(root / "allostatic_load.tsv", *load_rows(cohort.allostatic_load))
     write_tsv(root / "dictionary.tsv", *dictionary_rows(cohort.biomarkers))
     reliability = reliability_rows(summaries)
-    if reliability is not None:
+    if reliability is None:
+        # none of an earlier run with other participants stays behind
+        (root / CORTISOL_RELIABILITY).unlink(missing_ok=True)
+    else:
         write_tsv(root / CORTISOL_RELIABILITY, *reliability)
     people = [
         [p.participant, p.person.sex, p.person.age_years, p.person.group, p.timezone, ";".join(p.person.medications)]

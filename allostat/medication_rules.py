@@ -235,6 +235,8 @@ def _possible(biomarker: str) -> Mapping[str, Effect]:
 
 def _ruled(row: Biomarker, exposed: frozenset[str], person: Person | None, rules: MedicationRules) -> Biomarker:
     """One row under rules; the very same row when nothing changes."""
+    if not exposed and not row.quality and math.isnan(row.raw_value):
+        return row
     possible = _possible(row.biomarker)
     if not possible:
         return row

@@ -25,13 +25,17 @@ _PUBLIC = {
     "sleep_from_heart_rate": "sleep", "recovery": "recovery", "respiration_rate": "respiration",
     "cortisol": "labs.cortisol",
     "Biomarker": "biomarkers", "BiomarkerTable": "biomarkers", "Person": "biomarkers", "biomarkers": "biomarker_rows",
-    "allostatic_load": "allostatic_load",
-    "Study": "study",
+    "Panel": "panel", "allostatic_load": "allostatic_load",
+    "Study": "study", "open_study": "study.opened",
 }  # fmt: skip
 
-__all__ = sorted([*_PUBLIC, "__version__"])
+_ROOMS = ("norms",)
+"""Rooms that are public as they are: ``allostat.norms.position``."""
+
+__all__ = sorted([*_PUBLIC, *_ROOMS, "__version__"])
 
 if TYPE_CHECKING:
+    from allostat import norms as norms
     from allostat.allostatic_load import allostatic_load as allostatic_load
     from allostat.beats import correct_beats as correct_beats
     from allostat.beats import find_beats as find_beats
@@ -53,6 +57,7 @@ if TYPE_CHECKING:
     from allostat.hrv import person_hrv as person_hrv
     from allostat.hrv_compare import compare_hrv as compare_hrv
     from allostat.labs.cortisol import cortisol as cortisol
+    from allostat.panel import Panel as Panel
     from allostat.quality import signal_quality as signal_quality
     from allostat.reading import inspect as inspect
     from allostat.reading import read as read
@@ -70,9 +75,12 @@ if TYPE_CHECKING:
     from allostat.sleep import sleep_from_heart_rate as sleep_from_heart_rate
     from allostat.sleep import sleep_windows as sleep_windows
     from allostat.study import Study as Study
+    from allostat.study.opened import open_study as open_study
 
 
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f"allostat.{name}")
     if name not in _PUBLIC:
         raise AttributeError(f"module 'allostat' has no attribute {name!r}")
     value = getattr(import_module(f"allostat.{_PUBLIC[name]}"), name)

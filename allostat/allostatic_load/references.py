@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
 
 from allostat.allostatic_load.canonical import sha256_of
 from allostat.biomarkers import Direction, Sex, Transform, biomarker_kind, biomarker_kinds
@@ -18,6 +21,8 @@ from allostat.errors import ConfigError
 FORMAT = "allostat-reference/1"
 Operator = Literal[">=", ">", "<=", "<"]
 QUANTILE_TYPES = (2, 6, 7, 8)
+_LATER_FIELDS = ("other_cut", "n_effective", "cut_low", "cut_high")
+ModelKind = Literal["covariance", "correlation", "pca", "one_factor", "second_order", "bifactor", "irt", "logit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,8 @@ class ReferenceEntry:
         Whole years of age, both included; None: all ages of the reference.
     n
         Persons behind the entry; 0 for a cut-off that no sample was fitted for.
+    n_effective
+        Kish's effective number of persons under survey weights; None without weights.
     mean, sd
         Of the transformed values; None in a reference of cut-offs only.
     winsor_low, winsor_high
@@ -39,10 +46,14 @@ class ReferenceEntry:
     cut, operator, quantile, quantile_type
         High-risk cut on the scale of ``unit``, how a value compares with it, and how it was found (None: not a
         quantile). The cut is taken on the untransformed scale, where transforms, being monotone, leave ranks alone.
+    other_cut
+        The cut on the side away from risk, for markers with two tails; compared with the mirrored operator.
     prevalence
         Share of the reference that the cut flags; ties and detection limits move it away from the nominal share.
     at_limit
         Share of the reference at a detection limit.
+    cut_low, cut_high
+        Interval of ``cut`` from a bootstrap of the reference's persons; None when it was not made.
     """
 
     biomarker: str
@@ -59,6 +70,7 @@ class ReferenceEntry:
     winsor_low: float | None = None
     winsor_high: float | None = None
     cut: float | None = None
+    other_cut: float | None = None
     operator: Operator | None = None
     quantile: float | None = None
     quantile_type: int | None = None
@@ -66,11 +78,46 @@ class ReferenceEntry:
     at_limit: float | None = None
     source: str = ""
     doi: str = ""
+    n_effective: float | None = None
+    cut_low: float | None = None
+    cut_high: float | None = None
 
     @property
     def strict(self) -> bool:
         """Whether a value equal to the cut is not flagged."""
         return self.operator in (">", "<")
+
+
+@dataclass(frozen=True)
+class ReferenceModel:
+    """A model fitted on the reference persons: what an index needs beyond cuts and moments.
+
+    Parameters
+    ----------
+    kind
+        What was fitted.
+    markers
+        Names of the definition's markers in the order of the parameters.
+    sex
+        None: sexes pooled.
+    n
+        Persons that the model was fitted on.
+    parameters
+        Numbers and (nested) lists of numbers by name, as the algorithm of the kind documents them.
+    settings
+        Settings of the fit, by name.
+    """
+
+    kind: ModelKind
+    markers: tuple[str, ...]
+    sex: Sex | None
+    n: int
+    parameters: Mapping[str, Any]
+    settings: Mapping[str, str | float | bool] = field(default_factory=dict)
+
+    def array(self, name: str) -> NDArray[np.float64]:
+        """A parameter as an array."""
+        return np.array(self.parameters[name], dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -83,6 +130,11 @@ class Reference:
         Rules that the reference was made under (medication, missing values, detection limit), by name.
     notes
         What a user must know: assay, strata with few persons, populations.
+    models
+        Models fitted on the same persons, for definitions that need one.
+    sample_n, sample_sha256
+        How many persons it was fitted on and a hash of the set of their participant ids (0 and empty when no sample is
+        behind it, or an unknown one). The hash tells whether the scored sample is the reference, and nobody's name.
     """
 
     name: str
@@ -92,6 +144,9 @@ class Reference:
     rules: Mapping[str, str]
     notes: tuple[str, ...] = ()
     licence: str = ""
+    models: tuple[ReferenceModel, ...] = ()
+    sample_n: int = 0
+    sample_sha256: str = ""
 
     @cached_property
     def sha256(self) -> str:
@@ -119,6 +174,14 @@ class Reference:
                     return one
         return next((e for e in candidates if e.age_low is None), None)
 
+    def stratum(self, biomarker: str, sex: Sex | None) -> tuple[tuple[int, ReferenceEntry], ...]:
+        """The entries of a biomarker for a sex (None: pooled) with their number in ``entries``."""
+        return tuple((i, e) for i, e in enumerate(self.entries) if e.biomarker == biomarker and e.sex == sex)
+
+    def model(self, kind: ModelKind, markers: tuple[str, ...], sex: Sex | None) -> ReferenceModel | None:
+        """The model of a kind for these markers and this sex (None: pooled)."""
+        return next((m for m in self.models if (m.kind, m.markers, m.sex) == (kind, markers, sex)), None)
+
     def age_bands(self, biomarker: str, sex: Sex | None) -> bool:
         """Whether the biomarker has age bands in this stratum."""
         return any(e.age_low is not None for e in self._by_stratum.get((biomarker, sex), []))
@@ -128,6 +191,16 @@ class Reference:
         content = asdict(self)
         content["rules"] = dict(self.rules)
         content["entries"] = [asdict(e) for e in sorted(self.entries, key=_order)]
+        for entry in content["entries"]:
+            # A field that an entry does not use leaves the hash of older references as it was.
+            for unused in _LATER_FIELDS:
+                if entry[unused] is None:
+                    del entry[unused]
+        content["models"] = [asdict(m) for m in self.models]
+        if not self.models:
+            del content["models"]
+        if not self.sample_n:
+            del content["sample_n"], content["sample_sha256"]
         content["format"] = FORMAT
         return content
 
@@ -201,12 +274,21 @@ def reference_from(content: Mapping[str, Any], *, where: str = "reference") -> R
             rules=dict(content["rules"]),
             notes=tuple(content["notes"]),
             licence=content["licence"],
+            models=tuple(_model(m) for m in content.get("models", ())),
+            sample_n=content.get("sample_n", 0),
+            sample_sha256=content.get("sample_sha256", ""),
         )
     except (KeyError, TypeError) as error:
         raise ConfigError(f"reference is incomplete or has an unknown key ({error})", where=where) from error
     for entry in entries:
         check_entry(entry, where=f"{where}, {entry.biomarker}")
     return reference
+
+
+def _model(content: Mapping[str, Any]) -> ReferenceModel:
+    if content["kind"] not in get_args(ModelKind):
+        raise KeyError(content["kind"])
+    return ReferenceModel(**{**content, "markers": tuple(content["markers"])})
 
 
 def check_entry(entry: ReferenceEntry, *, where: str) -> None:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 Option = Literal["adjust", "none", "flag", "risk", "exclude"]
 
+AS_RISK = "_AS_RISK"
+"""End of the code of a value that counts as high risk wherever flags are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +215,7 @@ def _effect(name: str, rule: Mapping[str, Any], biomarker: str, option: Option) 
         case "flag":
             return Effect(name, code)
         case "risk":
-            return Effect(name, f"{code}_AS_RISK", risk=True)
+            return Effect(name, f"{code}{AS_RISK}", risk=True)
         case "exclude":
             return Effect(name, code, excludes=True)
         case "adjust":

@@ -25,8 +25,8 @@ _PUBLIC = {
     "sleep_from_heart_rate": "sleep", "recovery": "recovery", "respiration_rate": "respiration",
     "cortisol": "labs.cortisol",
     "Biomarker": "biomarkers", "BiomarkerTable": "biomarkers", "Person": "biomarkers", "biomarkers": "biomarker_rows",
-    "allostatic_load": "allostatic_load",
-    "Study": "study",
+    "Panel": "panel", "allostatic_load": "allostatic_load",
+    "Study": "study", "open_study": "study.opened",
 }  # fmt: skip
 
 _ROOMS = ("norms",)
@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from allostat.hrv import person_hrv as person_hrv
     from allostat.hrv_compare import compare_hrv as compare_hrv
     from allostat.labs.cortisol import cortisol as cortisol
+    from allostat.panel import Panel as Panel
     from allostat.quality import signal_quality as signal_quality
     from allostat.reading import inspect as inspect
     from allostat.reading import read as read
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
     from allostat.sleep import sleep_from_heart_rate as sleep_from_heart_rate
     from allostat.sleep import sleep_windows as sleep_windows
     from allostat.study import Study as Study
+    from allostat.study.opened import open_study as open_study
 
 
 def __getattr__(name: str) -> Any:

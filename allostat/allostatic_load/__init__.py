@@ -5,6 +5,7 @@ from allostat.allostatic_load.fitting import fit_reference, sample_quantile
 from allostat.allostatic_load.references import (
     Reference,
     ReferenceEntry,
+    ReferenceModel,
     load_reference,
     reference_names,
     save_reference,
@@ -16,6 +17,7 @@ __all__ = [
     "Marker",
     "Reference",
     "ReferenceEntry",
+    "ReferenceModel",
     "System",
     "allostatic_load",
     "combine_scores",

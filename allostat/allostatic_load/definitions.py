@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from allostat.allostatic_load.canonical import sha256_of
+from allostat.allostatic_load.options import COMMON_OPTIONS, OPTIONS, Algorithm, Comparison, Strata, Value, option_value
 from allostat.biomarkers import biomarker_kinds
 from allostat.errors import ConfigError
 
-Algorithm = Literal["count", "system", "zmean", "zsum", "zpos"]
-Score = Literal["z", "flag"]
-Strata = Literal["sex", "pooled"]
-Comparison = Literal["inclusive", "strict"]
+Tails = Literal["one", "two"]
 
 _TOP = frozenset(
     {"id", "version", "title", "citation", "doi", "algorithm", "default_reference", "options", "missing", "systems"}
 )
-_OPTIONS = frozenset({"score", "strata", "operator", "quantile"})
 _MISSING = frozenset({"min_share_in_system", "min_share_of_systems", "require_one_of"})
 _SYSTEM = frozenset({"name", "markers"})
-_MARKER = frozenset({"name", "biomarker", "any_of", "operator"})
+_MARKER = frozenset({"name", "biomarker", "any_of", "operator", "tails"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +30,14 @@ class Marker:
     """One component of an index.
 
     ``any_of`` holds the biomarkers that can stand for it, best first: the first that is measured and that the reference
-    covers is used, alone. ``operator`` overrules the reference's comparison (None: the reference's).
+    covers is used, alone. ``operator`` overrules the reference's comparison (None: the reference's). ``tails`` says
+    whether a value far on the other side is high risk too.
     """
 
     name: str
     any_of: tuple[str, ...]
     operator: Comparison | None = None
+    tails: Tails = "one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +55,12 @@ class Definition:
     Parameters
     ----------
     algorithm
-        ``count``: number of high-risk flags. ``system``: mean over systems of the mean score inside each. ``zmean``,
-        ``zsum``, ``zpos``: mean of z, sum of z, sum of positive z over markers.
-    score
-        What the ``system`` algorithm averages: z scores or flags.
+        How components become one number, see `allostat.allostatic_load.algorithms`.
+    options
+        Settings of the algorithm, every one of `allostat.allostatic_load.options.OPTIONS` with its value.
     strata
-        Whether persons are compared with the reference of their sex or with the pooled one.
+        Whom persons are compared with: ``pooled`` all, ``sex`` their sex at all ages, ``sex_age`` their sex and age
+        band (all ages of the sex, with a note, where the reference has no band for them).
     quantile
         High-risk quantile that the reference must have been fitted for (None: any, such as a clinical cut-off).
     min_share_in_system, min_share_of_systems, require_one_of
@@ -77,7 +76,7 @@ class Definition:
     algorithm: Algorithm
     systems: tuple[System, ...]
     default_reference: str
-    score: Score = "z"
+    options: Mapping[str, Value] = field(default_factory=dict)
     strata: Strata = "sex"
     operator: Comparison | None = None
     quantile: float | None = None
@@ -95,15 +94,16 @@ class Definition:
         """Number of the system that each marker belongs to."""
         return tuple(k for k, s in enumerate(self.systems) for _ in s.markers)
 
-    @property
-    def uses_flags(self) -> bool:
-        """Whether the index is made of high-risk flags rather than z scores."""
-        return self.algorithm == "count" or (self.algorithm == "system" and self.score == "flag")
+    def option(self, name: str) -> Value:
+        """A setting of the algorithm, the one of the definition or the default."""
+        return self.options.get(name, OPTIONS[self.algorithm][name].default)
 
     @cached_property
     def sha256(self) -> str:
         """Hash of the content: equal definitions have equal hashes wherever they lie."""
-        return sha256_of(asdict(self))
+        content = asdict(self)
+        content["options"] = {name: self.option(name) for name in OPTIONS[self.algorithm]}
+        return sha256_of(content)
 
 
 def definition_names() -> tuple[str, ...]:
@@ -142,19 +142,20 @@ def definition_from(entry: Mapping[str, Any], *, where: str = "definition") -> D
     """A definition from its keys, each of them checked; errors as `load_definition`."""
     _only(entry, _TOP, where)
     options, missing = entry.get("options", {}), entry.get("missing", {})
-    _only(options, _OPTIONS, f"{where}, options")
     _only(missing, _MISSING, f"{where}, missing")
     systems = tuple(_system(s, f"{where}, system {i + 1}") for i, s in enumerate(_list(entry, "systems", where)))
+    algorithm: Algorithm = _choice(entry, "algorithm", get_args(Algorithm), where)
+    _only(options, (*COMMON_OPTIONS, *OPTIONS[algorithm]), f"{where}, options")
     definition = Definition(
         id=_text(entry, "id", where),
         version=_text(entry, "version", where),
         title=_text(entry, "title", where),
         citation=_text(entry, "citation", where),
         doi=str(entry.get("doi", "")),
-        algorithm=_choice(entry, "algorithm", get_args(Algorithm), where),
+        algorithm=algorithm,
         systems=systems,
         default_reference=_text(entry, "default_reference", where),
-        score=_choice(options, "score", get_args(Score), where, "z"),
+        options={n: option_value(algorithm, n, options[n], where) for n in OPTIONS[algorithm] if n in options},
         strata=_choice(options, "strata", get_args(Strata), where, "sex"),
         operator=_comparison(options, where),
         quantile=_share(options, "quantile", where, None),
@@ -188,7 +189,8 @@ def _marker(entry: Mapping[str, Any], where: str) -> Marker:
             "biomarkers of one marker have their risk on one side", where=where, found=", ".join(biomarkers)
         )
     name = str(entry.get("name", biomarkers[0]))
-    return Marker(name, biomarkers, _comparison(entry, where))
+    tails = _choice(entry, "tails", get_args(Tails), where, "one")
+    return Marker(name, biomarkers, _comparison(entry, where), tails)
 
 
 def _known_biomarker(name: object, where: str) -> None:

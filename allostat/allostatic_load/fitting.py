@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from allostat.allostatic_load.definitions import Comparison
+from allostat.allostatic_load.options import Comparison
 from allostat.allostatic_load.references import QUANTILE_TYPES, Operator, Reference, ReferenceEntry
 from allostat.biomarkers import BiomarkerKind, BiomarkerTable, Sex, biomarker_kind
 from allostat.errors import ConfigError, InputError
+from allostat.panel import SEXES, Panel, panel_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FEW_PERSONS = 30
 WINSOR_SHARE = 0.01
@@ -52,7 +58,7 @@ def _clamped(x: Floats, i: int) -> float:
 
 
 def fit_reference(
-    table: BiomarkerTable,
+    table: BiomarkerTable | Panel | pd.DataFrame,
     *,
     name: str,
     version: str = "1",
@@ -72,7 +78,7 @@ def fit_reference(
     Parameters
     ----------
     table
-        The sample; missing values are left out biomarker by biomarker.
+        The sample, in any of the forms of `allostatic_load`; missing values are left out biomarker by biomarker.
     by_sex
         Fit one stratum for each of ``sexes`` besides the pooled one (which is always there).
     quantile, quantile_type
@@ -94,37 +100,39 @@ def fit_reference(
     InputError
         An empty stratum, or one without spread; several occasions and none chosen.
     """
-    occasions = sorted({r.occasion for r in table.rows})
-    if occasion is None and len(occasions) > 1:
-        raise InputError("several occasions: name the one to fit on", found=", ".join(occasions))
-    chosen = occasion or (occasions[0] if occasions else "1")
-    wanted = tuple(biomarkers or sorted({r.biomarker for r in table.rows}))
+    panel = panel_of(table)
+    if occasion is None and len(panel.occasions) > 1:
+        raise InputError("several occasions: name the one to fit on", found=", ".join(panel.occasions))
+    chosen = occasion or panel.occasions[0]
+    if chosen not in panel.occasions:
+        raise InputError("no such occasion", found=chosen, valid=panel.occasions)
+    wanted = tuple(biomarkers or panel.biomarkers)
     if not wanted:
         raise InputError("a reference needs biomarkers: the table has none")
+    at = slice(panel.occasions.index(chosen), None, len(panel.occasions))
     strata: tuple[Sex | None, ...] = (None, *sexes) if by_sex else (None,)
-    samples: dict[tuple[str, Sex | None], list[float]] = {(b, s): [] for b in wanted for s in strata}
-    for row in table.rows:
-        if row.occasion != chosen or row.missing or row.biomarker not in wanted:
-            continue
-        samples[row.biomarker, None].append(row.value)
-        person = table.persons.get(row.participant)
-        if person is not None and person.sex is not None and (row.biomarker, person.sex) in samples:
-            samples[row.biomarker, person.sex].append(row.value)
+    samples: dict[tuple[str, Sex | None], Floats] = {}
+    for biomarker, sex in itertools.product(wanted, strata):
+        if biomarker not in panel.column_of:
+            raise InputError("the table has no such biomarker", found=biomarker, valid=panel.biomarkers)
+        column = panel.value[at, panel.column_of[biomarker]]
+        here = ~np.isnan(column) if sex is None else ~np.isnan(column) & (panel.sex[at] == SEXES.index(sex))
+        samples[biomarker, sex] = column[here]
     entries, notes = [], []
     for (biomarker, sex), sample in samples.items():
         stratum = f"{biomarker}, {sex or 'both sexes'}"
-        if not sample:
+        if not len(sample):
             raise InputError(
                 "a stratum of the reference is empty", where=stratum, expected="persons with a value; or by_sex=False"
             )
         if len(sample) < FEW_PERSONS:
             notes.append(f"{stratum}: only {len(sample)} persons, fewer than {FEW_PERSONS}")
         comparison = operators if isinstance(operators, str) else operators.get(biomarker, "inclusive")
-        entries.append(fit_entry(biomarker, np.array(sample), sex, quantile, quantile_type, comparison, source))
+        entries.append(fit_entry(biomarker, sample, sex, quantile, quantile_type, comparison, source))
     return Reference(
         name=name,
         version=version,
-        title=title or f"fitted on {len(table.persons)} persons, occasion {chosen}",
+        title=title or f"fitted on {len(panel.participants)} persons, occasion {chosen}",
         entries=tuple(entries),
         rules=dict(rules or {}),
         notes=tuple(notes),

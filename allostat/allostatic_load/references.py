@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
 
 from allostat.allostatic_load.canonical import sha256_of
 from allostat.biomarkers import Direction, Sex, Transform, biomarker_kind, biomarker_kinds
@@ -18,6 +21,7 @@ from allostat.errors import ConfigError
 FORMAT = "allostat-reference/1"
 Operator = Literal[">=", ">", "<=", "<"]
 QUANTILE_TYPES = (2, 6, 7, 8)
+ModelKind = Literal["covariance", "correlation", "pca", "factor", "irt", "logit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,8 @@ class ReferenceEntry:
     cut, operator, quantile, quantile_type
         High-risk cut on the scale of ``unit``, how a value compares with it, and how it was found (None: not a
         quantile). The cut is taken on the untransformed scale, where transforms, being monotone, leave ranks alone.
+    other_cut
+        The cut on the side away from risk, for markers with two tails; compared with the mirrored operator.
     prevalence
         Share of the reference that the cut flags; ties and detection limits move it away from the nominal share.
     at_limit
@@ -59,6 +65,7 @@ class ReferenceEntry:
     winsor_low: float | None = None
     winsor_high: float | None = None
     cut: float | None = None
+    other_cut: float | None = None
     operator: Operator | None = None
     quantile: float | None = None
     quantile_type: int | None = None
@@ -74,6 +81,38 @@ class ReferenceEntry:
 
 
 @dataclass(frozen=True)
+class ReferenceModel:
+    """A model fitted on the reference persons: what an index needs beyond cuts and moments.
+
+    Parameters
+    ----------
+    kind
+        What was fitted.
+    markers
+        Names of the definition's markers in the order of the parameters.
+    sex
+        None: sexes pooled.
+    n
+        Persons that the model was fitted on.
+    parameters
+        Numbers and (nested) lists of numbers by name, as the algorithm of the kind documents them.
+    settings
+        Settings of the fit, by name.
+    """
+
+    kind: ModelKind
+    markers: tuple[str, ...]
+    sex: Sex | None
+    n: int
+    parameters: Mapping[str, Any]
+    settings: Mapping[str, str | float | bool] = field(default_factory=dict)
+
+    def array(self, name: str) -> NDArray[np.float64]:
+        """A parameter as an array."""
+        return np.array(self.parameters[name], dtype=np.float64)
+
+
+@dataclass(frozen=True)
 class Reference:
     """A named, versioned, hashed set of reference entries.
 
@@ -83,6 +122,8 @@ class Reference:
         Rules that the reference was made under (medication, missing values, detection limit), by name.
     notes
         What a user must know: assay, strata with few persons, populations.
+    models
+        Models fitted on the same persons, for definitions that need one.
     """
 
     name: str
@@ -92,6 +133,7 @@ class Reference:
     rules: Mapping[str, str]
     notes: tuple[str, ...] = ()
     licence: str = ""
+    models: tuple[ReferenceModel, ...] = ()
 
     @cached_property
     def sha256(self) -> str:
@@ -119,6 +161,14 @@ class Reference:
                     return one
         return next((e for e in candidates if e.age_low is None), None)
 
+    def stratum(self, biomarker: str, sex: Sex | None) -> tuple[tuple[int, ReferenceEntry], ...]:
+        """The entries of a biomarker for a sex (None: pooled) with their number in ``entries``."""
+        return tuple((i, e) for i, e in enumerate(self.entries) if e.biomarker == biomarker and e.sex == sex)
+
+    def model(self, kind: ModelKind, markers: tuple[str, ...], sex: Sex | None) -> ReferenceModel | None:
+        """The model of a kind for these markers and this sex (None: pooled)."""
+        return next((m for m in self.models if (m.kind, m.markers, m.sex) == (kind, markers, sex)), None)
+
     def age_bands(self, biomarker: str, sex: Sex | None) -> bool:
         """Whether the biomarker has age bands in this stratum."""
         return any(e.age_low is not None for e in self._by_stratum.get((biomarker, sex), []))
@@ -128,6 +178,13 @@ class Reference:
         content = asdict(self)
         content["rules"] = dict(self.rules)
         content["entries"] = [asdict(e) for e in sorted(self.entries, key=_order)]
+        for entry in content["entries"]:
+            # A field that an entry does not use leaves the hash of older references as it was.
+            if entry["other_cut"] is None:
+                del entry["other_cut"]
+        content["models"] = [asdict(m) for m in self.models]
+        if not self.models:
+            del content["models"]
         content["format"] = FORMAT
         return content
 
@@ -201,12 +258,19 @@ def reference_from(content: Mapping[str, Any], *, where: str = "reference") -> R
             rules=dict(content["rules"]),
             notes=tuple(content["notes"]),
             licence=content["licence"],
+            models=tuple(_model(m) for m in content.get("models", ())),
         )
     except (KeyError, TypeError) as error:
         raise ConfigError(f"reference is incomplete or has an unknown key ({error})", where=where) from error
     for entry in entries:
         check_entry(entry, where=f"{where}, {entry.biomarker}")
     return reference
+
+
+def _model(content: Mapping[str, Any]) -> ReferenceModel:
+    if content["kind"] not in get_args(ModelKind):
+        raise KeyError(content["kind"])
+    return ReferenceModel(**{**content, "markers": tuple(content["markers"])})
 
 
 def check_entry(entry: ReferenceEntry, *, where: str) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from allostat.allostatic_load.components import Components, ComponentStatus, Note, biomarkers_of
 from allostat.allostatic_load.definitions import Definition
+from allostat.allostatic_load.options import OPTIONS
 from allostat.allostatic_load.references import Reference
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ class IndexStatus(IntEnum):
 
     OK = 0
     INSUFFICIENT_INPUTS = 1
+    INCOMPLETE_FOR_MODEL = 2
+    """Enough by the missing-data rule, but the fitted model needs components that are not there."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class IndexArrays:
     se: Floats
     ci_low: Floats
     ci_high: Floats
-    enough: NDArray[np.bool_]
+    index_status: NDArray[np.int8]
     count: Floats
     proportion: Floats
     n_inputs: NDArray[np.int32]
@@ -63,7 +66,7 @@ def as_dataset(
         "ci_low": (arrays.ci_low, {"long_name": "95 % interval of the index, lower end", "units": unit, **about}),
         "ci_high": (arrays.ci_high, {"long_name": "95 % interval of the index, upper end", "units": unit, **about}),
         "index_status": (
-            np.where(arrays.enough, int(IndexStatus.OK), int(IndexStatus.INSUFFICIENT_INPUTS)).astype(np.int8),
+            arrays.index_status,
             _values(IndexStatus, "why the index is there or not"),
         ),
         "index_notes": (arrays.notes, _masks(Note, "what is known of the components that count")),
@@ -114,6 +117,8 @@ def as_dataset(
         "citation": definition.citation,
         "references": definition.doi,
         "algorithm": definition.algorithm,
+        "options": ", ".join(f"{n}={definition.option(n)}" for n in OPTIONS[definition.algorithm]),
+        "strata": definition.strata,
         "winsorised": int(winsorise),
         "missing_rule": _rule(definition),
     }

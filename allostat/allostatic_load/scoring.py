@@ -9,22 +9,28 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from allostat.allostatic_load.algorithms import ComponentScore, ScoringRule, rule_of
+from allostat.allostatic_load.algorithms.base import weighted_sum
+from allostat.allostatic_load.algorithms.linear import Linear
 from allostat.allostatic_load.components import Components, ComponentStatus, Note, components
-from allostat.allostatic_load.definitions import Algorithm, Definition, load_definition
-from allostat.allostatic_load.references import Reference, load_reference
-from allostat.allostatic_load.result import IndexArrays, as_dataset
-from allostat.allostatic_load.uncertainty import Z_95, count_interval, linear_standard_error
+from allostat.allostatic_load.definitions import Definition, load_definition
+from allostat.allostatic_load.references import Reference, ReferenceModel, load_reference
+from allostat.allostatic_load.result import IndexArrays, IndexStatus, as_dataset
+from allostat.allostatic_load.uncertainty import Z_95, count_intervals, standard_error
 from allostat.biomarkers import BiomarkerTable
-from allostat.errors import InputError
+from allostat.errors import ConfigError, InputError
+from allostat.panel import SEXES, Panel, panel_of
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xarray as xr
 
 Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 
 def allostatic_load(
-    table: BiomarkerTable,
+    table: BiomarkerTable | Panel | pd.DataFrame,
     definition: str | Path | Definition = "system",
     reference: str | Path | Reference | None = None,
     *,
@@ -34,6 +40,8 @@ def allostatic_load(
 
     Parameters
     ----------
+    table
+        A biomarker table, the same in columns (`allostat.Panel`), or a wide data frame (see `Panel.from_frame`).
     definition
         Name of a definition that comes with allostat, path of a ``.toml`` file, or the object.
     reference
@@ -66,14 +74,16 @@ def allostatic_load(
     measured components; with a partial panel read ``proportion`` with ``n_inputs`` (note ``PARTIAL_PANEL``).
 
     The standard error is the delta-method one over components with a known standard error, independent of each other;
-    for counts it is that of the Poisson-binomial distribution of the flags and the interval is its quantiles.
+    an index that a fitted model cannot give for these components is NaN with ``INCOMPLETE_FOR_MODEL``. For counts the
+    error is that of the Poisson-binomial distribution of the flags and the interval is its quantiles.
     """
     chosen = definition if isinstance(definition, Definition) else load_definition(definition)
     compared = reference if isinstance(reference, Reference) else load_reference(reference or chosen.default_reference)
-    if not table.keys:
+    panel = panel_of(table)
+    if not panel.participants:
         raise InputError("biomarker table is empty: there is nobody to score")
-    scored = components(table, chosen, compared, winsorise=winsorise)
-    return as_dataset(_index(table, scored, chosen), scored, chosen, compared, winsorise=winsorise)
+    scored = components(panel, chosen, compared, winsorise=winsorise)
+    return as_dataset(_index(panel, scored, chosen, compared), scored, chosen, compared, winsorise=winsorise)
 
 
 def combine_scores(scores: Sequence[xr.Dataset]) -> xr.Dataset:
@@ -95,24 +105,34 @@ def combine_scores(scores: Sequence[xr.Dataset]) -> xr.Dataset:
     return xr.concat(scores, dim="participant", data_vars="all", combine_attrs="override", join="outer")
 
 
-def _index(table: BiomarkerTable, scored: Components, definition: Definition) -> IndexArrays:
+def _index(panel: Panel, scored: Components, definition: Definition, reference: Reference) -> IndexArrays:
+    rule = rule_of(definition.algorithm)
+    score = rule.component_score(definition)
+    models = _models(panel, scored, definition, reference)
     available = scored.available
     complete = complete_systems(available, definition)
     counted = available & complete[:, definition.system_of] if definition.algorithm == "system" else available
-    enough = _sufficient(table, scored, complete, definition)
-    u = _scores(scored, definition)
-    weights = component_weights(counted, definition)
-    index = _weighted_sum(weights, u)
+    enough = _sufficient(panel, complete, definition)
+    u = component_scores(scored, definition, score)
+    index = np.full(len(u), np.nan)
+    gradient = np.zeros(u.shape, order="F")
+    without = np.full(u.shape, np.nan, order="F")
+    for rows, model in models:
+        # Most definitions need no model: all rows at once and no copies.
+        u_here, counted_here = u[rows], counted[rows]
+        index[rows] = rule.index(u_here, counted_here, definition, model)
+        gradient[rows] = rule.gradient(u_here, counted_here, definition, model)
+        without[rows] = _leave_one_out(rule, u_here, counted_here, definition, model)
     p = np.where(counted, scored.p_flag, np.nan)
     known = counted & (scored.se >= 0)
-    errors = np.where(known, _component_errors(scored, definition), np.nan)
-    se = linear_standard_error(weights, errors)
+    errors = np.where(known, component_errors(scored, definition, score), np.nan)
+    se = standard_error(gradient, errors)
     low, high = index - Z_95 * se, index + Z_95 * se
     if definition.algorithm == "count":
-        for i in np.flatnonzero(known.any(axis=1) & enough):
-            low[i], high[i] = count_interval(p[i, counted[i]])
-    without = _leave_one_out(u, counted, definition)
-    without[~enough] = np.nan
+        uncertain = known.any(axis=1) & enough
+        low[uncertain], high[uncertain] = count_intervals(p[uncertain], counted[uncertain])
+    there = enough & ~np.isnan(index)
+    without[~there] = np.nan
     notes = np.bitwise_or.reduce(np.where(counted, scored.notes, 0), axis=1).astype(np.int16)
     notes[counted.sum(axis=1) < counted.shape[1]] |= int(Note.PARTIAL_PANEL)
     notes[known.any(axis=1) & (known.sum(axis=1) < counted.sum(axis=1))] |= int(Note.PARTIAL_SE)
@@ -120,14 +140,15 @@ def _index(table: BiomarkerTable, scored: Components, definition: Definition) ->
     flagged = (counted & (scored.flag >= 0)).sum(axis=1)
     status = scored.status.copy()
     status[available & ~counted] = ComponentStatus.SYSTEM_INCOMPLETE
+    reason = np.where(enough, IndexStatus.INCOMPLETE_FOR_MODEL, IndexStatus.INSUFFICIENT_INPUTS)
     return IndexArrays(
-        index=np.where(enough, index, np.nan),
-        se=np.where(enough, se, np.nan),
-        ci_low=np.where(enough, low, np.nan),
-        ci_high=np.where(enough, high, np.nan),
-        enough=enough,
-        count=np.where(enough & (flagged > 0), flags, np.nan),
-        proportion=np.where(enough & (flagged > 0), flags / np.maximum(flagged, 1), np.nan),
+        index=np.where(there, index, np.nan),
+        se=np.where(there, se, np.nan),
+        ci_low=np.where(there, low, np.nan),
+        ci_high=np.where(there, high, np.nan),
+        index_status=np.where(there, IndexStatus.OK, reason).astype(np.int8),
+        count=np.where(there & (flagged > 0), flags, np.nan),
+        proportion=np.where(there & (flagged > 0), flags / np.maximum(flagged, 1), np.nan),
         n_inputs=counted.sum(axis=1).astype(np.int32),
         n_systems=complete.sum(axis=1).astype(np.int32),
         n_with_se=known.sum(axis=1).astype(np.int32),
@@ -138,95 +159,113 @@ def _index(table: BiomarkerTable, scored: Components, definition: Definition) ->
     )
 
 
-def complete_systems(available: NDArray[np.bool_], definition: Definition) -> NDArray[np.bool_]:
+def _models(
+    panel: Panel, scored: Components, definition: Definition, reference: Reference
+) -> list[tuple[NDArray[np.int64] | slice, ReferenceModel | None]]:
+    """Rows and the fitted model that serves them."""
+    kind = rule_of(definition.algorithm).model_kind(definition)
+    if kind is None:
+        return [(slice(None), None)]
+    markers = tuple(m.name for m in definition.markers)
+    found: list[tuple[NDArray[np.int64] | slice, ReferenceModel | None]] = []
+    for sex in (None,) if definition.strata == "pooled" else SEXES:
+        here = scored.available.any(axis=1)
+        if sex is not None:
+            here = here & (panel.sex == SEXES.index(sex))
+        model = reference.model(kind, markers, sex)
+        if not here.any():
+            continue
+        if model is None:
+            raise ConfigError(
+                f"reference holds no {kind} model of the definition's markers",
+                where=f"definition {definition.id}, reference {reference.name}, sex {sex or 'pooled'}",
+                found=", ".join(sorted({m.kind for m in reference.models})) or "no model",
+                expected=f"a reference fitted with fit_reference(..., definition='{definition.id}')",
+            )
+        found.append((np.flatnonzero(here), model))
+    return found
+
+
+def complete_systems(available: Mask, definition: Definition) -> Mask:
     """Which systems (rows, systems) have at least one marker and the wanted share of their markers."""
     member = np.array(definition.system_of)
     found = np.stack([available[:, member == k].sum(axis=1) for k in range(len(definition.systems))], axis=1)
     size = np.array([len(s.markers) for s in definition.systems])
-    complete: NDArray[np.bool_] = (found > 0) & (found / size >= definition.min_share_in_system)
+    complete: Mask = (found > 0) & (found / size >= definition.min_share_in_system)
     return complete
 
 
-def component_weights(counted: NDArray[np.bool_], definition: Definition) -> Floats:
-    """Weight of each component (rows, components) in the index, which is linear in the component scores."""
-    return _weights(counted, np.array(definition.system_of), definition.algorithm)
+def component_scores(scored: Components, definition: Definition, score: ComponentScore) -> Floats:
+    """What the index is made of (rows, components)."""
+    match score:
+        case "flag":
+            flags: Floats = np.where(scored.flag >= 0, scored.flag.astype(np.float64), np.nan)
+            return flags
+        case "z":
+            return scored.z
+        case "z_positive":
+            return np.maximum(scored.z, 0.0)
+        case "tail":
+            from scipy.special import ndtr
+
+            tail: Floats = ndtr(scored.z) ** float(definition.option("power"))
+            return tail
+        case "distance":
+            return np.maximum(scored.distance, 0.0) if definition.option("one_sided") else scored.distance
 
 
-def _weights(counted: NDArray[np.bool_], member: NDArray[np.int64], algorithm: Algorithm) -> Floats:
-    here = counted.astype(np.float64)
-    match algorithm:
-        case "count" | "zsum" | "zpos":
-            return here
-        case "zmean":
-            mean: Floats = here / np.maximum(here.sum(axis=1, keepdims=True), 1.0)
-            return mean
-        case "system":
-            per_system = np.stack([here[:, member == k].sum(axis=1) for k in range(member.max() + 1)], axis=1)
-            systems = np.maximum((per_system > 0).sum(axis=1, keepdims=True), 1)
-            balanced: Floats = here / (np.maximum(per_system[:, member], 1.0) * systems)
-            return balanced
-
-
-def _weighted_sum(weights: Floats, u: Floats) -> Floats:
-    """Sums over components, one after the other: a person alone and inside a cohort get the same bits."""
-    total = np.zeros(len(weights))
-    for j in range(weights.shape[1]):
-        total += np.where(weights[:, j] != 0, weights[:, j] * u[:, j], 0.0)
-    result: Floats = np.where((weights != 0).any(axis=1), total, np.nan)
-    return result
-
-
-def _scores(scored: Components, definition: Definition) -> Floats:
-    """What the index is made of: flags, z, or positive z."""
-    if definition.uses_flags:
-        flags: Floats = np.where(scored.flag >= 0, scored.flag.astype(np.float64), np.nan)
-        return flags
-    return np.maximum(scored.z, 0.0) if definition.algorithm == "zpos" else scored.z
-
-
-def _component_errors(scored: Components, definition: Definition) -> Floats:
+def component_errors(scored: Components, definition: Definition, score: ComponentScore) -> Floats:
     """Standard error of each component's score; a flag is a Bernoulli variable, a z below 0 adds nothing to zpos."""
-    if definition.uses_flags:
-        bernoulli: Floats = np.sqrt(scored.p_flag * (1.0 - scored.p_flag))
-        return bernoulli
-    return np.where(scored.z > 0, scored.se_z, 0.0) if definition.algorithm == "zpos" else scored.se_z
+    match score:
+        case "flag":
+            bernoulli: Floats = np.sqrt(scored.p_flag * (1.0 - scored.p_flag))
+            return bernoulli
+        case "z":
+            return scored.se_z
+        case "z_positive":
+            return np.where(scored.z > 0, scored.se_z, 0.0)
+        case "tail":
+            from scipy.special import ndtr
+
+            power = float(definition.option("power"))
+            density = np.exp(-0.5 * scored.z**2) / np.sqrt(2.0 * np.pi)
+            tail: Floats = power * ndtr(scored.z) ** (power - 1.0) * density * scored.se_z
+            return tail
+        case "distance":
+            beyond = (scored.distance > 0) | (not definition.option("one_sided"))
+            return np.where(beyond, scored.se_z, 0.0)
 
 
-def _sufficient(
-    table: BiomarkerTable, scored: Components, complete: NDArray[np.bool_], definition: Definition
-) -> NDArray[np.bool_]:
+def _sufficient(panel: Panel, complete: Mask, definition: Definition) -> Mask:
     """The missing-data rule for each row."""
     share = complete.sum(axis=1) / complete.shape[1]
-    enough: NDArray[np.bool_] = complete.any(axis=1) & (share >= definition.min_share_of_systems)
-    measured: dict[tuple[str, str], set[str]] = {}
-    for row in table.rows:
-        if not row.missing:
-            measured.setdefault((row.participant, row.occasion), set()).add(row.biomarker)
-    for i, key in enumerate(scored.keys):
-        here = measured.get(key, set())
-        enough[i] &= all(here & set(group) for group in definition.require_one_of)
+    enough: Mask = complete.any(axis=1) & (share >= definition.min_share_of_systems)
+    for group in definition.require_one_of:
+        columns = [panel.column_of[b] for b in group if b in panel.column_of]
+        enough &= panel.measured[:, columns].any(axis=1)
     return enough
 
 
-def _system_scores(
-    u: Floats, available: NDArray[np.bool_], complete: NDArray[np.bool_], definition: Definition
-) -> Floats:
+def _system_scores(u: Floats, available: Mask, complete: Mask, definition: Definition) -> Floats:
     """Mean score inside each complete system (rows, systems)."""
     scores = np.full(complete.shape, np.nan)
     member = np.array(definition.system_of)
     for k in range(complete.shape[1]):
-        inside = available & (member == k)
-        n = inside.sum(axis=1)
-        total = _weighted_sum(inside.astype(np.float64), u)
-        scores[:, k] = np.where(complete[:, k], total / np.maximum(n, 1), np.nan)
+        inside = available[:, member == k]
+        total = weighted_sum(inside.astype(np.float64), u[:, member == k])
+        scores[:, k] = np.where(complete[:, k], total / np.maximum(inside.sum(axis=1), 1), np.nan)
     return scores
 
 
-def _leave_one_out(u: Floats, counted: NDArray[np.bool_], definition: Definition) -> Floats:
+def _leave_one_out(
+    rule: ScoringRule, u: Floats, counted: Mask, definition: Definition, model: ReferenceModel | None
+) -> Floats:
     """The index without each component that counts; NaN for those that do not, and when nothing would be left."""
+    if isinstance(rule, Linear):
+        return rule.without(u, counted, definition)
     without = np.full(counted.shape, np.nan)
     for j in range(counted.shape[1]):
         rest = counted.copy()
         rest[:, j] = False
-        without[:, j] = np.where(counted[:, j], _weighted_sum(component_weights(rest, definition), u), np.nan)
+        without[:, j] = np.where(counted[:, j], rule.index(u, rest, definition, model), np.nan)
     return without

@@ -31,24 +31,50 @@ def poisson_binomial(p: Floats) -> Floats:
 
 
 def count_interval(p: Floats, level: float = 0.95) -> tuple[float, float]:
-    """Equal-tailed interval of a count: smallest counts whose cumulative probability reaches both tails."""
-    cumulative = np.cumsum(poisson_binomial(p))
+    """Equal-tailed interval of a count: smallest counts whose cumulative probability reaches both tails.
+
+    ``p`` as in `poisson_binomial`.
+    """
+    low, high = count_intervals(p[None, :], np.ones((1, len(p)), dtype=np.bool_), level)
+    return float(low[0]), float(high[0])
+
+
+def count_intervals(p: Floats, counted: NDArray[np.bool_], level: float = 0.95) -> tuple[Floats, Floats]:
+    """`count_interval` of many rows at once.
+
+    Parameters
+    ----------
+    p
+        (rows, components) probabilities; only those of ``counted`` are used.
+    """
+    rows, n = p.shape
+    pmf = np.zeros((n + 1, rows))
+    pmf[0] = 1.0
+    for j in range(n):
+        one = np.where(counted[:, j], p[:, j], 0.0)
+        other = 1.0 - one
+        for k in range(j + 1, 0, -1):
+            pmf[k] = pmf[k] * other + pmf[k - 1] * one
+        pmf[0] *= other
+    cumulative = np.cumsum(pmf, axis=0)
     tail = (1.0 - level) / 2.0
     # Rounding in the sum must not push the upper end past the last possible count.
-    low = int(np.searchsorted(cumulative, tail + 1e-12))
-    high = int(np.searchsorted(cumulative, 1.0 - tail - 1e-12))
-    return float(min(low, len(p))), float(min(high, len(p)))
+    last = counted.sum(axis=1)
+    low = (cumulative < tail + 1e-12).sum(axis=0)
+    high = (cumulative < 1.0 - tail - 1e-12).sum(axis=0)
+    return np.minimum(low, last).astype(np.float64), np.minimum(high, last).astype(np.float64)
 
 
-def linear_standard_error(weights: Floats, errors: Floats) -> Floats:
-    """Standard error of weighted sums, rows at once: sqrt(sum w^2 se^2); components without error (NaN) add nothing.
+def standard_error(gradient: Floats, errors: Floats) -> Floats:
+    """Delta-method standard error, rows at once: sqrt(sum g^2 se^2); components without error (NaN) add nothing.
 
-    NaN where no component has a standard error.
+    ``gradient`` and ``errors`` are (rows, components); errors of components are independent. NaN where no component
+    has a standard error.
     """
-    known = ~np.isnan(errors) & (weights != 0)
-    variance = np.zeros(len(weights))
+    known = ~np.isnan(errors) & (gradient != 0)
+    variance = np.zeros(len(gradient))
     # One component after the other, so that a person alone and inside a cohort get the same bits.
-    for j in range(weights.shape[1]):
-        variance += np.where(known[:, j], (weights[:, j] * np.where(known[:, j], errors[:, j], 0.0)) ** 2, 0.0)
+    for j in range(gradient.shape[1]):
+        variance += np.where(known[:, j], (gradient[:, j] * np.where(known[:, j], errors[:, j], 0.0)) ** 2, 0.0)
     result: Floats = np.where(known.any(axis=1), np.sqrt(variance), np.nan)
     return result

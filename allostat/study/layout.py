@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from allostat.errors import ConfigError, InputError, StoreError
 from allostat.store.durable import replace_file
+from allostat.store.locks import FileLock
 
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
 
@@ -108,34 +107,15 @@ def locked(root: Path) -> Iterator[None]:
     The lock is the operating system's and ends with the process, however that ends.
     """
     root.mkdir(parents=True, exist_ok=True)
-    with (root / ".lock").open("a+", encoding="utf-8") as file:
-        if not _try_lock(file):
-            file.seek(0)
-            raise ConfigError(
-                "another run is writing to this output folder",
-                where=root.name,
-                found=f"process {file.read().strip() or 'unknown'}",
-                expected="one run at a time: wait for it to end, or choose another folder with -o",
-            )
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
-
-
-def _try_lock(file: IO[str]) -> bool:
-    if sys.platform == "win32":
-        import msvcrt
-
-        try:
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-    import fcntl
-
+    lock = FileLock(root / ".lock")
+    if not lock.acquire():
+        raise ConfigError(
+            "another run is writing to this output folder",
+            where=root.name,
+            found=lock.holder,
+            expected="one run at a time: wait for it to end, or choose another folder with -o",
+        )
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        yield
+    finally:
+        lock.release()

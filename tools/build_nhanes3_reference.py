@@ -1,6 +1,6 @@
-"""Build the reference `nhanes3-2026.1` from the table of NHANES III that lies among the recordings.
+"""Build the references `nhanes3-2026.1` and `nhanes3-young-2026.1` from the table of NHANES III among the recordings.
 
-    python -m tools.build_nhanes3_reference RECORDINGS     # folder that ALLOSTAT_RECORDINGS names: writes the reference
+    python -m tools.build_nhanes3_reference RECORDINGS     # folder that ALLOSTAT_RECORDINGS names: writes both
     python -m tools.build_nhanes3_reference --table        # prints the table of cuts of the shipped reference
 
 Only derived numbers (moments, quantiles, shares) are written, never a person's values. NHANES is in the public domain.
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import NormalDist
@@ -21,13 +21,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from allostat.allostatic_load import Reference, ReferenceEntry, fit_reference, load_reference, save_reference
+from allostat.allostatic_load.references import ReferenceModel
 from allostat.biomarkers import Biomarker, BiomarkerTable, Person, Sex, biomarker_kind
 from allostat.units import conversion_factor
 from tools.build_reference import censored_moments
 
 NAME, VERSION = "nhanes3-2026.1", "2026.1"
-TARGET = Path(__file__).parents[1] / "data" / "allostat_data" / "references" / f"{NAME}.json"
+YOUNG = "nhanes3-young-2026.1"
+FOLDER = Path(__file__).parents[1] / "data" / "allostat_data" / "references"
 SOURCE = "NHANES III 1988-1994 (CDC/NCHS), unweighted, age 20 and over, not pregnant"
+YOUNG_SOURCE = "NHANES III 1988-1994 (CDC/NCHS), unweighted, age 20 to 30, healthy by clinical ranges"
 QUANTILE = 0.75
 CRP_LIMIT_MG_L = 2.1
 CRP_ACUTE_MG_L = 10.0
@@ -266,6 +269,88 @@ def young_and_healthy(people: pd.DataFrame, sex: Sex) -> pd.DataFrame:
     return inside[keep]
 
 
+MARKERS = (
+    "albumin", "alp", "hs_crp", "wbc", "chol_total", "creatinine", "bun", "uric_acid", "hba1c", "sbp", "lymphocytes",
+    "mcv",
+)  # fmt: skip
+"""The markers of the definition `dm`, in its order."""
+
+
+def build_young(recordings: Path) -> Reference:
+    """The reference of the young and healthy, with the means and covariances that a statistical distance needs."""
+    people = read_people(recordings)
+    entries: list[ReferenceEntry] = []
+    models = []
+    for sex in SEX_CODES:
+        chosen = young_and_healthy(people, sex)
+        rows = tuple(
+            Biomarker(str(i), name, float(value), biomarker_kind(name).unit)
+            for name in MARKERS
+            for i, value in chosen[name].items()
+        )
+        persons = {str(i): Person(str(i), sex) for i in chosen.index}
+        found = fit_reference(
+            BiomarkerTable(rows, persons), name=YOUNG, sexes=(sex,), operators=dict.fromkeys(STRICT, "strict"),
+            source=YOUNG_SOURCE, quantile=QUANTILE,
+        )  # fmt: skip
+        on_limit = float(np.mean(chosen.hs_crp <= CRP_LIMIT_MG_L))
+        own = [_rounded(_of_young(e, on_limit)) for e in found.entries if e.sex == sex]
+        entries += own
+        models.append(_covariance(chosen, own, sex))
+    return Reference(
+        name=YOUNG,
+        version=VERSION,
+        title="NHANES III, young and healthy adults, by sex: for statistical distances",
+        entries=tuple(entries),
+        rules={
+            "people": "age 20 to 30, not pregnant, body mass index below 30, all twelve markers within clinical ranges",
+            "ranges": "Kwon & Belsky 2021; uric acid by the narrower of their two ranges; CRP below 2 mg/dL",
+            "missing": "people with all twelve markers",
+            "winsor": "no limits: a distance from the healthy is about those who lie outside of them",
+            "hs_crp": "values at the detection limit of 2.1 mg/L as they are",
+            "quantile": RULES["quantile"],
+            "weights": RULES["weights"],
+        },
+        notes=(
+            "Chosen people, not a population: use its cuts only for a comparison with the young and healthy.",
+            "White blood cells are on the ln scale, as everywhere in allostat; the publication took them as they are.",
+            "CRP of NHANES III is not a high-sensitivity assay; at_limit gives the share on its detection limit.",
+        ),
+        licence="NHANES: public domain",
+        models=tuple(models),
+    )
+
+
+def _of_young(entry: ReferenceEntry, on_limit: float) -> ReferenceEntry:
+    """Without winsor limits; CRP with the share of people on its detection limit."""
+    at_limit = on_limit if entry.biomarker == "hs_crp" else None
+    return replace(entry, winsor_low=None, winsor_high=None, at_limit=at_limit)
+
+
+def _covariance(people: pd.DataFrame, entries: Sequence[ReferenceEntry], sex: Sex) -> ReferenceModel:
+    """Mean and covariance of the risk-oriented z scores of `MARKERS`, and the spread of their distances."""
+    moments = {e.biomarker: (e.mean or 0.0, e.sd or 1.0) for e in entries}
+    columns = []
+    for name in MARKERS:
+        kind, (mean, sd) = biomarker_kind(name), moments[name]
+        f = np.log(people[name]) if kind.transform == "ln" else people[name]
+        columns.append((1.0 if kind.direction == "high" else -1.0) * (f.to_numpy(dtype=np.float64) - mean) / sd)
+    z = np.column_stack(columns)
+    covariance = np.cov(z, rowvar=False, ddof=1)
+    whitened = np.linalg.solve(np.linalg.cholesky(covariance), (z - z.mean(axis=0)).T)
+    distance = np.sqrt((whitened**2).sum(axis=0))
+    parameters = {
+        # Means of z scores are 0 but for rounding, whose digits differ from machine to machine.
+        "mean": np.round(z.mean(axis=0), 10).tolist(),
+        "covariance": np.round(covariance, 10).tolist(),
+        "sd_d": round(float(distance.std(ddof=1)), 10),
+    }
+    settings: dict[str, str | float | bool] = {
+        "winsorised": True, "n_left_out": 0.0, "shrink": "auto", "shrinkage": 0.0,
+    }  # fmt: skip
+    return ReferenceModel("covariance", MARKERS, sex, len(z), parameters, settings)
+
+
 def cut_table(reference: Reference) -> str:
     """Cuts of all ages by sex with nominal and achieved prevalence, as a Markdown table."""
     lines = [
@@ -290,10 +375,11 @@ def main(arguments: list[str]) -> None:
         case ["--table"]:
             print(cut_table(load_reference(NAME)))
         case [folder]:
-            reference = build(Path(folder))
-            save_reference(reference, TARGET)
-            assert load_reference(TARGET).sha256 == reference.sha256
-            print(f"{TARGET.name}: {len(reference.entries)} entries, sha256 {reference.sha256}")
+            for reference in (build(Path(folder)), build_young(Path(folder))):
+                target = FOLDER / f"{reference.name}.json"
+                save_reference(reference, target)
+                assert load_reference(target).sha256 == reference.sha256
+                print(f"{target.name}: {len(reference.entries)} entries, sha256 {reference.sha256}")
         case _:
             raise SystemExit(__doc__)
 

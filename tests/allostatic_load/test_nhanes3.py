@@ -9,7 +9,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from allostat.allostatic_load import fit_reference, load_reference
+from allostat.allostatic_load import allostatic_load, definition_names, fit_reference, load_reference
 from allostat.biomarkers import Biomarker, BiomarkerTable, Person, Sex, biomarker_kind
 from tools import build_nhanes3_reference as tool
 
@@ -109,3 +109,67 @@ def test_the_guide_shows_the_cuts_of_the_shipped_reference() -> None:
     assert tool.cut_table(SHIPPED) in (DOCS / "norms.md").read_text(encoding="utf-8")
     assert any("survey weights" in note for note in SHIPPED.notes)
     assert any("left out: dbp 1, chol_hdl_ratio 1, uric_acid 1" in note for note in SHIPPED.notes)
+
+
+YOUNG = load_reference(tool.YOUNG)
+
+
+def test_the_reference_of_the_young_is_made_from_the_recordings(recordings: Callable[[str], Path]) -> None:
+    assert tool.build_young(recordings("nhanes3").parent).sha256 == YOUNG.sha256
+
+
+def test_the_young_have_means_spreads_and_covariances_by_sex() -> None:
+    assert set(YOUNG.biomarkers) == set(tool.MARKERS)
+    assert len(YOUNG.entries) == 24
+    assert all(e.winsor_low is None and e.winsor_high is None and e.sex for e in YOUNG.entries)
+    for sex, n in (("F", 314), ("M", 215)):
+        model = YOUNG.model("covariance", tool.MARKERS, sex)
+        assert model is not None
+        assert model.n == n
+        s = model.array("covariance")
+        np.testing.assert_allclose(s, s.T)
+        # the covariance of z scores is their correlation
+        np.testing.assert_allclose(np.diag(s), 1, atol=1e-8)
+        assert np.linalg.eigvalsh(s).min() > 0.1
+        np.testing.assert_allclose(model.array("mean"), 0, atol=1e-8)
+
+
+def distances(people: tool.pd.DataFrame, sex: Sex) -> tool.pd.Series:
+    """Plain Mahalanobis distances of the risk-oriented z scores; NaN with a marker missing."""
+    model = YOUNG.model("covariance", tool.MARKERS, sex)
+    assert model is not None
+    columns = []
+    for name in tool.MARKERS:
+        kind, e = biomarker_kind(name), YOUNG.entry(name, sex, None)
+        assert e is not None and e.mean is not None and e.sd is not None
+        f = np.log(people[name]) if kind.transform == "ln" else people[name]
+        columns.append((1 if kind.direction == "high" else -1) * (f - e.mean) / e.sd)
+    z = tool.pd.concat(columns, axis=1).to_numpy()
+    inverse = np.linalg.inv(model.array("covariance"))
+    return tool.pd.Series(np.sqrt(np.einsum("ij,jk,ik->i", z, inverse, z)), people.index)
+
+
+def test_distances_of_the_young_add_up_and_grow_with_age(recordings: Callable[[str], Path]) -> None:
+    people = tool.read_people(recordings("nhanes3").parent)
+    for sex in get_args(Sex):
+        young = tool.young_and_healthy(people, sex)
+        assert float((distances(young, sex) ** 2).sum()) == pytest.approx(12 * (len(young) - 1), rel=1e-8)
+        adults = people[people.gender == tool.SEX_CODES[sex]]
+        d = distances(tool.pd.DataFrame({n: tool.values_of(adults, n) for n in tool.MARKERS}), sex)
+        by_age = [float(d[adults.age.between(low, low + 9)].median()) for low in (20, 40, 60)]
+        assert 3.4 < by_age[0] < by_age[1] < by_age[2]
+
+
+@pytest.mark.skipif("dm" not in definition_names(), reason="the definition dm is not shipped")
+def test_the_definition_of_the_distance_finds_the_model_of_the_young(recordings: Callable[[str], Path]) -> None:
+    people = tool.read_people(recordings("nhanes3").parent)
+    young = tool.young_and_healthy(people, "M").iloc[:20]
+    rows = tuple(
+        Biomarker(str(i), name, float(v), biomarker_kind(name).unit)
+        for name in tool.MARKERS
+        for i, v in young[name].items()
+    )
+    table = BiomarkerTable(rows, {str(i): Person(str(i), "M", 25.0) for i in young.index})
+    found = allostatic_load(table, definition="dm", reference=YOUNG)["index"]
+    expected = distances(young, "M").sort_index(key=lambda ids: ids.astype(str))
+    np.testing.assert_allclose(found.sel(participant=[str(i) for i in expected.index]).values, expected, rtol=1e-8)

@@ -65,6 +65,12 @@ def ruled(
     return apply_acute_rule(apply_medication_rules(table, medication or MedicationRules()), acute)
 
 
+def as_measured(table: BiomarkerTable) -> BiomarkerTable:
+    """A table with every rule undone; acute hs-CRP values say that they were kept (``CRP_ACUTE_KEPT``)."""
+    rows = ruled(table, medication=MedicationRules.as_measured(), acute="keep").rows
+    return BiomarkerTable(rows, table.persons)
+
+
 def rule_notices(table: BiomarkerTable) -> tuple[Notice, ...]:
     """What rules did to a table, one notice for each row whose value they changed or excluded."""
     return tuple(_notice(row) for row in table.rows if row.adjustment)

@@ -57,6 +57,10 @@ class Note(IntFlag):
     """Not all components count: read a count with its denominator."""
     PARTIAL_SE = 64
     """Some components have no standard error: the index's standard error is a lower bound."""
+    SAMPLE_IS_REFERENCE = 128
+    """The scored persons are exactly those that the reference was fitted on."""
+    IMPUTED = 256
+    """A value was imputed, see `allostat.allostatic_load.imputed_index`."""
 
 
 @dataclass(frozen=True)

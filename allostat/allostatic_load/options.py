@@ -61,13 +61,18 @@ OPTIONS: Mapping[Algorithm, Mapping[str, Option]] = {
     "dm": {
         "scale": Option("d", "the distance, its logarithm, or in units of its standard deviation", ("d", "ln", "sd")),
         "shrink": Option("auto", "Ledoit-Wolf shrinkage of the covariance", ("auto", "never", "always")),
+        "incomplete": Option("refuse", "a missing marker: no index, or rescaled over the rest", ("refuse", "rescale")),
     },
     "pca": {"components": Option(1, "principal components added up", low=1, whole=True)},
     "cfa": {
         "structure": Option("one_factor", "factor model", ("one_factor", "second_order", "bifactor")),
+        "scale": Option("factor", "unit of the score: the factor's, or the first marker's", ("factor", "first_marker")),
     },
     "irt": {},
-    "logit_weighted": {"outcome": Option("", "name of the outcome that the weights were fitted for")},
+    "logit_weighted": {
+        "outcome": Option("", "name of the outcome that the weights were fitted for; empty: any"),
+        "score": Option("z", "what is weighted", ("z", "flag")),
+    },
 }
 
 

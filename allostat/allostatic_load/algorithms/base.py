@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from allostat.errors import ConfigError
+
 if TYPE_CHECKING:
     from allostat.allostatic_load.definitions import Definition
     from allostat.allostatic_load.references import ModelKind, ReferenceModel
@@ -45,6 +47,19 @@ class ScoringRule(Protocol):
     def gradient(self, u: Floats, counted: Mask, definition: Definition, model: ReferenceModel | None) -> Floats:
         """(rows, components) derivative of the index by each component score; 0 for those that do not count."""
         ...
+
+
+def require_settings(definition: Definition, model: ReferenceModel, names: tuple[str, ...]) -> None:
+    """Raise `ConfigError` when a model was fitted under other settings than the definition's."""
+    for name in names:
+        wanted = definition.option(name)
+        if model.settings.get(name) != wanted:
+            raise ConfigError(
+                f"the reference's {model.kind} model was fitted with another {name}",
+                where=f"definition {definition.id}, sex {model.sex or 'pooled'}",
+                found=model.settings.get(name),
+                expected=f"{wanted}: fit the reference anew with this definition",
+            )
 
 
 def weighted_sum(weights: Floats, u: Floats) -> Floats:

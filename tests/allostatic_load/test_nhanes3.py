@@ -170,6 +170,6 @@ def test_the_definition_of_the_distance_finds_the_model_of_the_young(recordings:
         for i, v in young[name].items()
     )
     table = BiomarkerTable(rows, {str(i): Person(str(i), "M", 25.0) for i in young.index})
-    found = allostatic_load(table, definition="dm", reference=YOUNG)["index"]
+    found = allostatic_load(table, definition="dm")["index"]
     expected = distances(young, "M").sort_index(key=lambda ids: ids.astype(str))
     np.testing.assert_allclose(found.sel(participant=[str(i) for i in expected.index]).values, expected, rtol=1e-8)

@@ -104,7 +104,8 @@ def _windows(series: Sequence[IntervalSeries], starts: NDArray[np.int64], preset
     n = len(starts)
     columns = {name: np.full(n, np.nan) for name in ("rmssd", "hr_of_mean_nn", "sdnn", "hf")}
     share, irregular = np.full(n, -1.0), np.zeros(n, bool)
-    for one in series:
+    for whole in series:
+        one = _around(whole, int(starts[0]), int(starts[-1]) + _WINDOW_NS) if n else whole
         found = measure(one, starts, starts + _WINDOW_NS, preset)
         # Where recordings overlap, the one that covers a window best gives its value.
         better = found.accepted & (found.valid_share > share) & np.isfinite(found.values["ln_rmssd"])
@@ -114,6 +115,21 @@ def _windows(series: Sequence[IntervalSeries], starts: NDArray[np.int64], preset
     for name in ("rmssd", "sdnn", "hf"):
         columns[name][irregular | ~(columns[name] > 0)] = np.nan
     return _Windows(columns["rmssd"], columns["hr_of_mean_nn"], columns["sdnn"], columns["hf"], irregular)
+
+
+def _around(series: IntervalSeries, start_ns: int, end_ns: int) -> IntervalSeries:
+    """The series from the beat before ``start_ns`` to the beat after ``end_ns``: sums over days take their time."""
+    lo, hi = np.searchsorted(series.ends_ns, [start_ns, end_ns])
+    part = slice(max(int(lo) - 1, 0), int(hi) + 2)
+    return replace(
+        series,
+        ends_ns=series.ends_ns[part],
+        nn_ms=series.nn_ms[part],
+        corrected_ms=series.corrected_ms[part],
+        corrected=series.corrected[part],
+        covered_s=series.covered_s[part],
+        irregular=series.irregular[part],
+    )
 
 
 def _condensed(windows: _Windows, least: int, too_few: str, codes: tuple[str, ...]) -> Repeat:

@@ -15,6 +15,7 @@ from allostat.hrv import hrv, person_hrv
 from allostat.hrv_person_repeats import MEDIAN_EFFICIENCY, standard_error
 from allostat.hrv_person_spans import day_starts
 from allostat.recording import Beats
+from allostat.reliability import intraclass_correlation, spearman_brown
 
 S = 1_000_000_000
 H = 3600 * S
@@ -235,3 +236,18 @@ def test_hearts_that_fail_vary_less_over_the_day(recordings):
             found.setdefault(group, []).append(float(person_hrv(beats, rest=()).sdnn_24h))
     assert min(found["normal"]) > 100 > max(found["chf"])
     assert found["normal"][0] == pytest.approx(168.7, abs=0.1)
+
+
+def test_the_values_of_nights_give_their_reliability():
+    """Persons differ by their breathing arrhythmia: the nights of one are alike."""
+    values, who = [], []
+    for person, depth in enumerate((15.0, 30.0, 60.0)):
+        parts = [course(1.5, start_h=24 * k + 23, depth=depth, seed=10 * person + k) for k in range(3)]
+        slept = [Slept((24 * k + 23) * H, (24 * k + 24) * H) for k in range(3)]
+        by_night = person_hrv(parts, nights=slept, rest=()).rmssd_by_night
+        assert by_night.attrs["units"] == "ms"
+        values += list(np.log(by_night.values))
+        who += [person] * len(by_night)
+    found = intraclass_correlation(values, who)
+    assert found.icc > 0.95
+    assert spearman_brown(found.icc, 3) > found.icc

@@ -227,45 +227,6 @@ def _rounded(entry: ReferenceEntry) -> ReferenceEntry:
     )  # fmt: skip
 
 
-RANGES: Mapping[str, Mapping[Sex, tuple[float, float]]] = {
-    "albumin": {"F": (3.5, 5.0), "M": (3.5, 5.0)},
-    "alp": {"F": (37, 98), "M": (45, 115)},
-    "bun": {"F": (6, 21), "M": (8, 24)},
-    "creatinine": {"F": (0.6, 1.1), "M": (0.8, 1.3)},
-    "uric_acid": {"F": (2.7, 6.3), "M": (3.7, 8.0)},
-    "mcv": {"F": (78, 101), "M": (82, 102)},
-    "hba1c": {"F": (4.0, 5.6), "M": (4.0, 5.6)},
-    "lymphocytes": {"F": (20, 40), "M": (20, 40)},
-    "wbc": {"F": (4.5, 11), "M": (4.5, 11)},
-}
-BELOW = {"hs_crp": 20.0, "sbp": 120.0, "chol_total": 200.0}
-"""Values below these. CRP: below 2 mg/dL; read as mg/L nobody would be left, for the detection limit is 2.1 mg/L."""
-
-
-def young_and_healthy(people: pd.DataFrame, sex: Sex) -> pd.DataFrame:
-    """Reference people of the statistical distance: Kwon & Belsky 2021, 10.1007/s11357-021-00480-5.
-
-    Age 20 to 30, not pregnant, body mass index below 30, and all twelve markers within clinical ranges; a marker
-    outside of its range excludes the person, so that means and covariances are of the same people.
-
-    Returns
-    -------
-    DataFrame
-        One column per marker, in its unit.
-    """
-    chosen = people[(people.gender == SEX_CODES[sex]) & people.age.between(20, 30) & (people.pregnant != 1)]
-    chosen = chosen[chosen.bmi < 30]
-    columns = {name: (chosen.crp * 10).round(9) if name == "hs_crp" else values_of(chosen, name)
-               for name in (*RANGES, *BELOW)}  # fmt: skip
-    inside = pd.DataFrame(columns)
-    keep = np.ones(len(inside), dtype=bool)
-    for name, limits in RANGES.items():
-        keep &= inside[name].between(*limits[sex]).to_numpy()
-    for name, limit in BELOW.items():
-        keep &= (inside[name] < limit).to_numpy()
-    return inside[keep]
-
-
 def cut_table(reference: Reference) -> str:
     """Cuts of all ages by sex with nominal and achieved prevalence, as a Markdown table."""
     lines = [

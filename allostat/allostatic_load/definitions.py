@@ -10,9 +10,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from allostat.allostatic_load.canonical import sha256_of
 from allostat.allostatic_load.options import COMMON_OPTIONS, OPTIONS, Algorithm, Comparison, Strata, Value, option_value
 from allostat.biomarkers import biomarker_kinds
+from allostat.canonical import sha256_of
 from allostat.errors import ConfigError
 
 Tails = Literal["one", "two"]

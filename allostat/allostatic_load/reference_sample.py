@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from allostat.allostatic_load.canonical import sha256_of
 from allostat.allostatic_load.quantiles import SortedWeights, effective_size
 from allostat.biomarkers import Sex, biomarker_kind
+from allostat.canonical import sha256_of
 from allostat.errors import ConfigError, InputError
 from allostat.panel import SEXES, Panel
 

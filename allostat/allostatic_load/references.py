@@ -14,8 +14,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from allostat.allostatic_load.canonical import sha256_of
 from allostat.biomarkers import Direction, Sex, Transform, biomarker_kind, biomarker_kinds
+from allostat.canonical import sha256_of
 from allostat.errors import ConfigError
 
 FORMAT = "allostat-reference/1"

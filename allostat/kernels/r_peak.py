@@ -71,6 +71,7 @@ def _prepared(rate: float) -> NDArray[np.float64]:
     s[qrs_place.GROUP] = group
     s[qrs_place.REACH] = reach
     s[qrs_place.WEIGHTS :] = 1.0 - (np.arange(-reach, reach + 1.0) / (reach + 1.0)) ** 2
+    s[qrs_place.WEIGHT] = float(np.sum(s[qrs_place.WEIGHTS :]))
     span = max(1, round(0.0065 * rate))
     s[qrs_place.SPAN] = span
     s[[qrs_place.BY_SLOPE, qrs_place.BY_BEND, qrs_place.BY_SIZE]] = parabola(span)

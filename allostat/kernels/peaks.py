@@ -85,3 +85,13 @@ def checked_rate(sampling_rate: float, lowest: float, highest: float) -> float:
     if not lowest <= rate <= highest:
         raise ValueError(f"a sampling rate between {lowest:g} and {highest:g} Hz is needed, found {sampling_rate!r}")
     return rate
+
+
+def parabola(span: int) -> NDArray[np.float64]:
+    """Least squares over ``2 span + 1`` samples: weight of the first moment in the slope at the middle, and weights of
+    the second moment and of the sum in the bend.
+    """
+    k = np.arange(-span, span + 1.0)
+    n, squares, fourths = len(k), float(np.sum(k**2)), float(np.sum(k**4))
+    determinant = n * fourths - squares**2
+    return np.array([1.0 / squares, n / determinant, squares / determinant])

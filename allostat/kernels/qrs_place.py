@@ -13,15 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from allostat.kernels.compiled import lean_inner_kernel
-from allostat.kernels.qrs_candidates import DEPTH, TIME
+from allostat.kernels.qrs_candidates import DEPTH, STATE, TIME
 from allostat.kernels.qrs_rule import FOUND
 
 # Positions in the state: settings, in samples but for the reach, which counts groups; then memory.
-(GROUP, REACH, SPAN, STRETCH, FAVOUR, APART) = range(24, 30)
-(SEEN, BASE, LAST_AT, POLARITY, NOISE) = range(32, 37)
+(GROUP, REACH, SPAN, STRETCH, FAVOUR, APART, BY_SLOPE) = range(24, 31)
+(SEEN, BASE, LAST_AT, POLARITY, NOISE, BY_BEND, BY_SIZE, WEIGHT) = range(32, 40)
 
 NOISE_SAMPLES = 24
 """Length of each stretch that tells the noise: an even number."""
+WEIGHTS = STATE
+"""Where the weights of the groups around a beat begin in the state, behind all else."""
 
 
 def prepare(state: NDArray[np.float64]) -> None:
@@ -33,17 +35,17 @@ def prepare(state: NDArray[np.float64]) -> None:
 
 @lean_inner_kernel
 def place_all(
+    n: int,
     buffer: NDArray[np.float64],
     level: NDArray[np.float64],
     state: NDArray[np.float64],
     candidates: NDArray[np.float64],
     found: NDArray[np.float64],
 ) -> int:
-    """Write sample, fraction and standard error of the beats that the rule has found; returns their number.
+    """Write sample, fraction and standard error of the beats that the rule has found behind ``n`` earlier ones.
 
-    A beat without an extremum, or at that of the beat before, is left out.
+    Returns the number of all. A beat without an extremum, or at that of the beat before, is left out.
     """
-    n = 0
     for row in range(DEPTH, DEPTH + int(state[FOUND])):
         at, jitter = _place(candidates[row, TIME], buffer, level, state)
         if jitter > 0.0 and at - state[LAST_AT] >= state[APART]:
@@ -59,19 +61,29 @@ def place_all(
 @lean_inner_kernel
 def steepest(time: float, level: NDArray[np.float64], state: NDArray[np.float64]) -> float:
     """Largest rise or fall of the signal near ``time`` over two groups; it weighs less the farther it lies."""
+    first, last, weigh = _around(time, state)
+    near, weights = level[first - 1 : last + 2], state[weigh : weigh + last + 1 - first]
+    n = len(weights)
+    # Four searches that do not wait for each other.
+    b0 = b1 = b2 = b3 = 0.0
+    for k in range(0, n - 3, 4):
+        b0 = max(b0, abs(near[k + 2] - near[k]) * weights[k])
+        b1 = max(b1, abs(near[k + 3] - near[k + 1]) * weights[k + 1])
+        b2 = max(b2, abs(near[k + 4] - near[k + 2]) * weights[k + 2])
+        b3 = max(b3, abs(near[k + 5] - near[k + 3]) * weights[k + 3])
+    for k in range(n - n % 4, n):
+        b0 = max(b0, abs(near[k + 2] - near[k]) * weights[k])
+    return max(max(b0, b1), max(b2, b3))
+
+
+@lean_inner_kernel
+def _around(time: float, state: NDArray[np.float64]) -> tuple[int, int, int]:
+    """First and last group around ``time`` that have known neighbours, and where the weight of the first one stands."""
     reach = int(state[REACH])
-    centre = (int(time) - int(state[BASE])) // int(state[GROUP])
+    # As numbers with a fraction, which are divided several times faster than integers.
+    centre = math.floor((int(time) - state[BASE]) / state[GROUP])
     first = max(centre - reach, 1)
-    last = min(centre + reach, int(state[SEEN]) - 2)
-    scale = (reach + 1.0) ** -2
-    best = 0.0
-    before, here = level[first - 1], level[first]
-    for k in range(first, last + 1):
-        after = level[k + 1]
-        off = k - centre
-        best = max(best, abs(after - before) * (1.0 - off * off * scale))
-        before, here = here, after
-    return best
+    return first, max(min(centre + reach, int(state[SEEN]) - 2), first - 1), WEIGHTS + first - (centre - reach)
 
 
 @lean_inner_kernel
@@ -83,29 +95,34 @@ def _place(
     Deflections count from the mean around the candidate and weigh less the farther they lie from it, so that the
     T wave of a wide complex does not win.
     """
-    reach, base = int(state[REACH]), int(state[BASE])
-    centre = (int(time) - base) // int(state[GROUP])
-    first = max(centre - reach, 1)
-    last = min(centre + reach, int(state[SEEN]) - 2)
-    scale = (reach + 1.0) ** -2
-    total = 0.0
-    weights = 0.0
-    for k in range(first, last + 1):
-        weight = 1.0 - (k - centre) * (k - centre) * scale
-        total += weight * level[k]
-        weights += weight
-    mean = total / weights if weights > 0.0 else 0.0
-    up = 0.0
-    down = 0.0
-    up_at = down_at = first
-    for k in range(first, last + 1):
-        deflection = (1.0 - (k - centre) * (k - centre) * scale) * (level[k] - mean)
-        if deflection > up:
-            up = deflection
-            up_at = k
-        if deflection < down:
-            down = deflection
-            down_at = k
+    first, last, weigh = _around(time, state)
+    near, weights = level[first : last + 1], state[weigh : weigh + last + 1 - first]
+    n = len(weights)
+    # Four sums, and four searches, that do not wait for each other.
+    s0 = s1 = s2 = s3 = 0.0
+    for k in range(0, n - 3, 4):
+        s0 += weights[k] * near[k]
+        s1 += weights[k + 1] * near[k + 1]
+        s2 += weights[k + 2] * near[k + 2]
+        s3 += weights[k + 3] * near[k + 3]
+    for k in range(n - n % 4, n):
+        s0 += weights[k] * near[k]
+    total = state[WEIGHT]
+    if n < 2 * int(state[REACH]) + 1:
+        total = 0.0
+        for k in range(n):
+            total += weights[k]
+    mean = ((s0 + s1) + (s2 + s3)) / total if n > 0 else 0.0
+    u0 = u1 = u2 = u3 = d0 = d1 = d2 = d3 = 0.0
+    for k in range(0, n - 3, 4):
+        t0, t1 = weights[k] * (near[k] - mean), weights[k + 1] * (near[k + 1] - mean)
+        t2, t3 = weights[k + 2] * (near[k + 2] - mean), weights[k + 3] * (near[k + 3] - mean)
+        u0, u1, u2, u3 = max(u0, t0), max(u1, t1), max(u2, t2), max(u3, t3)
+        d0, d1, d2, d3 = min(d0, t0), min(d1, t1), min(d2, t2), min(d3, t3)
+    for k in range(n - n % 4, n):
+        t0 = weights[k] * (near[k] - mean)
+        u0, d0 = max(u0, t0), min(d0, t0)
+    up, down = max(max(u0, u1), max(u2, u3)), min(min(d0, d1), min(d2, d3))
     if not up - down > 0.0:
         return time, 0.0
     balance = (up + down) / (up - down)
@@ -114,8 +131,12 @@ def _place(
     favour = state[FAVOUR] if state[POLARITY] >= 0.0 else -state[FAVOUR]
     state[POLARITY] += 0.1 * (balance - state[POLARITY])
     sign = 1.0 if balance + favour >= 0.0 else -1.0
+    top = up if sign > 0.0 else down
+    at = 0
+    while at < n - 1 and weights[at] * (near[at] - mean) != top:
+        at += 1
     noise = _sample_noise(first, buffer, state)
-    return _refine(up_at if sign > 0.0 else down_at, max(up, -down), sign, noise, buffer, state)
+    return _refine(first + at, max(up, -down), sign, noise, buffer, state)
 
 
 @lean_inner_kernel
@@ -134,17 +155,18 @@ def _sample_noise(group: int, buffer: NDArray[np.float64], state: NDArray[np.flo
         start = first - k * stretch - NOISE_SAMPLES
         if start <= oldest:
             break
-        even = 0.0
-        odd = 0.0
-        before, here = buffer[start - 1], buffer[start]
-        for j in range(start + 1, start + NOISE_SAMPLES + 1, 2):
-            after, beyond = buffer[j], buffer[j + 1]
-            bend = before - 2.0 * here + after
-            even += bend * bend
-            bend = here - 2.0 * after + beyond
-            odd += bend * bend
-            before, here = after, beyond
-        variance = (even + odd) / (6.0 * NOISE_SAMPLES)
+        near = buffer[start - 1 : start + NOISE_SAMPLES + 1]
+        s0 = s1 = s2 = s3 = 0.0
+        for j in range(0, NOISE_SAMPLES, 4):
+            d0 = near[j] - 2.0 * near[j + 1] + near[j + 2]
+            d1 = near[j + 1] - 2.0 * near[j + 2] + near[j + 3]
+            d2 = near[j + 2] - 2.0 * near[j + 3] + near[j + 4]
+            d3 = near[j + 3] - 2.0 * near[j + 4] + near[j + 5]
+            s0 += d0 * d0
+            s1 += d1 * d1
+            s2 += d2 * d2
+            s3 += d3 * d3
+        variance = ((s0 + s1) + (s2 + s3)) * (1.0 / (6.0 * NOISE_SAMPLES))
         if variance == variance:
             lowest, highest = min(lowest, variance), max(highest, variance)
             total += variance
@@ -171,43 +193,36 @@ def _refine(
     best = -np.inf
     for j in range(max((near - 1) * group, oldest + span), min((near + 2) * group, stop - span)):
         smooth = sign * (buffer[j - 1] + 2.0 * buffer[j] + buffer[j + 1])
-        if smooth > best:
-            best = smooth
-            at = j
+        at = j if smooth > best else at
+        best = smooth if smooth > best else best
     if at <= oldest + span:  # none, or the signal only falls away from where it begins
         return 0.0, 0.0
-    squares = span * (span + 1.0) * (2.0 * span + 1.0) / 3.0
-    fourths = squares * (3.0 * span * span + 3.0 * span - 1.0) / 5.0
-    n = 2.0 * span + 1.0
     plain = 0.0
     first = 0.0
     second = 0.0
     middle = buffer[at]
-    for k in range(-span, span + 1):
-        value = sign * (buffer[at + k] - middle)
-        plain += value
-        first += k * value
-        second += k * k * value
+    for k in range(1, span + 1):
+        right, left = buffer[at + k] - middle, buffer[at - k] - middle
+        plain += right + left
+        first += k * (right - left)
+        second += k * k * (right + left)
     if plain != plain:
         return 0.0, 0.0
-    determinant = n * fourths - squares * squares
-    slope = first / squares
-    bend = (n * second - squares * plain) / determinant
+    slope = sign * state[BY_SLOPE] * first
+    bend = sign * (state[BY_BEND] * second - state[BY_SIZE] * plain)
     furthest = int(state[STRETCH])
-    after = 0
+    after = ahead = 0
     while at + after + 1 < stop and after < furthest and buffer[at + after + 1] == middle:
         after += 1
-    ahead = 0
     while at - ahead > oldest and ahead < furthest and buffer[at - ahead - 1] == middle:
         ahead += 1
     width = ahead + after + 1.0
     if bend < 0.0 and width < max(4, span):
         shift = min(max(-slope / (2.0 * bend), -float(span)), float(span))
         # Noise moves the slope at the middle and the bend; a narrow peak is no parabola.
-        by_slope = noise / (-2.0 * bend * math.sqrt(squares))
-        by_bend = abs(shift) * noise * math.sqrt(n / determinant) / -bend
-        misfit = 0.06 * span * span * span * -bend / size
-        jitter = math.sqrt(by_slope * by_slope + by_bend * by_bend + misfit * misfit)
+        spread = noise * noise * (0.25 * state[BY_SLOPE] + shift * shift * state[BY_BEND])
+        misfit = 0.06 * span * span * span * bend / size
+        jitter = math.sqrt(spread / (bend * bend) + misfit * misfit)
         jitter = jitter if jitter < span else float(span)
     else:
         # A clipped top: its middle.

@@ -1,11 +1,11 @@
 """R peaks of an electrocardiogram in one pass, with bounded memory, the same bits for any chunking.
 
-Front end (`qrs_front`): the signal, brought near 125 samples a second by averaging whole groups of samples, passes a
-band of 6 to 18 Hz. The squared output plus its squared, scaled slope is an envelope that does not ripple; low-passed at
-8 Hz it has one hump per QRS complex. A hump that rises and falls by half its value is a candidate. `qrs_rule` decides
-which candidates are beats. A beat lies at the extremum of the *unfiltered* signal near the hump (`qrs_place`), so no
-filter shifts it, refined below one sample by a least-squares parabola; its standard error follows from the noise before
-the beat and the curvature at the peak.
+Front end (`qrs_front`): the signal, brought near 125 samples a second by averaging whole groups of samples and to half
+of that by a half-band filter, passes a band of 6 to 18 Hz. The squared output plus its squared, scaled slope is an
+envelope that does not ripple; low-passed at 8 Hz it has one hump per QRS complex. A hump that rises and falls by half
+its value is a candidate. `qrs_rule` decides which candidates are beats. A beat lies at the extremum of the *unfiltered*
+signal near the hump (`qrs_place`), so no filter shifts it, refined below one sample by a least-squares parabola; its
+standard error follows from the noise before the beat and the curvature at the peak.
 
 Sources: Pan and Tompkins 1985, 10.1109/TBME.1985.325532; Hamilton and Tompkins 1986, 10.1109/TBME.1986.325695; band
 of QRS energy: Elgendi, Jonkman and De Boer 2010, "Frequency bands effects on QRS detection", BIOSIGNALS
@@ -22,14 +22,20 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from allostat.kernels import biquad, qrs_candidates, qrs_front, qrs_place, qrs_rule
-from allostat.kernels.peaks import PeakBatch, batch, checked_rate, checked_samples, joined
+from allostat.kernels.peaks import PeakBatch, batch, checked_rate, checked_samples, joined, parabola
 
 LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 50.0, 2000.0
 WORKING_RATE_HZ = 125.0
 BAND_HZ = (6.0, 18.0)
 ENVELOPE_HZ = 8.0
+HALVED_LOW_HZ = 20.0
+"""Upper corner of the band at half rate: the half-band filter has taken a tenth off at 18 Hz."""
+HALVED_FROM_HZ = 100.0
+"""Groups that follow each other more slowly are not halved: what is left must hold the band."""
 DELAY_S = 0.065
 """From a QRS complex to the hump of its envelope, measured over narrow and wide complexes."""
+HALVED_DELAY_S = 0.095
+"""The same at half rate."""
 REACH_S = 0.15
 """The extremum is looked for this far to either side of the complex."""
 HORIZON_S = 5.0
@@ -39,27 +45,36 @@ MEMORY_S = 7.5
 CHUNK_SAMPLES = 32_768
 """Samples brought into the detector at a time: few enough to stay in a processor's own cache, enough that the 18 µs
 that a call costs do not count."""
+STRETCH = 512
+"""Values of the envelope that each step of the detector takes on before the next step."""
 NOTHING = batch(np.empty((0, 3)))
 
 
 def _prepared(rate: float) -> NDArray[np.float64]:
     """State of a detector that has seen no sample."""
     group = max(1, int(rate / WORKING_RATE_HZ + 0.5))
-    working = rate / group
-    s = np.zeros(qrs_candidates.STATE)
+    step = 2 if rate / group >= HALVED_FROM_HZ else 1
+    working = rate / group / step
+    reach = round(REACH_S * rate / group)
+    s = np.zeros(qrs_place.WEIGHTS + 2 * reach + 1)
     high = biquad.highpass(working, BAND_HZ[0])
-    low = biquad.lowpass(working, BAND_HZ[1])
+    low = biquad.lowpass(working, BAND_HZ[1] if step == 1 else HALVED_LOW_HZ)
     envelope = biquad.lowpass(working, ENVELOPE_HZ, biquad.CRITICAL)
     # The gain of the envelope, 2 b0, as well: there is nothing but squares in between.
+    s[qrs_front.STEP] = step
     s[qrs_front.BAND_GAIN] = high[0] * low[0] * math.sqrt(2.0 * envelope[0])
     s[qrs_front.HIGH_1], s[qrs_front.HIGH_2] = high[3:]
     s[qrs_front.LOW_1], s[qrs_front.LOW_2] = low[3:]
     s[qrs_front.SLOPE_SCALE] = working / (2.0 * math.pi * math.sqrt(BAND_HZ[0] * BAND_HZ[1]))
     s[qrs_front.ENVELOPE_1], s[qrs_front.ENVELOPE_2] = envelope[3:]
-    s[qrs_front.DELAY] = DELAY_S * rate
+    s[qrs_front.DELAY] = (DELAY_S if step == 1 else HALVED_DELAY_S) * rate
     s[qrs_place.GROUP] = group
-    s[qrs_place.REACH] = round(REACH_S * working)
-    s[qrs_place.SPAN] = max(1, round(0.0065 * rate))
+    s[qrs_place.REACH] = reach
+    s[qrs_place.WEIGHTS :] = 1.0 - (np.arange(-reach, reach + 1.0) / (reach + 1.0)) ** 2
+    s[qrs_place.WEIGHT] = float(np.sum(s[qrs_place.WEIGHTS :]))
+    span = max(1, round(0.0065 * rate))
+    s[qrs_place.SPAN] = span
+    s[[qrs_place.BY_SLOPE, qrs_place.BY_BEND, qrs_place.BY_SIZE]] = parabola(span)
     s[qrs_place.STRETCH] = round(0.09 * rate)
     s[qrs_place.FAVOUR] = 0.10
     s[qrs_candidates.SECOND] = rate
@@ -113,18 +128,20 @@ class RPeakDetector:
     def __init__(self, sampling_rate: float) -> None:
         self._state = _prepared(checked_rate(sampling_rate, LOWEST_RATE_HZ, HIGHEST_RATE_HZ))
         self._group = int(self._state[qrs_place.GROUP])
+        self._unit = self._group * int(self._state[qrs_front.STEP])
         lead = qrs_front.LEAD * self._group
         self._kept = math.ceil(MEMORY_S * sampling_rate) + lead
-        capacity = self._kept + self._group + CHUNK_SAMPLES
+        capacity = self._kept + self._unit + CHUNK_SAMPLES
         self._buffer = np.zeros(capacity)
-        self._levels = np.zeros((2, capacity // self._group))
+        self._level = np.zeros(capacity // self._group)
+        self._wave = np.zeros((4, STRETCH + qrs_front.LEAD))
         self._state[qrs_place.BASE] = -lead
         self._state[qrs_place.SEEN] = qrs_front.LEAD
         self._filled = lead
         most = qrs_candidates.DEPTH + int(2 * CHUNK_SAMPLES / self._state[qrs_candidates.REFRACTORY]) + 2
         self._candidates = np.zeros((qrs_candidates.DEPTH + most, qrs_candidates.COLUMNS))
         self._found = np.zeros((most, 3))
-        self._memory = (self._buffer, self._levels, self._state, self._candidates, self._found)
+        self._decided = (self._state, self._candidates, self._found)
 
     def push(self, samples: ArrayLike) -> PeakBatch:
         """Feed the next samples, any number; returns the peaks that became certain.
@@ -148,24 +165,24 @@ class RPeakDetector:
     def _advance(self, values: NDArray[np.generic]) -> PeakBatch:
         filled = self._filled + len(values)
         if filled > len(self._buffer):
-            groups = (self._filled - self._kept) // self._group
-            first = groups * self._group
+            first = (self._filled - self._kept) // self._unit * self._unit
+            groups = first // self._group
             kept = self._filled - first
             self._buffer[:kept] = self._buffer[first : self._filled]
             whole = kept // self._group
-            self._levels[0, :whole] = self._levels[0, groups : groups + whole]
+            self._level[:whole] = self._level[groups : groups + whole]
             self._state[qrs_place.BASE] += first
             self._state[qrs_place.SEEN] -= groups
             self._filled = kept
             filled -= first
         self._buffer[self._filled : filled] = values
         self._filled = filled
-        n = qrs_front.advance(filled, *self._memory)
+        n = qrs_front.advance(filled, self._buffer, self._level, self._wave, *self._decided)
         return batch(self._found[:n]) if n else NOTHING
 
     def flush(self) -> PeakBatch:
         """Say that no more samples follow; returns the last peaks."""
-        n = qrs_front.finish(*self._memory)
+        n = qrs_front.finish(self._buffer, self._level, *self._decided)
         return batch(self._found[:n])
 
     @classmethod

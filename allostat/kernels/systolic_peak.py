@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from allostat.kernels import biquad, pulse_front, pulse_place, pulse_rule
-from allostat.kernels.peaks import PeakBatch, batch, blocks, checked_rate, checked_samples, joined
+from allostat.kernels.peaks import PeakBatch, batch, blocks, checked_rate, checked_samples, joined, parabola
 
 LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 20.0, 2000.0
 WORKING_RATE_HZ = 30.0
@@ -66,7 +66,7 @@ def _prepared(rate: float) -> NDArray[np.float64]:
     s[pulse_place.SPAN] = span
     s[pulse_place.PLATEAU] = max(4, round(PLATEAU_S * rate))
     s[pulse_place.CLIMB] = round(CLIMB_S * rate)
-    s[[pulse_place.BY_SLOPE, pulse_place.BY_BEND, pulse_place.BY_SIZE]] = _parabola(span)
+    s[[pulse_place.BY_SLOPE, pulse_place.BY_BEND, pulse_place.BY_SIZE]] = parabola(span)
     s[pulse_place.LAST_AT] = -1e18
     return s
 
@@ -175,16 +175,6 @@ class SystolicPeakDetector:
         """A detector that has seen all of ``signal``, and its peaks."""
         detector = cls(sampling_rate)
         return detector, joined([detector.push(signal), detector.flush()])
-
-
-def _parabola(span: int) -> NDArray[np.float64]:
-    """Least squares over ``2 span + 1`` samples: weight of the first moment in the slope at the middle, and weights of
-    the second moment and of the sum in the bend.
-    """
-    k = np.arange(-span, span + 1.0)
-    n, squares, fourths = len(k), float(np.sum(k**2)), float(np.sum(k**4))
-    determinant = n * fourths - squares**2
-    return np.array([1.0 / squares, n / determinant, squares / determinant])
 
 
 def systolic_peaks(ppg: ArrayLike, sampling_rate: float) -> NDArray[np.int64]:

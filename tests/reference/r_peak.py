@@ -17,8 +17,9 @@ Floats = NDArray[np.float64]
 def r_peaks(ecg: NDArray[Any], rate: float) -> Floats:
     """(n, 2): position and standard error of each R peak."""
     group = max(1, int(rate / 125.0 + 0.5))
-    placing = Placing(ecg, rate, group)
-    placed = [placing.position(c.time) for c in Rule(rate).beats(candidates(placing.level, rate, group))]
+    step = 2 if rate / group >= 100.0 else 1
+    placing = Placing(ecg[: len(ecg) // (group * step) * group * step], rate, group)
+    placed = [placing.position(c.time) for c in Rule(rate).beats(candidates(placing.level, rate, group, step))]
     kept: list[tuple[float, float]] = []
     for at, error in placed:
         if error > 0 and (not kept or at - kept[-1][0] >= 0.125 * rate):
@@ -45,9 +46,14 @@ def averaged(values: Floats, group: int) -> Floats:
     return values[:whole].reshape(-1, group).sum(axis=1) / group
 
 
-def envelope(level: Floats, working: float) -> Floats:
+def halved(level: Floats) -> Floats:
+    """Half-band filtered, every second value."""
+    return signal.lfilter(np.array([-1.0, 0.0, 9.0, 16.0, 9.0, 0.0, -1.0]) / 32.0, 1.0, level)[::2]
+
+
+def envelope(level: Floats, working: float, low: float) -> Floats:
     banded = level
-    for kind, corner in (("high", 6.0), ("low", 18.0)):
+    for kind, corner in (("high", 6.0), ("low", low)):
         banded = signal.lfilter(*signal.butter(2, corner, kind, fs=working), banded)
     slope = np.diff(banded, prepend=0.0) * working / (2 * np.pi * np.sqrt(6.0 * 18.0))
     energy = banded**2 + slope**2
@@ -74,13 +80,15 @@ def humps(envelope: Floats, prominence: float) -> list[tuple[int, float, int]]:
     return found
 
 
-def candidates(level: Floats, rate: float, group: int) -> list[Candidate]:
+def candidates(level: Floats, rate: float, group: int, step: int) -> list[Candidate]:
     reach = round(0.15 * rate / group)
+    wave, low, delay = (halved(level), 20.0, 0.095) if step == 2 else (level, 18.0, 0.065)
     found = []
-    for top, height, n in humps(envelope(level, rate / group), 1.5):
-        time = top * group - 0.065 * rate
-        slope = steepest(level[: n + 1], time, group, reach)
-        found.append(Candidate(time, float(np.sqrt(height)), slope, (n + 1) * group))
+    for top, height, n in humps(envelope(wave, rate / group / step, low), 1.4):
+        time = top * group * step - delay * rate
+        known = (n + 1) * step
+        slope = steepest(level[:known], time, group, reach)
+        found.append(Candidate(time, float(np.sqrt(height)), slope, known * group))
     return found
 
 

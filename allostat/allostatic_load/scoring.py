@@ -108,8 +108,8 @@ def combine_scores(scores: Sequence[xr.Dataset]) -> xr.Dataset:
 def _index(panel: Panel, scored: Components, definition: Definition, reference: Reference) -> IndexArrays:
     rule = rule_of(definition.algorithm)
     score = rule.component_score(definition)
-    models = _models(panel, scored, definition, reference)
     available = scored.available
+    models = _models(panel, available, definition, reference)
     complete = complete_systems(available, definition)
     counted = available & complete[:, definition.system_of] if definition.algorithm == "system" else available
     enough = _sufficient(panel, complete, definition)
@@ -159,8 +159,32 @@ def _index(panel: Panel, scored: Components, definition: Definition, reference: 
     )
 
 
+def index_values(
+    panel: Panel, available: Mask, u: Floats, definition: Definition, reference: Reference
+) -> Floats:
+    """The index alone, without interval, notes and leave-one-out: what is scored under hundreds of settings.
+
+    Parameters
+    ----------
+    available, u
+        (rows, components) which components have a score, and `component_scores`; columns that lie one after the other
+        in memory are fastest.
+
+    Returns
+    -------
+    (rows,) the ``index`` of `allostatic_load`.
+    """
+    rule = rule_of(definition.algorithm)
+    complete = complete_systems(available, definition)
+    counted = available & complete[:, definition.system_of] if definition.algorithm == "system" else available
+    index = np.full(len(u), np.nan)
+    for rows, model in _models(panel, available, definition, reference):
+        index[rows] = rule.index(u[rows], counted[rows], definition, model)
+    return np.where(_sufficient(panel, complete, definition), index, np.nan)
+
+
 def _models(
-    panel: Panel, scored: Components, definition: Definition, reference: Reference
+    panel: Panel, available: Mask, definition: Definition, reference: Reference
 ) -> list[tuple[NDArray[np.int64] | slice, ReferenceModel | None]]:
     """Rows and the fitted model that serves them."""
     kind = rule_of(definition.algorithm).model_kind(definition)
@@ -169,7 +193,7 @@ def _models(
     markers = tuple(m.name for m in definition.markers)
     found: list[tuple[NDArray[np.int64] | slice, ReferenceModel | None]] = []
     for sex in (None,) if definition.strata == "pooled" else SEXES:
-        here = scored.available.any(axis=1)
+        here = available.any(axis=1)
         if sex is not None:
             here = here & (panel.sex == SEXES.index(sex))
         model = reference.model(kind, markers, sex)

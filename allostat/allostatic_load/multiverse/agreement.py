@@ -48,13 +48,18 @@ class ChoiceAgreement:
     pairs: int
 
 
+def score_codes(scores: Floats) -> Ints:
+    """`rank_codes` of each row of (specifications, participants)."""
+    return np.array([rank_codes(row) for row in scores]).reshape(scores.shape)
+
+
 def rank_codes(values: Floats) -> Ints:
     """Number of each value among the distinct values in ascending order; -1 for NaN."""
     known = np.flatnonzero(~np.isnan(values))
     order = known[np.argsort(values[known], kind="stable")]
     ordered = values[order]
     codes = np.full(len(values), -1, dtype=np.int64)
-    codes[order] = np.cumsum(np.concatenate([[0], ordered[1:] != ordered[:-1]])) if len(order) else 0
+    codes[order] = np.cumsum(np.concatenate([[False], ordered[1:] != ordered[:-1]])[: len(order)])
     return codes
 
 
@@ -66,36 +71,40 @@ def mean_ranks(codes: Ints) -> Floats:
     return result
 
 
-def scaled_ranks(scores: Floats) -> Floats:
-    """Ranks of each row of (specifications, participants) from 0 to 1: (rank - 1/2) / n; NaN stays NaN."""
-    result = np.full(scores.shape, math.nan)
-    for row, values in zip(result, scores, strict=True):
-        codes = rank_codes(values)
-        known = codes >= 0
+def scaled_ranks(codes: Ints) -> Floats:
+    """Ranks of each row of `rank_codes` from 0 to 1: (rank - 1/2) / n; NaN where there is no value."""
+    result = np.full(codes.shape, math.nan)
+    for row, numbers in zip(result, codes, strict=True):
+        known = numbers >= 0
         if known.any():
-            row[known] = (mean_ranks(codes[known]) - 0.5) / known.sum()
+            row[known] = (mean_ranks(numbers[known]) - 0.5) / known.sum()
     return result
 
 
-def rank_agreement(scores: Floats) -> Agreement:
-    """Spearman's correlation of every pair of rows of (specifications, participants)."""
-    count = len(scores)
+def rank_agreement(codes: Ints) -> Agreement:
+    """Spearman's correlation of every pair of rows of codes (specifications, participants)."""
+    count = len(codes)
     rho = np.full((count, count), math.nan)
     paired = np.zeros((count, count), dtype=np.int64)
-    codes = [rank_codes(row) for row in scores]
-    patterns = _patterns(~np.isnan(scores))
-    for (mask_a, rows_a), (mask_b, rows_b) in itertools.combinations_with_replacement(patterns, 2):
-        both = mask_a & mask_b
-        n = int(both.sum())
-        here, there = np.ix_(rows_a, rows_b), np.ix_(rows_b, rows_a)
-        paired[here] = paired[there] = n
-        if n < FEW_PAIRED:
-            continue
-        at = np.flatnonzero(both)
-        a = _unit_ranks(codes, rows_a, at)
-        b = a if rows_a is rows_b else _unit_ranks(codes, rows_b, at)
-        block = np.clip(a @ b.T, -1.0, 1.0)
-        rho[here], rho[there] = block, block.T
+    groups = _patterns(codes >= 0)
+    own = [_unit_ranks(codes, rows, np.flatnonzero(mask)) for mask, rows in groups]
+    for i, (mask_a, rows_a) in enumerate(groups):
+        # Most pairs of masks are nested: their common persons occur again and again.
+        among: dict[bytes, Floats] = {mask_a.tobytes(): own[i]}
+        for k, (mask_b, rows_b) in enumerate(groups[i:], i):
+            both = mask_a & mask_b
+            n = int(both.sum())
+            here, there = np.ix_(rows_a, rows_b), np.ix_(rows_b, rows_a)
+            paired[here] = paired[there] = n
+            if n < FEW_PAIRED:
+                continue
+            key = both.tobytes()
+            at = np.flatnonzero(both)
+            if key not in among:
+                among[key] = _unit_ranks(codes, rows_a, at)
+            b = own[k] if n == mask_b.sum() else _unit_ranks(codes, rows_b, at)
+            block = np.clip(among[key] @ b.T, -1.0, 1.0)
+            rho[here], rho[there] = block, block.T
     return Agreement(rho, paired)
 
 
@@ -107,9 +116,9 @@ def _patterns(known: Mask) -> list[tuple[Mask, Ints]]:
     return [(known[numbers[0]], np.array(numbers, dtype=np.int64)) for numbers in rows.values()]
 
 
-def _unit_ranks(codes: Sequence[Ints], rows: Ints, at: Ints) -> Floats:
+def _unit_ranks(codes: Ints, rows: Ints, at: Ints) -> Floats:
     """Ranks among some persons, centred and of length 1, so that products are correlations; NaN without spread."""
-    ranks = np.array([mean_ranks(codes[row][at]) for row in rows])
+    ranks = np.array([mean_ranks(codes[row, at]) for row in rows.tolist()])
     ranks -= (len(at) + 1) / 2.0
     length = np.sqrt((ranks**2).sum(axis=1, keepdims=True))
     unit: Floats = np.divide(ranks, length, out=np.full(ranks.shape, math.nan), where=length > 0)

@@ -17,6 +17,9 @@ CUTS = ("reference", "sample", "sample_sex", "sample_sex_age", "clinical")
 """``reference``: a frozen reference. ``sample…``: fitted on the table itself, pooled, by sex, by sex and age band.
 ``clinical``: published cut-offs."""
 SAMPLE_CUTS = CUTS[1:4]
+WINSOR = ("1/99", "0.5/99.5", "3sd", "off")
+"""Percentiles, or standard deviations about the mean; a frozen reference has limits of its own, which stand for all but
+``off``."""
 STRATA_OF_CUTS = {"sample": "pooled", "sample_sex": "sex", "sample_sex_age": "sex_age"}
 
 
@@ -45,7 +48,7 @@ def choices() -> Mapping[str, Choice]:
         Choice("cuts", "what persons are compared with", CUTS, "reference"),
         Choice("quantile_type", "how a quantile of the sample is interpolated (Hyndman & Fan)", ("2", "6", "7", "8"), "7"),
         Choice("operator", "whether a value at the cut is high risk", ("inclusive", "strict"), "inclusive"),
-        Choice("winsorise", "whether extremes are pulled in before a z score", ("on", "off"), "on"),
+        Choice("winsorise", "limits to which extremes are pulled in before a z score", WINSOR, "1/99"),
         Choice("crp", "what is done with hs-CRP above 10 mg/L", ("exclude", "keep", "winsorise"), "exclude"),
         Choice("medication", "what is done about treatment", ("adjust", "none", "risk", "exclude"), "adjust"),
         Choice("missing", "how many biomarkers a person needs", ("by_rule", "complete"), "by_rule"),

@@ -106,7 +106,7 @@ def _explained_by_subset(inner: Floats, outer: Floats, places: Sequence[slice]) 
         value, vector = np.linalg.eigh(inner[np.ix_(at, at)])
         kept = value > _SINGULAR * max(value[-1], 1e-300)
         basis = vector[:, kept] / np.sqrt(value[kept])
-        explained[subset] = float(np.einsum("ij,ik,kj->", basis, outer[np.ix_(at, at)], basis, optimize=True))
+        explained[subset] = float((basis * (outer[np.ix_(at, at)] @ basis)).sum())
     return explained
 
 

@@ -56,15 +56,19 @@ class Permutations:
 class _Linearised:
     """Effects of all specifications as linear functions of the outcome's residual.
 
-    ``effect = slope @ residual`` with ``slope`` (specifications, persons); ``own`` is the information of each effect,
-    ``groups`` the specifications that use the same persons with what the residuals are swept of.
+    ``effect = slope @ residual`` with ``slope`` (specifications, persons); ``own`` is the information of each effect.
+    ``group`` numbers the set of persons that each specification uses: ``used`` (groups, persons), and ``swept``, the
+    orthonormal rows that each group's residuals are swept of, ``width`` of them per group (filled up with zeros).
+    ``freedom`` is that of each group's model.
     """
 
     slope: Floats
     own: Floats
-    groups: list[tuple[NDArray[np.int64], NDArray[np.int64], Floats]]
+    group: NDArray[np.int64]
+    used: Floats
+    swept: Floats
+    freedom: Floats
     residual: Floats
-    weight: Floats
 
 
 def permuted_curve(scores: Floats, outcome: Outcome, effects: Effects, *, permutations: int, seed: int) -> Permutations:
@@ -99,45 +103,52 @@ def permuted_curve(scores: Floats, outcome: Outcome, effects: Effects, *, permut
 
 def _linearised(scores: Floats, outcome: Outcome, persons: NDArray[np.int64]) -> _Linearised:
     y, c = outcome.y[persons], outcome.covariates[persons]
-    basis = spanned(c)
-    if outcome.model == "linear":
-        residual, weight = y - basis @ (basis.T @ y), np.ones(len(y))
-    else:
-        from scipy.special import expit
-
-        scale = math.sqrt(len(y))
-        beta, _ = logistic_fit(basis * scale, y)
-        fitted = expit(basis * scale @ beta)
-        residual, weight = y - fitted, fitted * (1.0 - fitted)
+    residual, weight = _without_index(y, c, outcome)
     slope, own = np.zeros(scores.shape), np.zeros(len(scores))
-    groups = []
-    for at, rows in patterns(~np.isnan(scores)):
+    group = np.zeros(len(scores), dtype=np.int64)
+    sets = patterns(~np.isnan(scores))
+    width = c.shape[1] + 1
+    used, swept = np.zeros((len(sets), len(y))), np.zeros((len(sets) * width, len(y)))
+    freedom = np.zeros(len(sets))
+    for number, (at, rows) in enumerate(sets):
         root = np.sqrt(weight[at])
         within, _ = np.linalg.qr(spanned(c[at]) * root[:, None])
         z = np.stack([standardised(scores[row, at]) for row in rows]) * root
         rest = z - (z @ within) @ within.T
         own[rows] = np.maximum((rest**2).sum(axis=1), COLLINEAR_SHARE)
         slope[np.ix_(rows, at)] = rest / root / own[rows, None]
-        groups.append((at, rows, within))
-    return _Linearised(slope, own, groups, residual, weight)
+        group[rows], used[number, at], freedom[number] = number, 1.0, len(at) - within.shape[1] - 1
+        swept[number * width : number * width + within.shape[1], at] = within.T
+    return _Linearised(slope, own, group, used, swept, freedom, residual)
+
+
+def _without_index(y: Floats, c: Floats, outcome: Outcome) -> tuple[Floats, Floats]:
+    """Residual of the model without the index, and the weight of each person in it."""
+    basis = spanned(c)
+    if outcome.model == "linear":
+        return y - basis @ (basis.T @ y), np.ones(len(y))
+    from scipy.special import expit
+
+    scaled = basis * math.sqrt(len(y))
+    beta, _ = logistic_fit(scaled, y)
+    fitted = expit(scaled @ beta)
+    return y - fitted, fitted * (1.0 - fitted)
 
 
 def _curve(linear: _Linearised, residuals: Floats, outcome: Outcome) -> tuple[Floats, Floats]:
     """Median effect and largest number of significant effects of one sign, for each column of residuals."""
     effect = linear.slope @ residuals
-    error = np.broadcast_to(1.0 / np.sqrt(linear.own)[:, None], effect.shape)
-    width = np.full(len(effect), Z_95)
-    if outcome.model == "linear":
+    if outcome.model == "logistic":
+        beyond = effect**2 * linear.own[:, None] > Z_95**2
+    else:
         from scipy.special import stdtrit
 
-        error = np.empty(effect.shape)
-        for at, rows, within in linear.groups:
-            here = residuals[at]
-            swept = (here**2).sum(axis=0) - ((within.T @ here) ** 2).sum(axis=0)
-            freedom = len(at) - within.shape[1] - 1
-            left = np.maximum(swept - effect[rows] ** 2 * linear.own[rows, None], 0.0)
-            error[rows] = np.sqrt(left / freedom / linear.own[rows, None])
-            width[rows] = stdtrit(freedom, 0.975)
-    beyond = np.abs(effect) > width[:, None] * error
+        groups = len(linear.used)
+        explained = (linear.swept @ residuals).reshape(groups, -1, residuals.shape[1])
+        left = (linear.used @ residuals**2 - (explained**2).sum(axis=1))[linear.group]
+        # t = effect / se, with se^2 = (left - effect^2 own) / freedom / own.
+        fitted = effect**2 * linear.own[:, None]
+        limit = stdtrit(linear.freedom, 0.975)[linear.group, None] ** 2
+        beyond = fitted * linear.freedom[linear.group, None] > limit * np.maximum(left - fitted, 0.0)
     count = np.maximum((beyond & (effect > 0)).sum(axis=0), (beyond & (effect < 0)).sum(axis=0))
     return np.median(effect, axis=0), count.astype(np.float64)

@@ -5,18 +5,26 @@ Each is put together from fits of single columns, so that a biomarker that no ru
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
-from allostat.allostatic_load.fitting import FEW_PERSONS, fit_reference
-from allostat.allostatic_load.references import Reference, ReferenceEntry
+from allostat.allostatic_load.fitting import FEW_PERSONS, Winsor, fit_reference
+from allostat.allostatic_load.references import Reference
 from allostat.biomarkers import Sex
 from allostat.panel import SEXES, Panel
 
-_Fit = tuple[tuple[ReferenceEntry, ...], tuple[str, ...]]
+
+@dataclass(frozen=True, slots=True)
+class Cuts:
+    """How cut-points are taken from the sample; ``two_tails`` names the biomarkers with a cut on both sides."""
+
+    cuts: str
+    quantile: float
+    quantile_type: int
+    winsor: Winsor
+    two_tails: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -24,68 +32,59 @@ class SampleReferences:
     """Fits of one multiverse, kept by what they depend on."""
 
     age_bands: tuple[tuple[int, int], ...]
-    _fits: dict[tuple[object, ...], _Fit] = field(default_factory=dict)
+    _fits: dict[tuple[object, ...], Reference] = field(default_factory=dict)
 
-    def column(
-        self, panel: Panel, version: str, cuts: str, quantile: float, quantile_type: int
-    ) -> _Fit:
-        """Entries and notes of the one biomarker of a panel.
+    def column(self, panel: Panel, version: str, cuts: Cuts) -> Reference:
+        """The fit of the one biomarker of a panel.
 
         Parameters
         ----------
         version
             What tells the values of the column from those under other rules.
-        cuts
-            ``sample`` (pooled), ``sample_sex``, ``sample_sex_age``.
 
         Raises
         ------
         InputError
             Nobody has a value, a sex that is there has none, or all values are equal.
         """
-        key = (panel.biomarkers, version, cuts, quantile, quantile_type)
+        key = (panel.biomarkers, version, cuts)
         if key not in self._fits:
-            self._fits[key] = self._fitted(panel, cuts, quantile, quantile_type)
+            self._fits[key] = self._fitted(panel, cuts)
         return self._fits[key]
 
-    def _fitted(self, panel: Panel, cuts: str, quantile: float, quantile_type: int) -> _Fit:
+    def _fitted(self, panel: Panel, cuts: Cuts) -> Reference:
         sexes: tuple[Sex, ...] = tuple(s for code, s in enumerate(SEXES) if (panel.sex == code).any())
-        whole = _fit(panel, cuts != "sample", sexes, quantile, quantile_type)
-        if cuts != "sample_sex_age":
-            return whole.entries, whole.notes
-        entries, notes = list(whole.entries), list(whole.notes)
-        known = ~np.isnan(panel.value[:, 0])
+        return fit_reference(
+            panel,
+            name="sample",
+            by_sex=cuts.cuts != "sample",
+            sexes=sexes,
+            age_bands=self._bands(panel) if cuts.cuts == "sample_sex_age" else (),
+            quantile=cuts.quantile,
+            quantile_type=cuts.quantile_type,
+            winsor=cuts.winsor,
+            tails={b: "two" for b in panel.biomarkers if b in cuts.two_tails},
+        )
+
+    def _bands(self, panel: Panel) -> tuple[tuple[int, int], ...]:
+        """Age bands in which both sexes have enough different values; in the others all ages stand for the band."""
+        column = panel.value[:, 0]
+        kept = []
         for low, high in self.age_bands:
-            inside = known & (panel.age_years >= low) & (panel.age_years < high + 1)
-            for code, sex in enumerate(SEXES):
-                here: NDArray[np.bool_] = inside & (panel.sex == code)
-                if here.sum() < FEW_PERSONS or np.ptp(panel.value[here, 0]) == 0:
-                    notes.append(f"{panel.biomarkers[0]}, {sex}, {low} to {high} years: all ages stand for too few persons")
-                    continue
-                band = _fit(panel.rows(here), False, (), quantile, quantile_type)
-                entries += [dataclasses.replace(e, sex=sex, age_low=low, age_high=high) for e in band.entries]
-        return tuple(entries), tuple(notes)
+            inside = ~np.isnan(column) & (panel.age_years >= low) & (panel.age_years < high + 1)
+            by_sex = [column[inside & (panel.sex == code)] for code in range(len(SEXES)) if (panel.sex == code).any()]
+            if all(len(values) >= FEW_PERSONS and np.ptp(values) > 0 for values in by_sex):
+                kept.append((low, high))
+        return tuple(kept)
 
 
-def joined(fits: list[_Fit], *, cuts: str, quantile_type: int, rules: dict[str, str]) -> Reference:
+def joined(fits: Sequence[Reference], cuts: Cuts, rules: Mapping[str, str]) -> Reference:
     """One reference of the fits of several biomarkers."""
     return Reference(
-        name=f"{cuts}-type{quantile_type}",
+        name=f"{cuts.cuts}-type{cuts.quantile_type}",
         version="1",
         title="fitted on the persons who are scored, as a declared choice of a multiverse",
-        entries=tuple(entry for entries, _ in fits for entry in entries),
-        rules=rules,
-        notes=tuple(note for _, notes in fits for note in notes),
-    )
-
-
-def _fit(panel: Panel, by_sex: bool, sexes: tuple[Sex, ...], quantile: float, quantile_type: int) -> Reference:
-    return fit_reference(
-        panel,
-        name="sample",
-        by_sex=by_sex,
-        sexes=sexes,
-        quantile=quantile,
-        quantile_type=quantile_type,
-        biomarkers=panel.biomarkers,
+        entries=tuple(entry for fit in fits for entry in fit.entries),
+        rules=dict(rules),
+        notes=tuple(note for fit in fits for note in fit.notes),
     )

@@ -7,10 +7,9 @@ put together from such scores. Every number equals what `allostatic_load` gives 
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +17,14 @@ from numpy.typing import NDArray
 from allostat.allostatic_load.algorithms import rule_of
 from allostat.allostatic_load.components import biomarkers_of, components
 from allostat.allostatic_load.definitions import Definition, Marker, System
-from allostat.allostatic_load.fitting import fit_reference
+from allostat.allostatic_load.fitting import Winsor
+from allostat.allostatic_load.fitting_models import with_models
 from allostat.allostatic_load.multiverse.choices import NOT_APPLICABLE, SAMPLE_CUTS
 from allostat.allostatic_load.multiverse.ruled_panels import RuledPanels, columns_of
-from allostat.allostatic_load.multiverse.sample_references import SampleReferences, joined
+from allostat.allostatic_load.multiverse.sample_references import Cuts, SampleReferences, joined
 from allostat.allostatic_load.multiverse.specifications import SAMPLE_QUANTILE, Specification
-from allostat.allostatic_load.references import Reference, load_reference
+from allostat.allostatic_load.references import Reference, ReferenceEntry, load_reference
 from allostat.allostatic_load.scoring import component_scores, index_values
-from allostat.errors import ConfigError, InputError
 from allostat.panel import Panel
 
 Floats = NDArray[np.float64]
@@ -55,6 +54,7 @@ class Scorer:
     _markers: dict[tuple[object, ...], tuple[Floats, Mask]] = field(default_factory=dict)
     _references: dict[tuple[object, ...], Reference] = field(default_factory=dict)
     _parts: dict[tuple[object, ...], Reference] = field(default_factory=dict)
+    _equal: dict[tuple[ReferenceEntry, ...], Reference] = field(default_factory=dict)
 
     def level(self, specification: Specification, name: str) -> str:
         """Level of a choice, the default where it makes no difference."""
@@ -74,7 +74,7 @@ class Scorer:
             self.ruled.panel(crp, medication),
             specification.definition,
             self.reference(specification),
-            self.level(specification, "winsorise") == "on",
+            self.level(specification, "winsorise") != "off",
         )
 
     def reference(self, specification: Specification) -> Reference:
@@ -88,22 +88,32 @@ class Scorer:
                 self._references[name,] = load_reference(name)
             return self._references[name,]
         crp, medication = self.level(specification, "crp"), self.level(specification, "medication")
-        quantile = definition.quantile if definition.quantile is not None else SAMPLE_QUANTILE
-        quantile_type = int(self.level(specification, "quantile_type"))
-        modelled = rule_of(definition.algorithm).model_kind(definition) is not None
         names = tuple(b for b in biomarkers_of(definition) if b in self.ruled.measured.column_of)
         versions = self.ruled.versions(names, crp, medication)
-        who = dataclasses.replace(definition, min_share_in_system=0.0, min_share_of_systems=0.0) if modelled else None
-        key = (names, versions, cuts, quantile, quantile_type, who.sha256 if who else "")
+        how = self._cuts(specification)
+        winsorise = self.level(specification, "winsorise") != "off"
+        modelled = rule_of(definition.algorithm).model_kind(definition) is not None
+        key = (names, versions, how, crp, medication, (definition.sha256, winsorise) if modelled else ())
         if key not in self._references:
             panel = self.ruled.panel(crp, medication)
             fits = [
-                self.samples.column(columns_of(panel, (name,)), version, cuts, quantile, quantile_type)
+                self.samples.column(columns_of(panel, (name,)), version, how)
                 for name, version in zip(names, versions, strict=True)
             ]
-            rules = {"crp": crp, "medication": medication}
-            self._references[key] = joined(fits, cuts=cuts, quantile_type=quantile_type, rules=rules)
+            fitted = joined(fits, how, {"crp": crp, "medication": medication})
+            self._references[key] = with_models(fitted, panel, definition, winsorise=winsorise) if modelled else fitted
         return self._references[key]
+
+    def _cuts(self, specification: Specification) -> Cuts:
+        definition, limits = specification.definition, self.level(specification, "winsorise")
+        return Cuts(
+            cuts=specification.levels["cuts"],
+            quantile=definition.quantile if definition.quantile is not None else SAMPLE_QUANTILE,
+            quantile_type=int(self.level(specification, "quantile_type")),
+            # Scores without winsorising leave the limits of the reference unused.
+            winsor=limits if limits in get_args(Winsor) and limits != "off" else "1/99",
+            two_tails=frozenset(b for m in definition.markers if m.tails == "two" for b in m.any_of),
+        )
 
     def score(self, specification: Specification) -> Floats:
         """(participants,) index, NaN where the missing-data rule leaves none; errors as `single`."""
@@ -130,7 +140,7 @@ class Scorer:
         options = () if score == "flag" else (definition.algorithm, *sorted(definition.options.items()))
         told = (definition.operator, definition.quantile) if score == "flag" else (None, None)
         winsorise = one.winsorise and score != "flag"
-        key = (marker, versions, reference.entries, definition.strata, score, options, told, winsorise)
+        key = (marker, versions, id(reference), definition.strata, score, options, told, winsorise)
         if key not in self._markers:
             alone = dataclasses.replace(definition, systems=(System("one", (marker,)),), require_one_of=())
             panel = columns_of(one.panel, marker.any_of)
@@ -139,9 +149,11 @@ class Scorer:
         return self._markers[key]
 
     def _part(self, reference: Reference, marker: Marker) -> Reference:
-        """The entries of a reference that a marker can need."""
+        """The entries of a reference that a marker can need; the same object for equal entries."""
         key = (id(reference), marker.any_of)
         if key not in self._parts:
             entries = tuple(e for e in reference.entries if e.biomarker in marker.any_of)
-            self._parts[key] = dataclasses.replace(reference, entries=entries, notes=(), models=())
+            if entries not in self._equal:
+                self._equal[entries] = dataclasses.replace(reference, entries=entries, notes=(), models=())
+            self._parts[key] = self._equal[entries]
         return self._parts[key]

@@ -29,10 +29,13 @@ NO_MOMENTS = "published cut-offs have no mean and spread, so no z score"
 NO_QUANTILE = "a quantile type matters to flags by quantiles of the sample only"
 NO_FLAG = "a comparison with the cut matters to flags only"
 NO_EXTREMES = "winsorising matters to z scores and distances only"
+FROZEN_LIMITS = "a frozen reference has winsor limits of its own"
 NO_RISK_FLAG = "treatment can count as high risk in a count of flags only"
 CHANGES_NOTHING = "the rule changes no value of these biomarkers in this table"
 NO_MARKER = "the definition has no such marker"
 NO_SUCH_COLUMN = "the table has no biomarker of that kind"
+NO_OUTCOME_WEIGHTS = "weights by an outcome need a reference of other persons with that outcome"
+NO_MODEL = "published cut-offs hold no fitted model"
 SEX_UNKNOWN = "nobody's sex is known"
 AGE_UNKNOWN = "nobody's age is known"
 
@@ -90,6 +93,10 @@ class _Planner:
                 return _one(levels, NO_FLAG)
             case "winsorise" if flags:
                 return _one(levels, NO_EXTREMES)
+            case "winsorise" if cuts not in SAMPLE_CUTS:
+                limits = [level for level in levels if level != "off"]
+                kept = [*limits[:1], *(["off"] if "off" in levels else [])]
+                return _alone({level: level for level in kept}), _counted(FROZEN_LIMITS, len(levels) - len(kept))
             case "crp" | "medication":
                 return self._rule_levels(definition, name, levels, flags)
             case "hrv" | "cortisol":
@@ -141,6 +148,11 @@ class _Planner:
         score = rule_of(definition.algorithm).component_score(definition)
         if cuts == "clinical" and score != "flag":
             return NO_MOMENTS
+        kind = rule_of(definition.algorithm).model_kind(definition)
+        if kind == "logit" and cuts in SAMPLE_CUTS:
+            return NO_OUTCOME_WEIGHTS
+        if kind is not None and cuts == "clinical":
+            return NO_MODEL
         if cuts in ("sample_sex", "sample_sex_age") and (self.ruled.measured.sex < 0).all():
             return SEX_UNKNOWN
         if cuts == "sample_sex_age" and not (self.ruled.measured.age_years >= 0).any():
@@ -254,7 +266,11 @@ def _alone(kept: dict[str, str]) -> dict[str, str]:
 
 def _one(levels: list[str], reason: str) -> tuple[dict[str, str], dict[str, int]]:
     """A choice without room: one specification stands for all its levels."""
-    return {levels[0]: NOT_APPLICABLE}, ({reason: len(levels) - 1} if len(levels) > 1 else {})
+    return {levels[0]: NOT_APPLICABLE}, _counted(reason, len(levels) - 1)
+
+
+def _counted(reason: str, number: int) -> dict[str, int]:
+    return {reason: number} if number else {}
 
 
 def _concerned(marker: Marker, name: str) -> bool:

@@ -24,7 +24,7 @@ _PUBLIC = {
     "circadian_course": "circadian", "CircadianSettings": "circadian", "sleep_windows": "sleep",
     "sleep_from_heart_rate": "sleep", "recovery": "recovery", "respiration_rate": "respiration",
     "cortisol": "labs.cortisol",
-    "Biomarker": "biomarkers", "BiomarkerTable": "biomarkers", "Person": "biomarkers", "biomarkers": "biomarkers",
+    "Biomarker": "biomarkers", "BiomarkerTable": "biomarkers", "Person": "biomarkers", "biomarkers": "biomarker_rows",
     "Panel": "panel", "allostatic_load": "allostatic_load",
     "Study": "study",
 }  # fmt: skip
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from allostat.allostatic_load import allostatic_load as allostatic_load
     from allostat.beats import correct_beats as correct_beats
     from allostat.beats import find_beats as find_beats
+    from allostat.biomarker_rows import biomarkers as biomarkers
     from allostat.biomarkers import Biomarker as Biomarker
     from allostat.biomarkers import BiomarkerTable as BiomarkerTable
     from allostat.biomarkers import Person as Person
-    from allostat.biomarkers import biomarkers as biomarkers
     from allostat.circadian import CircadianSettings as CircadianSettings
     from allostat.circadian import circadian as circadian
     from allostat.circadian import circadian_course as circadian_course

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Literal
 
-DrugClass = Literal["antihypertensive", "beta_blocker", "corticosteroid"]
+DrugClass = Literal["antihypertensive", "beta_blocker", "corticosteroid", "statin", "oral_contraceptive"]
 
 _ATC = re.compile(r"[A-Z]\d{2}[A-Z]{0,2}\d{0,2}")
 
@@ -26,8 +26,13 @@ def taken(medications: Iterable[str], drug_class: DrugClass) -> tuple[str, ...]:
     A medication is a class name (``antihypertensives``), an ATC code (``C09AA05``) or a generic name (``ramipril``,
     with or without a dose behind it). Brand names are not known.
     """
-    entry = _classes()[drug_class]
-    return tuple(m for m in medications if _belongs(m, entry))
+    return tuple(m for m in medications if drug_class in drug_classes(m))
+
+
+@lru_cache(maxsize=4096)
+def drug_classes(medication: str) -> frozenset[str]:
+    """The classes, of those that rules know, that one medication belongs to."""
+    return frozenset(name for name, entry in _classes().items() if _belongs(medication, entry))
 
 
 def _belongs(medication: str, entry: Mapping[str, Sequence[str]]) -> bool:

@@ -7,7 +7,8 @@ import math
 import pytest
 import xarray as xr
 
-from allostat.biomarkers import Biomarker, BiomarkerTable, Person, biomarker_kind, biomarker_kinds, biomarkers, rows_of
+from allostat.biomarker_rows import biomarkers
+from allostat.biomarkers import Biomarker, BiomarkerTable, Person, biomarker_kind, biomarker_kinds, rows_of
 from allostat.errors import InputError, UnitError
 from allostat.units import ucum
 

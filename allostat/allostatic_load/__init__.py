@@ -1,7 +1,9 @@
 """Allostatic load index: declarative definitions, frozen references, scoring with uncertainty."""
 
+from allostat.allostatic_load.cross_fitting import cross_fitted_scores
 from allostat.allostatic_load.definitions import Definition, Marker, System, definition_names, load_definition
 from allostat.allostatic_load.fitting import fit_reference, sample_quantile
+from allostat.allostatic_load.fitting_models import with_models
 from allostat.allostatic_load.references import (
     Reference,
     ReferenceEntry,
@@ -21,6 +23,7 @@ __all__ = [
     "System",
     "allostatic_load",
     "combine_scores",
+    "cross_fitted_scores",
     "definition_names",
     "fit_reference",
     "load_definition",
@@ -28,4 +31,5 @@ __all__ = [
     "reference_names",
     "sample_quantile",
     "save_reference",
+    "with_models",
 ]

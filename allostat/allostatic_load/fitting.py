@@ -17,7 +17,11 @@ from allostat.errors import ConfigError, InputError
 from allostat.panel import SEXES, Panel, panel_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
+
+    from allostat.allostatic_load.definitions import Definition
 
 FEW_PERSONS = 30
 WINSOR_SHARE = 0.01
@@ -72,6 +76,8 @@ def fit_reference(
     biomarkers: Sequence[str] | None = None,
     source: str = "",
     rules: Mapping[str, str] | None = None,
+    definition: str | Path | Definition | None = None,
+    outcome: Mapping[str, float] | None = None,
 ) -> Reference:
     """A frozen reference from a sample.
 
@@ -89,6 +95,8 @@ def fit_reference(
         The occasion to fit on; needed when the table has several. Follow-ups are scored with the baseline's cuts.
     biomarkers
         Which to fit; all of the table when left out.
+    definition, outcome
+        A definition whose models are fitted too, on the same persons, see `with_models`.
 
     Returns
     -------
@@ -129,7 +137,7 @@ def fit_reference(
             notes.append(f"{stratum}: only {len(sample)} persons, fewer than {FEW_PERSONS}")
         comparison = operators if isinstance(operators, str) else operators.get(biomarker, "inclusive")
         entries.append(fit_entry(biomarker, sample, sex, quantile, quantile_type, comparison, source))
-    return Reference(
+    fitted = Reference(
         name=name,
         version=version,
         title=title or f"fitted on {len(panel.participants)} persons, occasion {chosen}",
@@ -137,6 +145,11 @@ def fit_reference(
         rules=dict(rules or {}),
         notes=tuple(notes),
     )
+    if definition is None:
+        return fitted
+    from allostat.allostatic_load.fitting_models import with_models
+
+    return with_models(fitted, panel, definition, outcome=outcome, occasion=chosen)
 
 
 def fit_entry(

@@ -105,7 +105,8 @@ def _write_tables(
     labs = [strip_lab(r, by_name[r.participant]) for r in tables.labs if r.participant in by_name]
     pressures = [strip_pressure(r, by_name[r.participant]) for r in tables.blood_pressure if r.participant in by_name]
     days = [strip_day(d, by_name[d.participant]) for d in tables.diary if d.participant in by_name]
-    _write(output / "participants.tsv", "participant_id sex age timezone group medications", map(_person_row, people))
+    columns = "participant_id sex age timezone group medications pregnant smoker oral_contraceptive"
+    _write(output / "participants.tsv", columns, map(_person_row, people))
     if labs:
         columns = "participant_id analyte value unit specimen collected_at operator assay occasion day sample"
         _write(output / "labs.tsv", columns, map(_lab_row, labs))
@@ -127,7 +128,9 @@ def _person_row(item: tuple[Person, str]) -> list[str]:
     person, zone = item
     age = "" if person.age_years is None else f"{person.age_years:g}"
     medications = ";".join(person.medications)
-    return [person.participant, person.sex or "", age, zone, person.group or "", medications]
+    facts = (person.pregnant, person.smoker, person.oral_contraceptive)
+    known = ["" if fact is None else "yes" if fact else "no" for fact in facts]
+    return [person.participant, person.sex or "", age, zone, person.group or "", medications, *known]
 
 
 def _lab_row(row: LabRow) -> list[str]:

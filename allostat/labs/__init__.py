@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from allostat.biomarkers import Biomarker, BiomarkerTable, Person, biomarker_kinds, rows_of
+from allostat.derived_biomarkers import DERIVED, with_derived
 from allostat.errors import InputError
-from allostat.labs.blood_pressure import blood_pressure, readings_from_labs
+from allostat.labs.ambulatory_pressure import ambulatory_pressure
+from allostat.labs.blood_pressure import blood_pressure, readings_from_labs, resting_pulse
 from allostat.labs.cortisol import cortisol
 from allostat.labs.cortisol_samples import Wake
+from allostat.labs.draws import AboveRule, LodRule
 from allostat.labs.further_analytes import further_analyte
 from allostat.labs.hs_crp import hs_crp
-from allostat.medications import taken
+from allostat.labs.routes import DIURNAL, cortisol_routes, other_routes
 from allostat.recording import Notice
 from allostat.tables import BloodPressureReading, LabRow
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["blood_pressure", "cortisol", "further_analyte", "hs_crp", "lab_biomarkers", "readings_from_labs"]
-
-_OWN_RULE = frozenset({"cortisol", "hs_crp", "crp", "sbp", "dbp"})
-_SLOPE_SPECIMENS = frozenset({"saliva", "serum", "plasma"})
+__all__ = [
+    "ambulatory_pressure", "blood_pressure", "cortisol", "further_analyte", "hs_crp", "lab_biomarkers",
+    "readings_from_labs", "resting_pulse",
+]  # fmt: skip
 
 
 def lab_biomarkers(
@@ -32,8 +35,12 @@ def lab_biomarkers(
     *,
     wake: Wake = (),
     readings: Sequence[BloodPressureReading] = (),
+    sleep: Sequence[tuple[int, int]] = (),
     timezone: str | None = None,
     occasion: str = "1",
+    lod: LodRule = "sqrt2",
+    above: AboveRule = "missing",
+    assays: Mapping[str, str] | None = None,
 ) -> tuple[BiomarkerTable, xr.Dataset, tuple[Notice, ...]]:
     """All that one participant's laboratory rows and blood pressure readings of one occasion offer to waist 2.
 
@@ -44,15 +51,22 @@ def lab_biomarkers(
     wake
         Actual awakenings, see `cortisol`.
     readings
-        Cuff readings of blood_pressure.tsv, used together with ``sbp``/``dbp`` rows.
+        Cuff readings of blood_pressure.tsv, used together with ``sbp``/``dbp`` rows; ambulatory ones by themselves.
+    sleep
+        Falling asleep and waking of each sleep in ns, for ambulatory pressures.
     timezone
         The participant's zone, in which naive local times are placed.
+    lod, above
+        What stands for values below and above an assay's range, see `further_analyte`; cortisol has its own rule.
+    assays
+        For an analyte of several assays the one to use; rows of the others are left out with a notice. An analyte that
+        is not named here is refused when it has several.
 
     Returns
     -------
     table, dataset, notices
-        Rows of waist 2; per-day cortisol with every biomarker as a scalar (for the store); what the reader of the
-        result should know.
+        Rows of waist 2 as measured (`allostat.biomarkers` applies the rules of treatment); per-day cortisol with every
+        biomarker as a scalar (for the store); what the reader of the result should know.
 
     Raises
     ------
@@ -62,65 +76,73 @@ def lab_biomarkers(
     for who in [r.participant for r in rows] + [r.participant for r in readings]:
         if who != person.participant:
             raise InputError("row of another participant", found=who, expected=person.participant)
-    here = [r for r in rows if r.occasion == occasion]
+    notices: list[Notice] = []
+    here = _of_assay([r for r in rows if r.occasion == occasion], assays or {}, notices)
     by_analyte: dict[str, list[LabRow]] = {}
     for row in here:
         by_analyte.setdefault(row.analyte, []).append(row)
-    notices: list[Notice] = []
     offered: list[Biomarker] = []
+    about = {"participant": person.participant, "occasion": occasion}
 
-    dataset = _cortisol(by_analyte.get("cortisol", []), person, wake, timezone, notices)
+    samples = cortisol_routes(by_analyte.get("cortisol", []), timezone, notices)
+    dataset = _cortisol(samples.pop(DIURNAL, []), wake, timezone, notices)
     offered += rows_of(dataset, person.participant, occasion)
     crp = by_analyte.get("hs_crp", []) + by_analyte.get("crp", [])
     if crp:
-        offered.append(hs_crp(crp, participant=person.participant, occasion=occasion))
-    cuff = [r for r in readings if r.occasion == occasion and not r.setting]
-    cuff += readings_from_labs([r for r in here if r.analyte in ("sbp", "dbp")])
+        offered.append(hs_crp(crp, lod=lod, above=above, **about))
+    offered += _pressures(here, [r for r in readings if r.occasion == occasion], sleep, timezone, about)
+    for biomarker, members in {**samples, **other_routes(by_analyte, notices)}.items():
+        offered.append(further_analyte(members, biomarker=biomarker, lod=lod, above=above, **about))
+    table = with_derived(BiomarkerTable(tuple(offered), {person.participant: person}))
+    notices += [_notice(one) for one in table.rows if one.quality and DERIVED not in one.quality]
+    return table, _with_scalars(dataset, table.rows), tuple(notices)
+
+
+def _of_assay(rows: Sequence[LabRow], assays: Mapping[str, str], notices: list[Notice]) -> list[LabRow]:
+    """The rows without those of another assay than the one that was chosen for their analyte."""
+    kept = [r for r in rows if r.analyte not in assays or r.assay == assays[r.analyte]]
+    for analyte in sorted({r.analyte for r in rows} & set(assays)):
+        left = [r for r in rows if r.analyte == analyte and r.assay != assays[analyte]]
+        if left:
+            names = ", ".join(sorted({r.assay or "not told" for r in left}))
+            message = f"{analyte} of other assays than {assays[analyte]} is not used: {names}"
+            notices.append(Notice("OTHER_ASSAY_UNUSED", message, "warning", len(left)))
+    return kept
+
+
+def _pressures(
+    rows: Sequence[LabRow],
+    readings: Sequence[BloodPressureReading],
+    sleep: Sequence[tuple[int, int]],
+    timezone: str | None,
+    about: Mapping[str, str],
+) -> list[Biomarker]:
+    """Resting and ambulatory pressures, and the pulse of resting readings."""
+    found: list[Biomarker] = []
+    cuff = [r for r in readings if not r.setting]
+    cuff += readings_from_labs([r for r in rows if r.analyte in ("sbp", "dbp")])
     if cuff:
-        offered += blood_pressure(
-            cuff, participant=person.participant, occasion=occasion, medications=person.medications
-        )
-    for analyte, members in by_analyte.items():
-        if analyte not in _OWN_RULE and analyte in biomarker_kinds():
-            offered.append(further_analyte(members, participant=person.participant, occasion=occasion))
-    notices += [_notice(one) for one in offered if one.quality]
-    table = BiomarkerTable(tuple(offered), {person.participant: person})
-    return table, _with_scalars(dataset, offered), tuple(notices)
+        found += blood_pressure(cuff, **about)
+        pulse = resting_pulse(cuff, **about)
+        found += [pulse] if pulse is not None else []
+    ambulatory = [r for r in readings if r.setting == "ambulatory" and r.measured_at is not None]
+    if ambulatory:
+        found += ambulatory_pressure(ambulatory, sleep=sleep, timezone=timezone, **about)
+    return found
 
 
-def _cortisol(
-    rows: Sequence[LabRow], person: Person, wake: Wake, timezone: str | None, notices: list[Notice]
-) -> xr.Dataset:
+def _cortisol(rows: Sequence[LabRow], wake: Wake, timezone: str | None, notices: list[Notice]) -> xr.Dataset:
     """The cortisol result; an empty dataset when there are no samples for a diurnal course."""
     import xarray as xr
 
-    usable = [r for r in rows if r.specimen in _SLOPE_SPECIMENS or math.isnan(r.value)]
-    if len(usable) < len(rows):
-        other = sorted({r.specimen for r in rows if r not in usable})
-        message = f"cortisol in {', '.join(other)} has no diurnal course and is not used"
-        notices.append(Notice("CORTISOL_SPECIMEN_UNUSED", message, "warning", len(rows) - len(usable)))
-    if not any(not math.isnan(r.value) for r in usable):
+    if not any(not math.isnan(r.value) for r in rows):
         return xr.Dataset()
-    result = cortisol(usable, wake=wake, timezone=timezone)
+    result = cortisol(rows, wake=wake, timezone=timezone)
     units = result.attrs["units_found"].split()
     if len(units) > 1:
         message = f"cortisol samples in {' and '.join(units)}: each converted by its own unit"
-        notices.append(Notice("MIXED_UNITS", message, "warning", len(usable), usable[0].file or None, usable[0].line))
-    steroids = taken(person.medications, "corticosteroid")
-    return _without_offers(result, steroids) if steroids else result
-
-
-def _without_offers(dataset: xr.Dataset, steroids: Sequence[str]) -> xr.Dataset:
-    """The same days, but no person value: taken corticosteroids decide over cortisol, not the person."""
-    changed = dataset.copy()
-    for name, variable in dataset.data_vars.items():
-        if "biomarker" in variable.attrs:
-            one = variable.copy(data=math.nan)
-            one.attrs = {**variable.attrs, "standard_error": math.nan, "n": 0}
-            one.attrs["quality"] = " ".join(["CORTICOSTEROID", *str(variable.attrs["quality"]).split()])
-            changed[name] = one
-    changed.attrs["medication_rule"] = "cortisol excluded: " + ", ".join(steroids)
-    return changed
+        notices.append(Notice("MIXED_UNITS", message, "warning", len(rows), rows[0].file or None, rows[0].line))
+    return result
 
 
 def _notice(one: Biomarker) -> Notice:

@@ -1,4 +1,4 @@
-"""Resting blood pressure: mean of readings, treatment rule."""
+"""Resting blood pressure and pulse: means of readings, as measured (treatment: `allostat.medication_rules`)."""
 
 from __future__ import annotations
 
@@ -6,15 +6,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from allostat.biomarkers import Biomarker
+from allostat.biomarkers import Biomarker, biomarker_kind
 from allostat.errors import InputError
-from allostat.medications import taken
 from allostat.tables import BloodPressureReading, LabRow
-from allostat.units import ucum
+from allostat.units import converted
 
-TREATED_MMHG = {"sbp": 10.0, "dbp": 5.0}
-"""Added to the mean of a person who takes an antihypertensive."""
 DROPPED = 1
+"""Readings left out at the beginning when there are three or more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,52 +26,83 @@ class PressureMean:
 
 
 def blood_pressure(
-    readings: Sequence[BloodPressureReading],
-    *,
-    participant: str = "",
-    occasion: str = "1",
-    medications: Sequence[str] = (),
+    readings: Sequence[BloodPressureReading], *, participant: str = "", occasion: str = "1"
 ) -> list[Biomarker]:
-    """Systolic and diastolic pressure of one participant on one occasion.
+    """Systolic and diastolic pressure of one participant on one occasion, as measured.
 
     Mean of the readings in order of time; the first is dropped when there are three or more. With one reading the value
-    stands with ``SINGLE_READING``. When ``medications`` hold an antihypertensive, 10 mmHg (systolic) and 5 mmHg
-    (diastolic) are added to the mean, once, and ``TREATED_PLUS_10`` or ``TREATED_PLUS_5`` says so.
+    stands with ``SINGLE_READING``. The readings that count are kept as ``repeats``, in order of time.
 
     Raises
     ------
     InputError
-        No readings, or readings of several participants.
+        No readings, readings of several participants, or ambulatory ones.
     """
+    kept, found = _counted(readings)
+    rows = []
+    for name in ("sbp", "dbp"):
+        values = tuple(float(getattr(r, name)) for r in kept)
+        one = _mean(values)
+        rows.append(
+            Biomarker(
+                participant=participant or kept[0].participant,
+                biomarker=name,
+                value=one.mean,
+                unit="mm[Hg]",
+                occasion=occasion,
+                standard_error=one.standard_error,
+                n=one.n,
+                quality=("SINGLE_READING",) if one.n == 1 else (),
+                provenance=_account(found, one),
+                repeats=values,
+            )
+        )
+    return rows
+
+
+def resting_pulse(
+    readings: Sequence[BloodPressureReading], *, participant: str = "", occasion: str = "1"
+) -> Biomarker | None:
+    """Pulse rate that a cuff gave beside its resting pressures; None when it gave none.
+
+    The same readings count as for `blood_pressure`; a rate that no heart has is a failed one and is left out
+    (``PULSE_FAILED``).
+    """
+    kept, found = _counted(readings)
+    kind = biomarker_kind("pulse_rest")
+    given = [r.pulse for r in kept if not math.isnan(r.pulse)]
+    values = tuple(p for p in given if kind.plausible_low <= p <= kind.plausible_high)
+    if not values:
+        return None
+    one = _mean(values)
+    quality = (["PULSE_FAILED"] if len(values) < len(given) else []) + (["SINGLE_READING"] if one.n == 1 else [])
+    return Biomarker(
+        participant=participant or kept[0].participant,
+        biomarker=kind.name,
+        value=one.mean,
+        unit=kind.unit,
+        occasion=occasion,
+        standard_error=one.standard_error,
+        n=one.n,
+        quality=tuple(quality),
+        context=kind.context,
+        provenance=_account(found, one, "/min"),
+        repeats=values,
+    )
+
+
+def _counted(readings: Sequence[BloodPressureReading]) -> tuple[list[BloodPressureReading], int]:
+    """The readings that count, in order of time, and how many there were."""
     if not readings:
         raise InputError("no blood pressure readings")
     people = sorted({r.participant for r in readings})
     if len(people) > 1:
         raise InputError("blood pressure of several participants", found=", ".join(people))
+    for reading in readings:
+        if reading.setting:
+            raise InputError("not a resting reading", where=reading.where, found=reading.setting, expected="resting")
     ordered = sorted(readings, key=lambda r: r.measured_at.time_ns if r.measured_at else 0)
-    kept = ordered[DROPPED:] if len(ordered) >= 3 else ordered
-    treatment = taken(medications, "antihypertensive")
-    rows = []
-    for name in ("sbp", "dbp"):
-        one = _mean([getattr(r, name) for r in kept])
-        added = TREATED_MMHG[name] if treatment else 0.0
-        quality = ["SINGLE_READING"] if one.n == 1 else []
-        if treatment:
-            quality.append(f"TREATED_PLUS_{added:g}")
-        rows.append(
-            Biomarker(
-                participant=participant or people[0],
-                biomarker=name,
-                value=one.mean + added,
-                unit="mm[Hg]",
-                occasion=occasion,
-                standard_error=one.standard_error,
-                n=one.n,
-                quality=tuple(quality),
-                provenance=_account(len(ordered), one, added, treatment),
-            )
-        )
-    return rows
+    return (ordered[DROPPED:] if len(ordered) >= 3 else ordered), len(ordered)
 
 
 def readings_from_labs(rows: Sequence[LabRow]) -> list[BloodPressureReading]:
@@ -82,15 +111,14 @@ def readings_from_labs(rows: Sequence[LabRow]) -> list[BloodPressureReading]:
     Raises
     ------
     InputError
-        A systolic value without its diastolic one or the reverse, two values for one reading, a pressure that is not in
-        mmHg.
+        A systolic value without its diastolic one or the reverse, two values for one reading.
+    UnitError
+        A unit that is none of pressure.
     """
     pairs: dict[tuple[str, int | None, str], dict[str, LabRow]] = {}
     for row in rows:
         if math.isnan(row.value):
             continue
-        if row.unit != ucum("mmHg"):
-            raise InputError("blood pressure in another unit", where=row.where, found=row.unit, expected="mmHg")
         time_ns = row.collected_at.time_ns if row.collected_at is not None else None
         pair = pairs.setdefault((row.occasion, time_ns, row.sample), {})
         if row.analyte in pair:
@@ -112,8 +140,8 @@ def readings_from_labs(rows: Sequence[LabRow]) -> list[BloodPressureReading]:
         readings.append(
             BloodPressureReading(
                 first.participant,
-                pair["sbp"].value,
-                pair["dbp"].value,
+                _mmhg(pair["sbp"]),
+                _mmhg(pair["dbp"]),
                 measured_at=first.collected_at,
                 occasion=first.occasion,
                 line=first.line,
@@ -132,10 +160,10 @@ def _mean(values: Sequence[float]) -> PressureMean:
     return PressureMean(mean, sd, sd / math.sqrt(n), n)
 
 
-def _account(found: int, one: PressureMean, added: float, treatment: Sequence[str]) -> str:
+def _mmhg(row: LabRow) -> float:
+    return converted(row.value, row.unit, "mm[Hg]", analyte=row.analyte, where=row.where)
+
+
+def _account(found: int, one: PressureMean, unit: str = "mmHg") -> str:
     text = f"mean of {one.n} of {found} readings"
-    if not math.isnan(one.sd):
-        text += f", SD {one.sd:.2f} mmHg"
-    if treatment:
-        text += f", {added:g} mmHg added for {', '.join(treatment)}"
-    return text
+    return text if math.isnan(one.sd) else f"{text}, SD {one.sd:.2f} {unit}"

@@ -1,102 +1,84 @@
-"""High-sensitivity C-reactive protein: detection limit, acute values, repeated draws."""
+"""High-sensitivity C-reactive protein: detection limit, repeated draws.
+
+Values above 10 mg/L are measured values here; what is done about them is the business of `allostat.acute_rule`.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
-from allostat.biomarkers import Biomarker
+from allostat.acute_rule import ACUTE_MG_L
+from allostat.biomarkers import Biomarker, BiomarkerKind, biomarker_kind
 from allostat.errors import InputError
+from allostat.labs.draws import BELOW_LOD, AboveRule, Draw, LodRule, account, draw_of, mean_of, refuse_mixtures
 from allostat.tables import LabRow
-from allostat.units import conversion_factor
-
-ACUTE_MG_L = 10.0
-"""Above this a value speaks of acute inflammation: disregard and repeat (Pearson 2003,
-10.1161/01.CIR.0000052939.59093.45)."""
 
 
-def hs_crp(rows: Sequence[LabRow], *, participant: str = "", occasion: str = "1") -> Biomarker:
-    """hs-CRP of one participant on one occasion in mg/L.
+def hs_crp(
+    rows: Sequence[LabRow],
+    *,
+    participant: str = "",
+    occasion: str = "1",
+    lod: LodRule = "sqrt2",
+    above: AboveRule = "missing",
+) -> Biomarker:
+    """hs-CRP of one participant on one occasion in mg/L, as measured.
 
     Parameters
     ----------
     rows
         Draws of analyte ``hs_crp``. Rows of analyte ``crp`` (not high sensitivity) are refused as a value and leave the
         code ``CRP_NOT_HS``.
+    lod, above
+        What stands for values below and above the assay's range, see `further_analyte`. A draw reported as above a
+        limit that is acute itself (more than 10 mg/L) counts with that limit: it is acute whatever it is.
 
     Returns
     -------
     Biomarker
-        Geometric mean of the valid draws with the standard error of its logarithm (NaN with one draw). Below the limit
-        of detection: LOD/sqrt(2) and ``BELOW_LOD``. Above 10 mg/L: left out, ``CRP_ACUTE``; NaN when nothing is left.
+        Geometric mean of the draws with the standard error of its logarithm (NaN with one draw), the draws as
+        ``repeats``. `allostat.biomarkers` and `apply_acute_rule` leave out draws above 10 mg/L.
 
     Raises
     ------
     InputError
-        No rows, another analyte, draws of several assays.
+        No rows, another analyte, draws of several assays or specimens.
     UnitError
-        A unit that mg/L cannot be computed from (molar units: the molar mass depends on the calibrator).
+        A unit that mg/L cannot be computed from (molar units: the molar mass depends on the calibrator), or an
+        implausible value (``UNIT_SUSPECT``).
     """
     if not rows:
         raise InputError("no hs-CRP rows")
     for row in rows:
         if row.analyte not in ("hs_crp", "crp"):
             raise InputError("not C-reactive protein", where=row.where, found=row.analyte, expected="hs_crp")
-    who = participant or rows[0].participant
-    quality: list[str] = []
-    draws = [r for r in rows if r.analyte == "hs_crp"]
-    if len(draws) < len(rows):
-        quality.append("CRP_NOT_HS")
-    assays = sorted({r.assay for r in draws if r.assay and not math.isnan(r.value)})
-    if len(assays) > 1:
-        raise InputError(
-            "hs-CRP of several assays", where=draws[0].where, found=", ".join(assays), expected="one assay"
-        )
-    logs = []
-    for row in draws:
-        value, code = _draw(row)
-        if code and code not in quality:
-            quality.append(code)
-        if not math.isnan(value):
-            logs.append(math.log(value))
+    kind = biomarker_kind("hs_crp")
+    wanted = [r for r in rows if r.analyte == "hs_crp"]
+    refuse_mixtures(wanted, kind)
+    draws = [_draw(row, kind, lod, above) for row in wanted]
+    values = [d.value for d in draws if not math.isnan(d.value)]
+    mean, error = mean_of(values, kind)
+    codes = (["CRP_NOT_HS"] if len(wanted) < len(rows) else []) + [d.code for d in draws if d.code]
     return Biomarker(
-        participant=who,
-        biomarker="hs_crp",
-        value=math.exp(math.fsum(logs) / len(logs)) if logs else math.nan,
-        unit="mg/L",
+        participant=participant or rows[0].participant,
+        biomarker=kind.name,
+        value=mean,
+        unit=kind.unit,
         occasion=occasion,
-        standard_error=_standard_error(logs),
-        n=len(logs),
-        coverage=len(logs) / len(draws) if draws else 0.0,
-        quality=tuple(quality),
-        provenance="geometric mean of draws; LOD/sqrt(2); above 10 mg/L left out; " + _lines(rows),
+        standard_error=error,
+        n=len(values),
+        coverage=len(values) / len(wanted) if wanted else 0.0,
+        quality=tuple(dict.fromkeys(codes)),
+        provenance=account(rows, draws, kind, lod),
+        repeats=tuple(values),
     )
 
 
-def _draw(row: LabRow) -> tuple[float, str]:
-    """Value in mg/L, NaN when it does not count, and the reason code."""
-    if math.isnan(row.value):
-        return math.nan, "VALUE_MISSING"
-    value = row.value * conversion_factor(row.unit, "mg/L", analyte="hs_crp", where=row.where)
-    if row.operator == "<":
-        if value > ACUTE_MG_L:
-            return math.nan, "LOD_ABOVE_ACUTE_LIMIT"
-        return value / math.sqrt(2.0), "BELOW_LOD"
-    if value > ACUTE_MG_L:
-        return math.nan, "CRP_ACUTE"
-    if row.operator == ">":
-        return math.nan, "ABOVE_ASSAY_RANGE"
-    return value, ""
-
-
-def _standard_error(values: Sequence[float]) -> float:
-    if len(values) < 2:
-        return math.nan
-    mean = math.fsum(values) / len(values)
-    variance = math.fsum((v - mean) ** 2 for v in values) / (len(values) - 1)
-    return math.sqrt(variance / len(values))
-
-
-def _lines(rows: Sequence[LabRow]) -> str:
-    lines = [str(r.line) for r in rows if r.line]
-    return f"{rows[0].file or 'rows'} line {', '.join(lines)}" if lines else "rows without a file"
+def _draw(row: LabRow, kind: BiomarkerKind, lod: LodRule, above: AboveRule) -> Draw:
+    draw = draw_of(row, kind, lod=lod, above=above)
+    if draw.code == BELOW_LOD and draw.limit > ACUTE_MG_L:
+        return Draw(math.nan, "LOD_ABOVE_ACUTE_LIMIT", draw.limit, draw.reported)
+    if row.operator == ">" and draw.limit > ACUTE_MG_L:
+        return Draw(draw.limit, draw.code, draw.limit, draw.reported)
+    return draw

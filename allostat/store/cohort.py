@@ -161,7 +161,7 @@ def collate(
             raise StoreError("participant has two files", where=Path(path).name, found=result.participant)
         qc[result.participant] = numbers
         persons = {result.participant: result.person, **result.biomarkers.persons}
-        tables.append(BiomarkerTable(result.biomarkers.rows, persons))
+        tables.append(BiomarkerTable(result.biomarkers.rows, persons, result.biomarkers.rules))
         for definition, dataset in result.allostatic_load.items():
             indices.setdefault(definition, []).append((result.participant, dataset))
     everybody = BiomarkerTable().merged(*tables)

@@ -8,36 +8,53 @@ from typing import Any, cast
 
 import numpy as np
 
-from allostat.biomarkers import ROW_COLUMNS, Biomarker, BiomarkerTable, Person, Sex
+from allostat.biomarkers import (
+    ROW_COLUMNS,
+    Biomarker,
+    BiomarkerTable,
+    Person,
+    Sex,
+    joined_numbers,
+    split_numbers,
+)
 from allostat.errors import AllostatError, StoreError
 from allostat.store.tree import Group, Variable
-from allostat.store.values import decode_json, decode_variable, encode_json, encode_variable
+from allostat.store.values import decode_json, decode_variable, encode_attributes, encode_json, encode_variable
 
 _SEPARATOR = ";"
-_NUMBERS = {"value": np.float64, "standard_error": np.float64, "coverage": np.float64, "n": np.int64}
+_RULES = "rules"
+_MAY_LACK = ("raw_value", "adjustment", "repeats")
+_FACTS = ("pregnant", "smoker", "oral_contraceptive")
+_NUMBERS = {
+    "value": np.float64, "standard_error": np.float64, "coverage": np.float64, "n": np.int64, "raw_value": np.float64,
+}  # fmt: skip
 _LONG_NAMES = {
     "value": "value in the unit of the row", "unit": "UCUM unit of value and standard error",
     "standard_error": "standard error on the scale of the biomarker's transform", "n": "repeats behind the value",
     "coverage": "share of the wanted data that was valid", "quality": "reason codes, separated by ;",
+    "raw_value": "value as measured where a rule changed or excluded it", "adjustment": "what the rule did",
+    "repeats": "single draws or readings behind the value, separated by ;",
 }  # fmt: skip
 
 
 def encode_table(table: BiomarkerTable, where: str) -> Group:
     """A leaf group: one entry per row along ``row``, one per person along ``person``.
 
-    Missing facts of a person are empty text or NaN.
+    Missing facts of a person are empty text, NaN, or -1 where they are yes or no. Columns in which every entry
+    would have its default are left out.
     """
-    columns: dict[str, list[Any]] = {name: [] for name in ROW_COLUMNS}
+    said = [name for name in _MAY_LACK if any(_is_told(getattr(row, name)) for row in table.rows)]
+    names = [name for name in ROW_COLUMNS if name not in _MAY_LACK or name in said]
+    columns: dict[str, list[Any]] = {name: [] for name in names}
     for row in table.rows:
-        for name in ROW_COLUMNS:
-            value = getattr(row, name)
-            columns[name].append(join_codes(value, where) if name == "quality" else value)
+        for name in names:
+            columns[name].append(_cell(name, getattr(row, name), where))
     variables: dict[str, Variable] = {}
     for name, values in columns.items():
         attrs = {"long_name": _LONG_NAMES.get(name, name)}
         variables[name] = encode_variable(name, ["row"], _column(values, _NUMBERS.get(name)), attrs, where)
     variables |= encode_persons(table.persons.items(), where)
-    return Group({}, variables)
+    return Group(encode_attributes({_RULES: encode_json(table.rules, where)} if table.rules else {}, where), variables)
 
 
 def decode_table(group: Group | None, where: str) -> BiomarkerTable:
@@ -50,13 +67,15 @@ def decode_table(group: Group | None, where: str) -> BiomarkerTable:
     """
     if group is None:
         return BiomarkerTable()
-    columns = {name: decode_variable(group.variables[name])[1].tolist() for name in ROW_COLUMNS}
+    names = [name for name in ROW_COLUMNS if name in group.variables or name not in _MAY_LACK]
+    columns = {name: decode_variable(group.variables[name])[1].tolist() for name in names}
     columns["quality"] = [split_codes(q) for q in columns["quality"]]
+    if "repeats" in columns:
+        columns["repeats"] = [split_numbers(text) for text in columns["repeats"]]
+    rules = decode_json(group.attrs[_RULES], f"{where}, rules") if _RULES in group.attrs else {}
     try:
-        rows = tuple(
-            Biomarker(**dict(zip(ROW_COLUMNS, entry, strict=True))) for entry in zip(*columns.values(), strict=True)
-        )
-        return BiomarkerTable(rows, decode_persons(group))
+        rows = tuple(Biomarker(**dict(zip(names, entry, strict=True))) for entry in zip(*columns.values(), strict=True))
+        return BiomarkerTable(rows, decode_persons(group), rules)
     except AllostatError as error:
         raise StoreError(f"row is not valid in this version ({error})", where=where) from error
 
@@ -72,6 +91,10 @@ def encode_persons(persons: Iterable[tuple[str, Person]], where: str) -> dict[st
         "person_group": ([p.group or "" for _, p in entries], None),
         "person_medications": ([join_codes(p.medications, where) for _, p in entries], None),
     }
+    for fact in _FACTS:
+        known = [getattr(p, fact) for _, p in entries]
+        if any(k is not None for k in known):
+            columns[f"person_{fact}"] = ([-1 if k is None else int(k) for k in known], np.int8)
     return {
         name: encode_variable(name, ["person"], _column(values, dtype), {"long_name": name.replace("_", " ")}, where)
         for name, (values, dtype) in columns.items()
@@ -82,10 +105,15 @@ def decode_persons(group: Group) -> dict[str, Person]:
     """Persons by key of the columns that `encode_persons` made."""
     names = ("person_key", "person_id", "person_sex", "person_age_years", "person_group", "person_medications")
     columns = [decode_variable(group.variables[name])[1].tolist() for name in names]
+    facts = {
+        fact: [None if k < 0 else bool(k) for k in decode_variable(group.variables[f"person_{fact}"])[1].tolist()]
+        for fact in _FACTS
+        if f"person_{fact}" in group.variables
+    }
     return {
         key: Person(who, cast("Sex | None", sex or None), None if math.isnan(age) else age, what or None,
-                    split_codes(drugs))
-        for key, who, sex, age, what, drugs in zip(*columns, strict=True)
+                    split_codes(drugs), **{fact: known[i] for fact, known in facts.items()})
+        for i, (key, who, sex, age, what, drugs) in enumerate(zip(*columns, strict=True))
     }  # fmt: skip
 
 
@@ -111,6 +139,19 @@ def join_codes(codes: Sequence[str], where: str) -> str:
 def split_codes(text: str) -> tuple[str, ...]:
     """Codes that `join_codes` joined."""
     return tuple(text.split(_SEPARATOR)) if text else ()
+
+
+def _is_told(value: str | float | tuple[float, ...]) -> bool:
+    return not math.isnan(value) if isinstance(value, float) else bool(value)
+
+
+def _cell(name: str, value: Any, where: str) -> Any:
+    match name:
+        case "quality":
+            return join_codes(value, where)
+        case "repeats":
+            return joined_numbers(value)
+    return value
 
 
 def _column(values: list[Any], dtype: type | None) -> np.ndarray[Any, Any]:

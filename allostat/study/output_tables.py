@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from allostat.biomarkers import BiomarkerTable, biomarker_kind
+from allostat.biomarkers import BiomarkerTable, biomarker_kind, joined_numbers
 from allostat.study.layout import write_atomic
 
 if TYPE_CHECKING:
@@ -44,12 +44,12 @@ def long_rows(table: BiomarkerTable) -> tuple[list[str], list[list[Any]]]:
     """Columns and rows of biomarkers_long.tsv: one row per participant, occasion and biomarker."""
     columns = [
         "participant_id", "occasion", "biomarker", "value", "unit", "standard_error", "n", "coverage", "quality",
-        "context", "provenance",
+        "context", "provenance", "raw_value", "adjustment", "repeats",
     ]  # fmt: skip
     rows = [
         [
             r.participant, r.occasion, r.biomarker, r.value, r.unit, r.standard_error, r.n, r.coverage,
-            ";".join(r.quality), r.context, r.provenance,
+            ";".join(r.quality), r.context, r.provenance, r.raw_value, r.adjustment, joined_numbers(r.repeats),
         ]
         for r in sorted(table.rows, key=lambda r: (r.participant, r.occasion, r.biomarker))
     ]  # fmt: skip

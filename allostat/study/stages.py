@@ -13,7 +13,8 @@ from allostat import __version__
 from allostat.adapter import ReadOptions
 from allostat.allostatic_load import allostatic_load
 from allostat.beats import correct_beats, find_beats
-from allostat.biomarkers import BiomarkerTable, biomarkers
+from allostat.biomarker_rows import biomarkers, rule_notices
+from allostat.biomarkers import BiomarkerTable
 from allostat.circadian import circadian
 from allostat.errors import AllostatError, InputError
 from allostat.hrv import hrv, measure_set, person_hrv, seconds_of
@@ -87,9 +88,10 @@ def process_participant(
     on_stage("circadian")
     course = _circadian(windows, series, zone, sleep, config, recordings)
     on_stage("labs")
-    lab_table, lab_results = laboratory(plan, rows, zone, notes)
+    lab_table, lab_results = laboratory(plan, rows, zone, notes, sleep)
     on_stage("biomarkers")
     table = biomarkers(plan.participant, hrv=person, labs=lab_table, person=plan.person)
+    notes.items += rule_notices(table)
     on_stage("load")
     load = score(table, config)
     return ParticipantResult(
@@ -237,7 +239,7 @@ def _circadian(
 
 
 def laboratory(
-    plan: ParticipantPlan, rows: ParticipantRows, zone: TimeZone, notes: _Notes
+    plan: ParticipantPlan, rows: ParticipantRows, zone: TimeZone, notes: _Notes, sleep: Sequence[SleepWindow] = ()
 ) -> tuple[BiomarkerTable, xr.Dataset | None]:
     """Biomarkers of every occasion of the laboratory rows, and the results in detail of the first occasion."""
     occasions = sorted({r.occasion for r in rows.labs} | {r.occasion for r in rows.blood_pressure})
@@ -248,6 +250,7 @@ def laboratory(
             plan.person,
             wake=rows.diary,
             readings=rows.blood_pressure,
+            sleep=[(s.start_ns, s.end_ns) for s in sleep],
             timezone=zone.name,
             occasion=occasion,
         )

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
+from dataclasses import dataclass
 from os import PathLike
+from typing import Literal, get_args
 
-from allostat.biomarkers import Biomarker, BiomarkerTable, Person, biomarker_kind, biomarker_kinds
-from allostat.errors import InputError
-from allostat.tables.participants import parse_age, parse_sex, participant_id
-from allostat.tables.reader import Column, Row, Table, number, read_table
-from allostat.units import conversion_factor, ucum
-
-_WHO = (
-    Column("participant_id", required=True, synonyms=("participant",)),
-    Column("sex"),
-    Column("age", synonyms=("age_years",)),
-    Column("group"),
-    Column("medications", synonyms=("medication",)),
-    Column("occasion"),
+from allostat.biomarkers import (
+    Biomarker,
+    BiomarkerKind,
+    BiomarkerTable,
+    Person,
+    biomarker_kind,
+    biomarker_kinds,
+    refuse_implausible,
+    split_numbers,
 )
+from allostat.errors import ConfigError, InputError, UnitError
+from allostat.tables.labs import known_analyte
+from allostat.tables.persons import PERSON_COLUMNS, person_of, same_person
+from allostat.tables.reader import Column, Row, Table, number, read_table
+from allostat.units import converted, converted_error, ucum
+
+Implausible = Literal["refuse", "missing"]
+
+_WHO = (*PERSON_COLUMNS, Column("occasion"))
 _LONG = (
     Column("biomarker", required=True),
     Column("value", required=True),
@@ -30,17 +38,46 @@ _LONG = (
     Column("quality"),
     Column("context"),
     Column("provenance"),
+    Column("raw_value"),
+    Column("adjustment"),
+    Column("repeats"),
 )
 _WIDE_COLUMN = re.compile(r"([^\[\]]+?)\s*\[([^\[\]]*(?:\[[^\[\]]*\])?[^\[\]]*)\]")
+_LIMIT = re.compile(r"(<=|>=|[<>≤≥])\s*(.+)")
 
 
-def read_biomarker_table(path: str | PathLike[str]) -> BiomarkerTable:
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """Where the numbers of one biomarker stand in a row."""
+
+    column: str
+    kind: BiomarkerKind
+    unit: str
+    error_column: str = ""
+
+
+def read_biomarker_table(path: str | PathLike[str], *, implausible: Implausible = "refuse") -> BiomarkerTable:
     """Biomarkers and persons from one text table.
 
-    Long: ``participant_id``, ``biomarker``, ``value``, ``unit`` (any that converts), optional ``standard_error`` (on
-    the scale of the biomarker's transform: ln for RMSSD and hs-CRP), ``n``, ``coverage``, ``quality`` (codes separated
-    by ``;``), ``context``, ``provenance``. Wide: ``participant_id`` and one column per biomarker named
-    ``<biomarker>[<unit>]``, such as ``hs_crp[mg/L]``. Both: ``sex``, ``age``, ``group``, ``medications``, ``occasion``.
+    Parameters
+    ----------
+    path
+        Long: ``participant_id``, ``biomarker``, ``value``, ``unit`` (any that converts), optional ``standard_error``
+        (on the scale of the biomarker's transform: ln for RMSSD and hs-CRP), ``n``, ``coverage``, ``quality`` (codes
+        separated by ``;``), ``context``, ``provenance``, ``raw_value``, ``adjustment``, ``repeats`` (as a study writes
+        them). Wide: ``participant_id`` and one column per biomarker named ``<biomarker>[<unit>]``, such as
+        ``hs_crp[mg/L]``, with optional ``standard_error[<biomarker>]``. Both: ``sex``, ``age``, ``group``,
+        ``medications``, ``pregnant``, ``smoker``, ``oral_contraceptive``, ``occasion``. Biomarkers go by their own
+        names or by those of their analytes (``triglycerides``).
+    implausible
+        What is done about a value outside of its biomarker's bounds: ``refuse`` the table, or take the value as
+        ``missing`` with the code ``UNIT_SUSPECT``.
+
+    Returns
+    -------
+    BiomarkerTable
+        Values below a limit of detection (``<0.2``) count as LOD/sqrt(2) with ``BELOW_LOD``, values above a limit are
+        NaN with ``ABOVE_ASSAY_RANGE``. No rule of medication is applied.
 
     Raises
     ------
@@ -48,30 +85,49 @@ def read_biomarker_table(path: str | PathLike[str]) -> BiomarkerTable:
         With file, line and column: unknown biomarker, unit that does not convert, one participant described
         differently in two rows, two values of one biomarker on one occasion.
     """
+    if implausible not in get_args(Implausible):
+        raise ConfigError("no such choice for implausible values", found=implausible, valid=get_args(Implausible))
     header = read_table(path, (), extras_notice=False).columns
     if "biomarker" in {name.strip().casefold() for name in header}:
-        return _read_long(path)
-    return _read_wide(path)
+        return _read_long(path, implausible)
+    return _read_wide(path, implausible)
 
 
-def _read_long(path: str | PathLike[str]) -> BiomarkerTable:
+def _read_long(path: str | PathLike[str], implausible: Implausible) -> BiomarkerTable:
     table = read_table(path, (*_WHO, *_LONG), extras_notice=False)
+    valid = [c.name for c in (*_WHO, *_LONG)]
     for name in table.columns:
-        if name not in {c.name for c in (*_WHO, *_LONG)}:
-            valid = [c.name for c in (*_WHO, *_LONG)]
+        if name not in valid:
             raise InputError("unknown column", where=f"{table.file}, line 1", found=name, valid=valid)
     rows: dict[tuple[str, str, str], tuple[Biomarker, int]] = {}
     persons: dict[str, Person] = {}
     for row in table.rows:
         person = _person(table, row, persons)
-        one = _placed(table, row, "value", person, row.text("biomarker"), row.text("unit"))
-        _keep(table, row, one, rows)
+        kind = _kind(row.text("biomarker"), table.where(row, "value"))
+        unit = ucum(row.text("unit"), where=table.where(row, "value"))
+        one = _placed(table, row, _Cell("value", kind, unit, "standard_error"), person, implausible)
+        _keep(table, row, _with_details(table, row, one, unit), rows)
     return _table(table, rows, persons)
 
 
-def _read_wide(path: str | PathLike[str]) -> BiomarkerTable:
+def _read_wide(path: str | PathLike[str], implausible: Implausible) -> BiomarkerTable:
     table = read_table(path, _WHO, extras_notice=False)
-    columns: dict[str, tuple[str, str]] = {}
+    cells = _wide_cells(table)
+    rows: dict[tuple[str, str, str], tuple[Biomarker, int]] = {}
+    persons: dict[str, Person] = {}
+    for row in table.rows:
+        person = _person(table, row, persons)
+        for cell in cells:
+            one = _placed(table, row, cell, person, implausible)
+            if not one.missing or one.quality:
+                _keep(table, row, one, rows)
+    return _table(table, rows, persons)
+
+
+def _wide_cells(table: Table) -> list[_Cell]:
+    """The columns of biomarkers of a wide table, each with the column of its standard error."""
+    cells: dict[str, _Cell] = {}
+    errors: dict[str, str] = {}
     for name in table.columns:
         if name in {c.name for c in _WHO}:
             continue
@@ -81,70 +137,111 @@ def _read_wide(path: str | PathLike[str]) -> BiomarkerTable:
             kinds = biomarker_kinds()
             expected = f"{name}[{kinds[name].unit}]" if name in kinds else "<biomarker>[<unit>]"
             raise InputError("a biomarker column names its unit", where=where, found=name, expected=expected)
-        _known(match[1], where)
-        columns[name] = (match[1], match[2])
-    if not columns:
+        if match[1] == "standard_error":
+            errors[_kind(match[2], where).name] = name
+            continue
+        kind = _kind(match[1], where)
+        if kind.name in cells:
+            raise InputError("two columns of one biomarker", where=where, found=f"{cells[kind.name].column}, {name}")
+        unit = ucum(match[2], where=where)
+        converted(1.0, unit, kind.unit, analyte=kind.name, where=where)
+        cells[kind.name] = _Cell(name, kind, unit)
+    for biomarker, column in errors.items():
+        if biomarker not in cells:
+            raise InputError("standard error of a biomarker that has no column", where=table.file, found=column)
+    if not cells:
         raise InputError("table holds no biomarker", where=table.file, expected="columns such as hs_crp[mg/L]")
-    rows: dict[tuple[str, str, str], tuple[Biomarker, int]] = {}
-    persons: dict[str, Person] = {}
-    for row in table.rows:
-        person = _person(table, row, persons)
-        for column, (biomarker, unit) in columns.items():
-            one = _placed(table, row, column, person, biomarker, unit)
-            if not one.missing:
-                _keep(table, row, one, rows)
-    return _table(table, rows, persons)
+    return [dataclasses.replace(cell, error_column=errors.get(name, "")) for name, cell in cells.items()]
 
 
-def _known(biomarker: str, where: str) -> None:
-    if biomarker not in biomarker_kinds():
-        raise InputError("unknown biomarker", where=where, found=biomarker, valid=biomarker_kinds())
+def _kind(text: str, where: str) -> BiomarkerKind:
+    kinds = biomarker_kinds()
+    name = text if text in kinds else known_analyte(text)
+    if name is None or name not in kinds:
+        raise InputError("unknown biomarker", where=where, found=text, valid=kinds)
+    return kinds[name]
 
 
-def _placed(table: Table, row: Row, column: str, person: Person, name: str, unit_text: str) -> Biomarker:
+def _placed(table: Table, row: Row, cell: _Cell, person: Person, implausible: Implausible) -> Biomarker:
     """The biomarker of one cell, in its own unit; errors name the cell."""
-    where = table.where(row, column)
-    _known(name, where)
-    kind = biomarker_kind(name)
-    unit = ucum(unit_text, where=where)
-    cell = row.cells.get(column, row.extras.get(column, ""))
-    value = number(cell, where=where) * conversion_factor(unit, kind.unit, analyte=name, where=where)
-    low, high = kind.plausible_low, kind.plausible_high
-    if not math.isnan(value) and not low <= value <= high:
-        raise InputError(
-            f"{name} is implausible in its unit (UNIT_SUSPECT)",
-            where=where,
-            found=f"{cell} {unit_text}",
-            expected=f"{low:g} to {high:g} {kind.unit}",
-        )
+    where, kind = table.where(row, cell.column), cell.kind
+    written = row.cells.get(cell.column, row.extras.get(cell.column, "")).strip()
+    limit = _LIMIT.fullmatch(written)
+    value = number(limit[2] if limit else written, where=where)
+    value = converted(value, cell.unit, kind.unit, analyte=kind.name, where=where)
+    quality: tuple[str, ...] = ()
+    if limit and limit[1][0] in "<≤":
+        value, quality = value / math.sqrt(2.0), ("BELOW_LOD",)
+    elif limit:
+        value, quality = math.nan, ("ABOVE_ASSAY_RANGE",)
+    elif row.text("raw_value") == "":
+        try:
+            refuse_implausible(kind, value, written=written, unit=cell.unit, where=where)
+        except UnitError:
+            if implausible == "refuse":
+                raise
+            value, quality = math.nan, ("UNIT_SUSPECT",)
+    return Biomarker(
+        participant=person.participant,
+        biomarker=kind.name,
+        value=value,
+        unit=kind.unit,
+        occasion=row.text("occasion") or "1",
+        standard_error=_error(table, row, cell),
+        quality=quality,
+        context=kind.context,
+        provenance=f"{table.file}, line {row.line}" + (f", reported {written} {cell.unit}" if quality else ""),
+        raw_value=_raw_value(table, row, cell),
+    )
+
+
+def _error(table: Table, row: Row, cell: _Cell) -> float:
+    """The standard error on the scale of the transform; on the identity scale it is in the unit of the value."""
+    if not cell.error_column:
+        return math.nan
+    where = table.where(row, cell.error_column)
+    error = number(row.cells.get(cell.error_column, row.extras.get(cell.error_column, "")), where=where)
+    if error < 0:
+        raise InputError("a standard error is not negative", where=where, found=error)
+    if cell.kind.transform == "ln":
+        return error
+    return converted_error(error, cell.unit, cell.kind.unit, analyte=cell.kind.name, where=where)
+
+
+def _raw_value(table: Table, row: Row, cell: _Cell) -> float:
+    raw = number(row.text("raw_value"), where=table.where(row, "raw_value"))
+    return converted(raw, cell.unit, cell.kind.unit, analyte=cell.kind.name)
+
+
+def _with_details(table: Table, row: Row, one: Biomarker, unit: str) -> Biomarker:
+    """What the long form tells besides: number of repeats, coverage, quality, context, provenance, rules."""
+    kind = biomarker_kind(one.biomarker)
     context = row.text("context")
     if context and context != kind.context:
         raise InputError(
-            f"{name} of another context", where=where, found=context, expected=kind.context or "no context"
-        )
-    error = number(row.text("standard_error"), where=table.where(row, "standard_error"))
-    if error < 0:
-        raise InputError("a standard error is not negative", where=table.where(row, "standard_error"), found=error)
-    if unit != kind.unit and kind.transform == "identity":
-        error *= conversion_factor(unit, kind.unit, analyte=name, where=where)
+            f"{kind.name} of another context", where=table.where(row, "value"), found=context,
+            expected=kind.context or "no context",
+        )  # fmt: skip
     n = number(row.text("n"), where=table.where(row, "n"))
     if not math.isnan(n) and (n < 0 or n != int(n)):
         raise InputError("a number of repeats is a whole number", where=table.where(row, "n"), found=row.text("n"))
     coverage = number(row.text("coverage"), where=table.where(row, "coverage"))
     if not math.isnan(coverage) and not 0 <= coverage <= 1:
         raise InputError("a coverage is a share", where=table.where(row, "coverage"), found=row.text("coverage"))
-    return Biomarker(
-        participant=person.participant,
-        biomarker=name,
-        value=value,
-        unit=kind.unit,
-        occasion=row.text("occasion") or "1",
-        standard_error=error,
+    told = tuple(q.strip() for q in row.text("quality").split(";") if q.strip())
+    try:
+        repeats = split_numbers(row.text("repeats"))
+    except ValueError as error:
+        where = table.where(row, "repeats")
+        raise InputError("not numbers separated by ;", where=where, found=row.text("repeats")) from error
+    return dataclasses.replace(
+        one,
         n=1 if math.isnan(n) else int(n),
         coverage=coverage,
-        quality=tuple(q.strip() for q in row.text("quality").split(";") if q.strip()),
-        context=kind.context,
-        provenance=row.text("provenance") or f"{table.file}, line {row.line}",
+        quality=tuple(dict.fromkeys((*told, *one.quality))),
+        provenance=row.text("provenance") or one.provenance,
+        adjustment=row.text("adjustment"),
+        repeats=tuple(converted(r, unit, kind.unit, analyte=kind.name) for r in repeats),
     )
 
 
@@ -162,18 +259,9 @@ def _keep(table: Table, row: Row, one: Biomarker, rows: dict[tuple[str, str, str
 
 def _person(table: Table, row: Row, persons: dict[str, Person]) -> Person:
     """The person of a row; the same in every row that names them."""
-    if row.ragged:
-        raise InputError(f"row has {row.ragged}", where=table.where(row))
-    drugs = tuple(m.strip() for m in row.text("medications").split(";"))
-    person = Person(
-        participant=participant_id(table, row),
-        sex=parse_sex(row.text("sex"), where=table.where(row, "sex")),
-        age_years=parse_age(row.text("age"), where=table.where(row, "age")),
-        group=row.text("group") or None,
-        medications=tuple(m for m in drugs if m),
-    )
+    person = person_of(table, row, row.text)
     first = persons.setdefault(person.participant, person)
-    if (first.sex, first.medications) != (person.sex, person.medications):
+    if not same_person(first, person):
         raise InputError(
             "two rows describe one participant differently", where=table.where(row), found=first.participant
         )

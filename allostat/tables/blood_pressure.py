@@ -22,7 +22,15 @@ _COLUMNS = (
     Column("dbp", required=True, synonyms=("dia", "diastolic", "diastolic_(mmhg)")),
     Column("pulse", synonyms=("bpm", "pulse_(bpm)")),
     Column("occasion"),
+    Column("setting"),
 )
+_SETTINGS: Mapping[str, Literal["", "ambulatory"]] = {
+    "": "",
+    "resting": "",
+    "office": "",
+    "home": "",
+    "ambulatory": "ambulatory",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +92,9 @@ class BloodPressureTable:
 def read_blood_pressure(path: str | PathLike[str]) -> BloodPressureTable:
     """Cuff readings.
 
-    Columns: ``participant_id``, ``sbp``, ``dbp`` (mmHg), ``measured_at``, ``pulse``, ``occasion`` (the last three
-    optional). A row without both pressures is a failed reading: skipped and counted.
+    Columns: ``participant_id``, ``sbp``, ``dbp`` (mmHg) and, optional, ``measured_at``, ``pulse``, ``occasion``,
+    ``setting`` (``ambulatory`` for a recorder worn day and night; nothing or ``resting`` else). A row without both
+    pressures is a failed reading: skipped and counted.
 
     Raises
     ------
@@ -130,8 +139,14 @@ def _reading(table: Table, row: Row) -> BloodPressureReading | None:
     pulse = number(row.text("pulse"), where=table.where(row, "pulse"))
     when = row.text("measured_at")
     measured = parse_instant(when, where=table.where(row, "measured_at")) if when else None
+    setting = row.text("setting").casefold()
+    if setting not in _SETTINGS:
+        raise InputError(
+            "unknown setting", where=table.where(row, "setting"), found=setting, valid=set(_SETTINGS) - {""}
+        )
     if math.isnan(sbp) or math.isnan(dbp):
         return None
     return BloodPressureReading(
-        who, sbp, dbp, pulse, measured, row.text("occasion") or "1", row.line, table.where(row), row.extras
-    )
+        who, sbp, dbp, pulse, measured, row.text("occasion") or "1", row.line, table.where(row), row.extras,
+        _SETTINGS[setting],
+    )  # fmt: skip

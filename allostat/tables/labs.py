@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import re
 import tomllib
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
 from os import PathLike
+from typing import Literal
 
 from allostat.errors import AllostatError, InputError, UnitError, nearest
 from allostat.recording import Notice
@@ -27,6 +29,7 @@ _COLUMNS = (
     Column("specimen", synonyms=("matrix",)),
     Column("collected_at", synonyms=("collected", "datetime")),
     Column("operator"),
+    Column("lod", synonyms=("limit_of_detection", "detection_limit", "lloq")),
     Column("assay"),
     Column("occasion"),
     Column("day"),
@@ -37,6 +40,11 @@ _WRITTEN_VALUE = re.compile(r"(<=|>=|[<>≤≥])?\s*(.+)")
 _WHY_MISSING = re.compile(
     r"insufficient|volume|no sample|empty|not (collected|done|available|enough|measured)|qns|ha?emoly|contaminat|lost|"
     r"missing|error|invalid|failed|dry|clot",
+    re.IGNORECASE,
+)
+_NOT_DETECTED = re.compile(
+    r"n\.?\s?d\.?|not[ _]?detect(ed|able)|undetect(ed|able)|bl[od]?q|blod|bdl|<\s*(lod|loq|lloq)|"
+    r"below (the )?(lod|loq|lloq|limit|detection).*",
     re.IGNORECASE,
 )
 _SPECIMENS = {
@@ -110,19 +118,45 @@ class LabTable:
         return tuple(r for r in self.rows if r.participant == participant)
 
 
+@dataclass(frozen=True)
+class _Analytes:
+    """Analyte by name and by LOINC code; those whose specimen must be told; why some are read and not used."""
+
+    names: Mapping[str, str]
+    codes: Mapping[str, LoincCode]
+    needs_specimen: frozenset[str]
+    unused: Mapping[str, str]
+
+
 @cache
-def _analytes() -> tuple[Mapping[str, str], Mapping[str, LoincCode], Mapping[str, bool]]:
-    """Analyte by name, by LOINC code, and whether its specimen must be told."""
+def _analytes() -> _Analytes:
     text = resources.files("allostat_data").joinpath("analytes.toml").read_text(encoding="utf-8")
-    names: dict[str, str] = {}
-    codes: dict[str, LoincCode] = {}
-    needs: dict[str, bool] = {}
-    for analyte, entry in tomllib.loads(text).items():
-        names.update(dict.fromkeys(entry["names"], analyte))
-        needs[analyte] = bool(entry.get("specimen_required", False))
-        for code, said in entry.get("loinc", {}).items():
-            codes[code] = LoincCode(analyte, said["specimen"], said["property"])
-    return names, codes, needs
+    entries = tomllib.loads(text)
+    return _Analytes(
+        names={name: analyte for analyte, entry in entries.items() for name in entry["names"]},
+        codes={
+            code: LoincCode(analyte, said["specimen"], said["property"])
+            for analyte, entry in entries.items()
+            for code, said in entry.get("loinc", {}).items()
+        },
+        needs_specimen=frozenset(a for a, entry in entries.items() if entry.get("specimen_required")),
+        unused={a: entry["unused"] for a, entry in entries.items() if "unused" in entry},
+    )
+
+
+@cache
+def analyte_names() -> tuple[str, ...]:
+    """Analytes by the names that allostat gives them."""
+    return tuple(dict.fromkeys(_analytes().names.values()))
+
+
+def known_analyte(text: str) -> str | None:
+    """The analyte that goes by a name (case, blanks and hyphens do not count); None when none does."""
+    return _analytes().names.get(_plain(text))
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[\s\-]+", "_", text.strip().casefold())
 
 
 def read_labs(path: str | PathLike[str]) -> LabTable:
@@ -130,7 +164,8 @@ def read_labs(path: str | PathLike[str]) -> LabTable:
 
     Columns: ``participant_id``, ``analyte`` (name or LOINC code), ``value`` (a number, ``<0.2``, or words that say why
     there is none), ``unit``, ``specimen``, ``collected_at`` (ISO 8601, with offset or naive local), ``operator``,
-    ``assay``, and, optional, ``occasion``, ``day``, ``sample``. Others are kept.
+    ``assay``, and, optional, ``lod`` (limit of detection in ``unit``), ``occasion``, ``day``, ``sample``. Others are
+    kept. ``ND`` and its like (not detected, BLQ, <LOD) are values below ``lod``; without it they are missing.
 
     Raises
     ------
@@ -168,29 +203,47 @@ def lab_table(table: Table) -> LabTable:
 
 
 def _notices(table: Table, rows: list[LabRow], repeated: list[int]) -> tuple[Notice, ...]:
-    names, _, _ = _analytes()
-    known = set(names.values())
-    found = []
+    known, unused = set(analyte_names()), _analytes().unused
+    found: list[Notice] = []
+
+    def add(code: str, message: str, severity: Literal["info", "warning"], some: Sequence[LabRow]) -> None:
+        if some:
+            found.append(Notice(code, message, severity, len(some), table.file, some[0].line))
+
     if repeated:
         message = "rows that repeat another row to the letter: counted once"
         found.append(Notice("DUPLICATE_ROW", message, "warning", len(repeated), table.file, repeated[0]))
     missing = [r for r in rows if math.isnan(r.value)]
-    if missing:
-        why = "; ".join(sorted({r.missing_reason for r in missing}))
-        found.append(
-            Notice(
-                "LAB_VALUE_MISSING", f"rows without a value ({why})", "info", len(missing), table.file, missing[0].line
-            )
-        )
-    below = [r for r in rows if r.operator == "<"]
-    if below:
-        message = "values below the limit of detection"
-        found.append(Notice("BELOW_LOD", message, "info", len(below), table.file, below[0].line))
-    unused = [r for r in rows if r.analyte not in known]
-    if unused:
-        message = "analytes that allostat does not use: " + ", ".join(sorted({r.analyte for r in unused}))
-        found.append(Notice("UNKNOWN_ANALYTE", message, "info", len(unused), table.file, unused[0].line))
-    return tuple(found)
+    why = "; ".join(sorted({r.missing_reason for r in missing}))
+    add("LAB_VALUE_MISSING", f"rows without a value ({why})", "info", missing)
+    add("BELOW_LOD", "values below the limit of detection", "info", [r for r in rows if r.operator == "<"])
+    add("ABOVE_ASSAY_RANGE", "values above the range of their assay", "warning", [r for r in rows if r.operator == ">"])
+    strange = [r for r in rows if r.analyte not in known]
+    names = ", ".join(map(_with_nearest, sorted({r.analyte for r in strange})))
+    add("UNKNOWN_ANALYTE", f"analytes that allostat does not use: {names}", "info", strange)
+    for analyte, reason in unused.items():
+        add("ANALYTE_UNUSED", f"{analyte} is not used: {reason}", "warning", [r for r in rows if r.analyte == analyte])
+    for analyte in sorted({r.analyte for r in rows} & known):
+        valued = [r for r in rows if r.analyte == analyte and not math.isnan(r.value)]
+        add("SEVERAL_ASSAYS", *_mixture(analyte, "assays", [r.assay for r in valued]), valued)
+        add("SEVERAL_SPECIMENS", *_mixture(analyte, "specimens", [r.specimen for r in valued]), valued)
+    return tuple(n for n in found if n.message)
+
+
+def _with_nearest(name: str) -> str:
+    near = nearest(name, _analytes().names)
+    return f"{name} (nearest known: {near})" if near else name
+
+
+def _mixture(analyte: str, what: str, found: Sequence[str]) -> tuple[str, Literal["warning"]]:
+    """What to say when the rows of an analyte come from several assays or specimens; empty text when they do not."""
+    counts = Counter(found)
+    if len(counts.keys() - {""}) < 2:
+        return "", "warning"
+    told = ", ".join(
+        f"{name or 'not told'} ({n} rows)" for name, n in sorted(counts.items(), key=lambda c: (-c[1], c[0]))
+    )
+    return f"{analyte} of several {what}, whose values do not compare without a calibration: {told}", "warning"
 
 
 def _lab_row(table: Table, row: Row) -> LabRow:
@@ -198,7 +251,7 @@ def _lab_row(table: Table, row: Row) -> LabRow:
         raise InputError(f"row has {row.ragged}", where=table.where(row))
     who = participant_id(table, row)
     analyte, code = _analyte(row.text("analyte"), where=table.where(row, "analyte"))
-    value, operator, why = _value(row, where=table.where(row, "value"))
+    value, operator, why = _value(row, table)
     specimen = _specimen(row.text("specimen"), analyte, code, math.isnan(value), where=table.where(row, "specimen"))
     when = row.text("collected_at")
     return LabRow(
@@ -221,14 +274,14 @@ def _lab_row(table: Table, row: Row) -> LabRow:
 
 
 def _analyte(text: str, *, where: str) -> tuple[str, LoincCode | None]:
-    names, codes, _ = _analytes()
+    names, codes = _analytes().names, _analytes().codes
     if not text:
         raise InputError("analyte is missing", where=where)
     if text in codes:
         return codes[text].analyte, codes[text]
     if re.fullmatch(r"\d{1,7}-\d", text):
         return text, None
-    plain = re.sub(r"[\s\-]+", "_", text.casefold())
+    plain = _plain(text)
     if plain in names:
         return names[plain], None
     near = nearest(plain, names)
@@ -249,14 +302,20 @@ def _one_edit_apart(a: str, b: str) -> bool:
     return any(longer[:i] + longer[i + 1 :] == shorter for i in range(len(longer)))
 
 
-def _value(row: Row, *, where: str) -> tuple[float, str, str]:
+def _value(row: Row, table: Table) -> tuple[float, str, str]:
     """Value, operator and the words that stand in place of a value."""
+    where = table.where(row, "value")
     written = row.cells.get("value", "").strip()
     told = row.text("operator")
     if told not in _OPERATORS:
         raise InputError("unknown operator", where=where, found=told, expected="<, > or nothing")
     if written.casefold() in MISSING_CELLS:
         return math.nan, "", written or "empty cell"
+    if _NOT_DETECTED.fullmatch(written):
+        limit = number(row.text("lod"), where=table.where(row, "lod"))
+        if limit <= 0:
+            raise InputError("a limit of detection is above zero", where=table.where(row, "lod"), found=limit)
+        return (limit, "", f"{written}, limit of detection not told") if math.isnan(limit) else (limit, "<", "")
     match = _WRITTEN_VALUE.fullmatch(written)
     sign, digits = match.groups() if match else (None, written)
     if not re.search(r"\d", digits) and _WHY_MISSING.search(digits):
@@ -276,7 +335,7 @@ def _value(row: Row, *, where: str) -> tuple[float, str, str]:
 def _unit(text: str, analyte: str, code: LoincCode | None, missing: bool, *, where: str) -> str:
     if not text and missing:
         return ""
-    known = analyte in set(_analytes()[0].values())
+    known = analyte in analyte_names()
     if not known and text:
         return text
     unit = ucum(text, where=where)
@@ -296,7 +355,7 @@ def _specimen(text: str, analyte: str, code: LoincCode | None, missing: bool, *,
             f"LOINC code of {analyte} and specimen contradict each other", where=where, found=specimen, expected=told
         )
     specimen = specimen or told
-    if _analytes()[2].get(analyte) and not missing:
+    if analyte in _analytes().needs_specimen and not missing:
         if not specimen:
             raise InputError(
                 f"{analyte} needs its specimen", where=where, expected="saliva, serum, plasma, urine or hair"

@@ -20,7 +20,15 @@ _COLUMNS = (
     Column("timezone", synonyms=("time_zone",)),
     Column("group"),
     Column("medications", synonyms=("medication",)),
+    Column("pregnant", synonyms=("pregnancy",)),
+    Column("smoker", synonyms=("smoking",)),
+    Column("oral_contraceptive", synonyms=("oral_contraceptives",)),
 )
+_FACTS = {
+    "yes": True, "y": True, "true": True, "1": True, "current": True,
+    "no": False, "n": False, "false": False, "0": False, "never": False, "former": False, "ex": False,
+}  # fmt: skip
+"""Yes and no; the usual words for smoking among them."""
 _SEXES: Mapping[str, Sex] = {"f": "F", "female": "F", "m": "M", "male": "M"}
 
 
@@ -36,10 +44,16 @@ class Participant:
     medications: tuple[str, ...] = ()
     line: int = 0
     extras: Mapping[str, str] = field(default_factory=dict)
+    pregnant: bool | None = None
+    smoker: bool | None = None
+    oral_contraceptive: bool | None = None
 
     def person(self) -> Person:
         """What waist 2 knows of the participant."""
-        return Person(self.participant_id, self.sex, self.age_years, self.group, self.medications)
+        return Person(
+            self.participant_id, self.sex, self.age_years, self.group, self.medications, self.pregnant, self.smoker,
+            self.oral_contraceptive,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +72,13 @@ def read_participants(path: str | PathLike[str]) -> ParticipantTable:
     """Participants of a study.
 
     Columns: ``participant_id`` (always text: ``007`` stays ``007``), ``sex`` (F or M), ``age`` (years), ``timezone``
-    (IANA), ``group``, ``medications`` (names or ATC codes separated by ``;``); all but the first are optional, others
-    are kept.
+    (IANA), ``group``, ``medications`` (names or ATC codes separated by ``;``), ``pregnant``, ``smoker``,
+    ``oral_contraceptive`` (yes or no); all but the first are optional, others are kept.
 
     Raises
     ------
     InputError
-        An identifier missing or twice (both lines are named), a sex, age or time zone that is none.
+        An identifier missing or twice (both lines are named), a sex, age, time zone, or yes or no that is none.
     """
     table = read_table(path, _COLUMNS)
     found: dict[str, Participant] = {}
@@ -138,20 +152,43 @@ def parse_age(text: str, *, where: str) -> float | None:
     return age
 
 
+def parse_fact(text: str, *, where: str) -> bool | None:
+    """Yes or no from the usual spellings; None for an empty cell.
+
+    Raises
+    ------
+    InputError
+        Anything else.
+    """
+    if not text:
+        return None
+    fact = _FACTS.get(text.casefold())
+    if fact is None:
+        raise InputError("neither yes nor no", where=where, found=text, expected="yes or no, or nothing when not known")
+    return fact
+
+
+def parse_medications(text: str) -> tuple[str, ...]:
+    """Medications separated by ``;``."""
+    return tuple(m.strip() for m in text.split(";") if m.strip())
+
+
 def _participant(table: Table, row: Row) -> Participant:
     if row.ragged:
         raise InputError(f"row has {row.ragged}", where=table.where(row))
     zone = row.text("timezone")
     if zone:
         zone_info(zone, where=table.where(row, "timezone"))
-    drugs = tuple(m.strip() for m in row.text("medications").split(";"))
     return Participant(
         participant_id=participant_id(table, row),
         sex=parse_sex(row.text("sex"), where=table.where(row, "sex")),
         age_years=parse_age(row.text("age"), where=table.where(row, "age")),
         timezone=zone or None,
         group=row.text("group") or None,
-        medications=tuple(m for m in drugs if m),
+        medications=parse_medications(row.text("medications")),
         line=row.line,
         extras=row.extras,
+        pregnant=parse_fact(row.text("pregnant"), where=table.where(row, "pregnant")),
+        smoker=parse_fact(row.text("smoker"), where=table.where(row, "smoker")),
+        oral_contraceptive=parse_fact(row.text("oral_contraceptive"), where=table.where(row, "oral_contraceptive")),
     )

@@ -1,4 +1,4 @@
-"""Blood pressure: means, first reading, treatment rule applied once, readings from laboratory rows."""
+"""Blood pressure: means, first reading, pulse, readings from laboratory rows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import pytest
 
 from allostat.errors import InputError
-from allostat.labs import blood_pressure, readings_from_labs
+from allostat.labs import blood_pressure, readings_from_labs, resting_pulse
 from allostat.medications import taken
 from allostat.tables import BloodPressureReading, LabRow, parse_instant
 
@@ -40,12 +40,28 @@ def test_single_reading_is_flagged_and_has_no_error() -> None:
     assert math.isnan(sbp.standard_error)
 
 
-def test_treatment_adds_10_and_5_exactly_once_and_says_so() -> None:
-    plain = blood_pressure(readings((120, 80), (120, 80)))
-    treated = blood_pressure(readings((120, 80), (120, 80)), medications=("ramipril 5 mg", "C07AB02"))
-    assert [t.value - p.value for t, p in zip(treated, plain, strict=True)] == [10, 5]
-    assert [t.quality for t in treated] == [("TREATED_PLUS_10",), ("TREATED_PLUS_5",)]
-    assert "ramipril 5 mg" in treated[0].provenance
+def test_readings_that_count_are_kept_in_order_of_time() -> None:
+    sbp, dbp = blood_pressure(readings((150, 95), (120, 80), (124, 82)))
+    assert (sbp.repeats, dbp.repeats) == ((120.0, 124.0), (80.0, 82.0))
+
+
+def test_pulse_of_the_same_readings() -> None:
+    found = [BloodPressureReading("s1", 120, 80, pulse) for pulse in (90.0, 60.0, math.nan, 64.0)]
+    row = resting_pulse(found)
+    assert row is not None
+    assert (row.value, row.n, row.context) == (62.0, 2, "cuff")
+    assert resting_pulse(found[2:3]) is None
+
+
+def test_a_pulse_that_no_heart_has_is_left_out_not_averaged() -> None:
+    row = resting_pulse([BloodPressureReading("s1", 120, 80, 0.0), BloodPressureReading("s1", 120, 80, 60.0)])
+    assert row is not None
+    assert (row.value, row.quality) == (60.0, ("PULSE_FAILED", "SINGLE_READING"))
+
+
+def test_ambulatory_readings_are_refused_as_resting() -> None:
+    with pytest.raises(InputError, match="not a resting reading"):
+        blood_pressure([BloodPressureReading("s1", 120, 80, setting="ambulatory")])
 
 
 @pytest.mark.parametrize(
@@ -53,6 +69,16 @@ def test_treatment_adds_10_and_5_exactly_once_and_says_so() -> None:
 )
 def test_antihypertensives_are_recognised(drug: str) -> None:
     assert taken((drug,), "antihypertensive") == (drug,)
+
+
+def test_kilopascals_are_converted() -> None:
+    (found,) = readings_from_labs([lab("sbp", 16.0, 0, "kPa"), lab("dbp", 10.0, 0, "kPa")])
+    assert (found.sbp, found.dbp) == (pytest.approx(120.0, abs=0.1), pytest.approx(75.0, abs=0.1))
+
+
+@pytest.mark.parametrize("drug", ["atorvastatin 20 mg", "C10AA05", "statins"])
+def test_statins_are_recognised(drug: str) -> None:
+    assert taken((drug,), "statin") == (drug,)
 
 
 @pytest.mark.parametrize("drug", ["ibuprofen", "N02BE01", "vitamin C", "sertraline"])
@@ -80,7 +106,7 @@ def test_laboratory_rows_pair_by_their_time() -> None:
     [
         ([lab("sbp", 120, 0)], "without its other half"),
         ([lab("sbp", 120, 0), lab("sbp", 121, 0), lab("dbp", 80, 0)], "two values"),
-        ([lab("sbp", 16, 0, "%"), lab("dbp", 10, 0, "%")], "another unit"),
+        ([lab("sbp", 16, 0, "%"), lab("dbp", 10, 0, "%")], "cannot be expressed in mm"),
     ],
 )
 def test_what_does_not_pair_is_refused(rows: list[LabRow], says: str) -> None:

@@ -34,20 +34,9 @@ def test_below_detection_is_limit_over_root_two() -> None:
     assert row.quality == ("BELOW_LOD",)
 
 
-def test_above_10_is_missing_with_its_reason() -> None:
-    row = hs_crp([draw(10.1)])
-    assert row.missing
-    assert row.quality == ("CRP_ACUTE",)
-
-
-def test_exactly_10_counts() -> None:
-    assert hs_crp([draw(10.0)]).value == pytest.approx(10.0)
-
-
-def test_acute_draw_is_left_out_of_the_mean() -> None:
-    row = hs_crp([draw(25.0), draw(2.0)])
-    assert row.value == pytest.approx(2.0)
-    assert (row.n, row.coverage, row.quality) == (1, 0.5, ("CRP_ACUTE",))
+def test_draws_above_10_are_measured_values_that_the_acute_rule_judges() -> None:
+    row = hs_crp([draw(25.0), draw(1.0)])
+    assert (row.value, row.n, row.repeats, row.quality) == (pytest.approx(5.0), 2, (25.0, 1.0), ())
 
 
 def test_mg_per_dl_is_converted() -> None:
@@ -63,6 +52,25 @@ def test_plain_crp_is_no_hs_crp() -> None:
     row = hs_crp([draw(3.0, analyte="crp")])
     assert row.missing
     assert row.quality == ("CRP_NOT_HS",)
+
+
+def test_mixed_specimens_are_refused() -> None:
+    with pytest.raises(InputError, match="several specimens"):
+        hs_crp([draw(1.0, specimen="serum"), draw(2.0, specimen="plasma")])
+
+
+def test_above_a_range_that_is_acute_itself_is_acute_and_below_it_unknown() -> None:
+    assert hs_crp([draw(160.0, operator=">")]).value == pytest.approx(160.0)
+    below = hs_crp([draw(5.0, operator=">")])
+    assert below.missing
+    assert below.quality == ("ABOVE_ASSAY_RANGE",)
+    assert hs_crp([draw(5.0, operator=">")], above="limit").value == pytest.approx(5.0)
+
+
+def test_a_detection_limit_above_10_says_nothing() -> None:
+    row = hs_crp([draw(20.0, operator="<")])
+    assert row.missing
+    assert row.quality == ("LOD_ABOVE_ACUTE_LIMIT",)
 
 
 def test_mixed_assays_are_refused() -> None:

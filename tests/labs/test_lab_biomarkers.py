@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from allostat.biomarker_rows import biomarkers
 from allostat.biomarkers import Person
 from allostat.errors import InputError
 from allostat.labs import lab_biomarkers
@@ -42,7 +43,7 @@ def wake(tmp_path: Path):  # type: ignore[no-untyped-def]
 def test_everything_becomes_a_row(rows, wake) -> None:  # type: ignore[no-untyped-def]
     table, dataset, notices = lab_biomarkers(rows, Person("s1", "F"), wake=wake, timezone="Europe/Vienna")
     names = {r.biomarker for r in table.rows}
-    assert names == {"cortisol_slope", "cortisol_aucg", "cortisol_car", "hs_crp", "sbp", "dbp", "hdl"}
+    assert names == {"cortisol_slope", "cortisol_aucg", "cortisol_car", "hs_crp", "sbp", "dbp", "hdl", "pulse_pressure"}
     assert table.get("s1", "hdl").value == pytest.approx(54.1, abs=0.1)  # type: ignore[union-attr]
     assert {"sbp", "hs_crp", "cortisol_slope", "slope_ln"} <= set(dataset.data_vars)
     assert "MIXED_UNITS" in {n.code for n in notices}
@@ -56,11 +57,12 @@ def test_both_sources_of_blood_pressure_join(rows) -> None:  # type: ignore[no-u
 
 def test_corticosteroids_exclude_cortisol(rows, wake) -> None:  # type: ignore[no-untyped-def]
     person = Person("s1", "F", medications=("prednisolone",))
-    table, dataset, _ = lab_biomarkers(rows, person, wake=wake)
-    row = table.get("s1", "cortisol_slope")
+    labs, dataset, _ = lab_biomarkers(rows, person, wake=wake)
+    row = biomarkers("s1", labs=labs, person=person).get("s1", "cortisol_slope")
     assert row is not None
     assert row.missing
     assert row.quality[0] == "CORTICOSTEROID"
+    assert row.measured == labs.get("s1", "cortisol_slope").value  # type: ignore[union-attr]
     assert math.isfinite(float(dataset["slope_ln"][0]))
 
 

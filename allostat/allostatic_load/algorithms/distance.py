@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from allostat.allostatic_load.algorithms.base import ComponentScore, Floats, Mask, weighted_sum
-from allostat.allostatic_load.algorithms.linear import by_system, ones, shares
+from allostat.allostatic_load.algorithms.base import ComponentScore, Floats, Mask
+from allostat.allostatic_load.algorithms.linear import Linear
 from allostat.allostatic_load.algorithms.patterns import patterns_of, taken
 
 if TYPE_CHECKING:
@@ -41,12 +41,12 @@ class PscoreSum:
         """(rows,) joined distances."""
         form = definition.option("distance")
         distances = u * u if form == "square" else np.abs(u) if form == "abs" else u
-        total = weighted_sum(_weights(counted, definition), distances)
+        total = _joining(definition).index(distances, counted, definition, None)
         return np.sqrt(total) if form == "square" else total
 
     def gradient(self, u: Floats, counted: Mask, definition: Definition, model: ReferenceModel | None) -> Floats:
         """(rows, components) derivative; 0 at the threshold itself, where the root has none."""
-        weights = _weights(counted, definition)
+        weights = _joining(definition).gradient(u, counted, definition, None)
         known = np.where(counted, u, 0.0)
         match definition.option("distance"):
             case "square":
@@ -58,10 +58,10 @@ class PscoreSum:
                 return weights
 
 
-def _weights(counted: Mask, definition: Definition) -> Floats:
+def _joining(definition: Definition) -> Linear:
     if definition.option("by_system"):
-        return by_system(counted, definition)
-    return shares(counted, definition) if definition.option("total") == "mean" else ones(counted, definition)
+        return Linear("distance", "systems")
+    return Linear("distance", "mean" if definition.option("total") == "mean" else "sum")
 
 
 @dataclass(frozen=True)

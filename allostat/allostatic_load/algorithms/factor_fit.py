@@ -16,6 +16,7 @@ SMALLEST_UNIQUENESS = 0.005
 """Lower bound of a uniqueness as a share of its marker's variance; a model that rests on it is a Heywood case."""
 _LARGEST_GAMMA = math.sqrt(1.0 - SMALLEST_UNIQUENESS)
 _STARTS = 5
+_ITERATIONS = 500
 _SEED = 20260101
 
 
@@ -83,7 +84,7 @@ def fit_factor_model(
 
     Notes
     -----
-    Several starts by L-BFGS-B within bounds, each polished by Fisher scoring. CFI, RMSEA and SRMR as usual: against
+    Several starts, each by damped Fisher scoring within bounds. CFI, RMSEA and SRMR as usual: against
     the model of no correlations, with n in the denominator, and over the lower triangle with the diagonal.
     """
     p = len(correlation)
@@ -147,35 +148,51 @@ def _discrepancy(r: Floats, model: Structure, theta: Floats) -> tuple[float, Flo
 
 
 def _minimise(r: Floats, model: Structure, start: Floats) -> tuple[float, Floats, float]:
-    """Minimum, parameters, and the largest derivative at a parameter that may still move."""
-    from scipy.optimize import minimize
+    """Minimum, parameters, and the largest derivative at a parameter that may still move.
 
-    def objective(theta: Floats) -> tuple[float, Floats]:
-        value, gradient, _ = _discrepancy(r, model, theta)
-        return (value, gradient) if math.isfinite(value) else (1e10, gradient)
-
-    bounds = list(zip(model.low.tolist(), model.high.tolist(), strict=True))
-    theta = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 2000}).x
+    Fisher scoring with Levenberg's damping; parameters that their derivative presses against a bound stay there.
+    """
+    theta, damping = start, 1e-2
     value, gradient, information = _discrepancy(r, model, theta)
-    for _ in range(100):
+    for _ in range(_ITERATIONS):
         free = _free(model, theta, gradient)
-        if not free.any() or np.abs(gradient[free]).max() < 1e-13:
+        steepest = float(np.abs(gradient[free]).max(initial=0.0))
+        if steepest < 1e-12 or damping > 1e8:
             break
-        step = np.zeros(len(theta))
-        step[free] = -np.linalg.lstsq(information[np.ix_(free, free)], gradient[free], rcond=None)[0]
-        better = None
-        for size in (1.0, 0.5, 0.25, 0.0625):
-            moved = np.clip(theta + size * step, model.low, model.high)
-            tried = _discrepancy(r, model, moved)
-            # Near the minimum the value no longer falls, but the gradient does.
-            if tried[0] < value or np.abs(tried[1][free]).max() < 0.5 * np.abs(gradient[free]).max():
-                better = moved, tried
-                break
-        if better is None:
-            break
-        theta, (value, gradient, information) = better
+        moved = theta + _step(model, theta, gradient, information, free, damping)
+        tried = _discrepancy(r, model, moved)
+        # Next to the minimum rounding hides that the value falls; the derivative still tells.
+        level = abs(tried[0] - value) <= 1e-13 * (1.0 + abs(value))
+        if tried[0] < value and not level:
+            better = True
+        else:
+            still_free = _free(model, moved, tried[1])
+            better = level and float(np.abs(tried[1][still_free]).max(initial=0.0)) < steepest
+        if better:
+            theta, (value, gradient, information) = moved, tried
+            damping = max(damping * 0.1, 1e-12)
+        else:
+            damping *= 10.0
     free = _free(model, theta, gradient)
     return value, theta, float(np.abs(gradient[free]).max(initial=0.0))
+
+
+def _step(
+    model: Structure, theta: Floats, gradient: Floats, information: Floats, free: NDArray[np.bool_], damping: float
+) -> Floats:
+    """Minimum of the quadratic approximation over the free parameters; those that would leave stop at their bound."""
+    damped = information + damping * np.diag(np.diag(information) + 0.1)
+    step, inside = np.zeros(len(theta)), free.copy()
+    while inside.any():
+        right = -gradient[inside] - damped[np.ix_(inside, ~inside)] @ step[~inside]
+        step[inside] = np.linalg.solve(damped[np.ix_(inside, inside)], right)
+        beyond = inside & ((theta + step < model.low) | (theta + step > model.high))
+        if not beyond.any():
+            break
+        step[beyond] = np.clip(theta + step, model.low, model.high)[beyond] - theta[beyond]
+        inside &= ~beyond
+    result: Floats = np.clip(theta + step, model.low, model.high) - theta
+    return result
 
 
 def _free(model: Structure, theta: Floats, gradient: Floats) -> NDArray[np.bool_]:

@@ -29,7 +29,11 @@ def projection_weights(weights: Floats, covariance: Floats, counted: Mask) -> Fl
     """
     patterns, which = patterns_of(counted)
     missing = np.where(patterns, 0.0, weights)
-    right = np.where(patterns, missing @ covariance, 0.0)
+    right = np.zeros(patterns.shape)
+    # Term by term and not as a product of matrices: a person alone and in a cohort get the same bits.
+    for j in range(len(weights)):
+        right += missing[:, j, None] * covariance[j]
+    right = np.where(patterns, right, 0.0)
     shifted = np.linalg.solve(masked(covariance, patterns), right[:, :, None])[:, :, 0]
     by_pattern = np.where(patterns, weights + shifted, 0.0)
     found: Floats = by_pattern[which]

@@ -57,6 +57,10 @@ class Note(IntFlag):
     """Not all components count: read a count with its denominator."""
     PARTIAL_SE = 64
     """Some components have no standard error: the index's standard error is a lower bound."""
+    SAMPLE_IS_REFERENCE = 128
+    """The scored persons are exactly those that the reference was fitted on."""
+    IMPUTED = 256
+    """A value was imputed, see `allostat.allostatic_load.imputed_index`."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +140,8 @@ def components(panel: Panel, definition: Definition, reference: Reference, *, wi
         z[:, j] = sign * (clipped - entries.mean) / entries.sd
         distance[:, j] = sign * (clipped - entries.cut_f) / entries.sd
         flag[:, j], p_flag[:, j] = _flags(x, f, se[:, j], chosen, entries, reference, marker, definition)
+        certain = _at_risk(panel, chosen.column) & (flag[:, j] >= 0)
+        flag[certain, j], p_flag[certain, j] = 1, 1.0
         status[:, j] = chosen.status
         ok = chosen.status == ComponentStatus.USED
         used[ok, j] = _numbers_in(names, panel, chosen.column)[ok]
@@ -324,6 +330,15 @@ def _flags(
     if marker.tails == "two":
         p = p + np.nan_to_num(ndtr(sign * (entries.other_f - f) / width))
     return flags, np.where(uncertain, p, certain)
+
+
+def _at_risk(panel: Panel, column: NDArray[np.int64]) -> Mask:
+    """Rows whose value a rule of treatment counts as high risk, whatever it is."""
+    found = np.zeros(len(column), dtype=np.bool_)
+    for code, mask in panel.codes.items():
+        if code.endswith("_AS_RISK"):
+            found |= mask[np.arange(len(column)), column] & (column >= 0)
+    return found
 
 
 def _numbers_in(names: Sequence[str], panel: Panel, column: NDArray[np.int64]) -> NDArray[np.int8]:

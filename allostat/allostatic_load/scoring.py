@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +13,21 @@ from numpy.typing import NDArray
 from allostat.allostatic_load.algorithms import ComponentScore, ScoringRule, rule_of
 from allostat.allostatic_load.algorithms.base import weighted_sum
 from allostat.allostatic_load.algorithms.linear import Linear
-from allostat.allostatic_load.components import Components, ComponentStatus, Note, components
+from allostat.allostatic_load.components import Components, ComponentStatus, Note, biomarkers_of, components
 from allostat.allostatic_load.definitions import Definition, load_definition
+from allostat.allostatic_load.error_draws import draw_intervals
+from allostat.allostatic_load.reference_sample import persons_with_values, sample_fingerprint
 from allostat.allostatic_load.references import Reference, ReferenceModel, load_reference
 from allostat.allostatic_load.result import IndexArrays, IndexStatus, as_dataset
-from allostat.allostatic_load.uncertainty import Z_95, count_intervals, standard_error
-from allostat.biomarkers import BiomarkerTable
+from allostat.allostatic_load.uncertainty import (
+    Z_95,
+    Correlations,
+    ErrorCorrelation,
+    count_intervals,
+    error_covariance,
+    standard_error,
+)
+from allostat.biomarkers import BiomarkerTable, biomarker_kind
 from allostat.errors import ConfigError, InputError
 from allostat.panel import SEXES, Panel, panel_of
 
@@ -27,6 +37,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+Uncertainty = Literal["delta", "bootstrap"]
 
 
 def allostatic_load(
@@ -35,6 +46,10 @@ def allostatic_load(
     reference: str | Path | Reference | None = None,
     *,
     winsorise: bool = True,
+    uncertainty: Uncertainty = "delta",
+    draws: int = 1000,
+    seed: int = 0,
+    error_correlation: Correlations | None = None,
 ) -> xr.Dataset:
     """Allostatic load index of every participant and occasion of a biomarker table.
 
@@ -49,6 +64,13 @@ def allostatic_load(
         never the reference: fit one with `fit_reference` and pass it.
     winsorise
         Whether transformed values are limited to the reference's winsor limits before a z score.
+    uncertainty
+        ``delta``: standard error by the delta method and normal interval (counts: Poisson-binomial distribution).
+        ``bootstrap``: ``draws`` parametric draws of the measurement errors, scored again through the whole path, and
+        their percentiles; a person's draws depend on ``seed``, participant and occasion alone.
+    error_correlation
+        Correlations of the errors of biomarkers on the scale of their transforms: ``{("sbp", "dbp"): 0.6}`` or a data
+        frame. Pairs that are not named are independent.
 
     Returns
     -------
@@ -63,7 +85,7 @@ def allostatic_load(
     Raises
     ------
     ConfigError
-        Unknown or invalid definition or reference.
+        Unknown or invalid definition or reference; correlated errors of flags with ``uncertainty="delta"``.
     InputError
         A value whose context differs from its reference's.
 
@@ -73,17 +95,72 @@ def allostatic_load(
     definition's required groups, else it is NaN with ``INSUFFICIENT_INPUTS``. A count is the number of flags among the
     measured components; with a partial panel read ``proportion`` with ``n_inputs`` (note ``PARTIAL_PANEL``).
 
-    The standard error is the delta-method one over components with a known standard error, independent of each other;
+    The standard error covers the components with a known standard error (note ``PARTIAL_SE`` when there are others);
     an index that a fitted model cannot give for these components is NaN with ``INCOMPLETE_FOR_MODEL``. For counts the
     error is that of the Poisson-binomial distribution of the flags and the interval is its quantiles.
+
+    When exactly the persons that the reference was fitted on are scored, every row has the note
+    ``SAMPLE_IS_REFERENCE`` and the attribute ``sample_is_reference`` is 1.
     """
+    if uncertainty not in get_args(Uncertainty):
+        raise ConfigError("unknown uncertainty", found=uncertainty, valid=get_args(Uncertainty))
     chosen = definition if isinstance(definition, Definition) else load_definition(definition)
     compared = reference if isinstance(reference, Reference) else load_reference(reference or chosen.default_reference)
     panel = panel_of(table)
     if not panel.participants:
         raise InputError("biomarker table is empty: there is nobody to score")
     scored = components(panel, chosen, compared, winsorise=winsorise)
-    return as_dataset(_index(panel, scored, chosen, compared), scored, chosen, compared, winsorise=winsorise)
+    correlation = None if error_correlation is None else ErrorCorrelation.of(error_correlation)
+    if uncertainty == "delta":
+        arrays = _index(panel, scored, chosen, compared, correlation)
+    else:
+        arrays = _index(panel, scored, chosen, compared, None)
+        rows = np.flatnonzero(~np.isnan(arrays.index) & (arrays.n_with_se > 0))
+        drawn = draw_intervals(
+            panel,
+            rows,
+            biomarkers_of(chosen),
+            lambda p: index_of(p, chosen, compared, winsorise=winsorise),
+            draws=draws,
+            seed=seed,
+            correlation=correlation,
+        )
+        se, low, high = (np.full(len(arrays.index), np.nan) for _ in range(3))
+        se[rows], low[rows], high[rows] = drawn
+        arrays = replace(arrays, se=se, ci_low=low, ci_high=high)
+    itself = is_own_reference(panel, compared)
+    if itself:
+        arrays = replace(arrays, notes=arrays.notes | np.int16(Note.SAMPLE_IS_REFERENCE))
+    result = as_dataset(arrays, scored, chosen, compared, winsorise=winsorise)
+    result.attrs["uncertainty"] = "delta" if uncertainty == "delta" else f"bootstrap, {draws} draws, seed {seed}"
+    result.attrs["error_correlation"] = "" if correlation is None else correlation.text()
+    result.attrs["sample_is_reference"] = int(itself)
+    return result
+
+
+def is_own_reference(panel: Panel, reference: Reference) -> bool:
+    """Whether the persons of a panel with any biomarker of the reference are the set that the reference was fitted on.
+
+    Found by the hash of the set: persons more or less, and it is another sample.
+    """
+    if not reference.sample_n:
+        return False
+    persons = persons_with_values(panel, reference.biomarkers)
+    return len(persons) == reference.sample_n and sample_fingerprint(persons) == reference.sample_sha256
+
+
+def index_of(panel: Panel, definition: Definition, reference: Reference, *, winsorise: bool = True) -> Floats:
+    """(rows,) the index alone, without regard to the missing-data rule; NaN where the algorithm cannot give it."""
+    rule = rule_of(definition.algorithm)
+    scored = components(panel, definition, reference, winsorise=winsorise)
+    u = component_scores(scored, definition, rule.component_score(definition))
+    complete = complete_systems(scored.available, definition)
+    return _index_values(panel, scored.available, complete, u, definition, reference)
+
+
+def _counted(available: Mask, complete: Mask, definition: Definition) -> Mask:
+    """Components that take part: those of incomplete systems do not when systems are averaged."""
+    return available & complete[:, definition.system_of] if definition.algorithm == "system" else available
 
 
 def combine_scores(scores: Sequence[xr.Dataset]) -> xr.Dataset:
@@ -105,13 +182,19 @@ def combine_scores(scores: Sequence[xr.Dataset]) -> xr.Dataset:
     return xr.concat(scores, dim="participant", data_vars="all", combine_attrs="override", join="outer")
 
 
-def _index(panel: Panel, scored: Components, definition: Definition, reference: Reference) -> IndexArrays:
+def _index(
+    panel: Panel,
+    scored: Components,
+    definition: Definition,
+    reference: Reference,
+    correlation: ErrorCorrelation | None,
+) -> IndexArrays:
     rule = rule_of(definition.algorithm)
     score = rule.component_score(definition)
     available = scored.available
     models = _models(panel, available, definition, reference)
     complete = complete_systems(available, definition)
-    counted = available & complete[:, definition.system_of] if definition.algorithm == "system" else available
+    counted = _counted(available, complete, definition)
     enough = _sufficient(panel, complete, definition)
     u = component_scores(scored, definition, score)
     index = np.full(len(u), np.nan)
@@ -126,7 +209,18 @@ def _index(panel: Panel, scored: Components, definition: Definition, reference: 
     p = np.where(counted, scored.p_flag, np.nan)
     known = counted & (scored.se >= 0)
     errors = np.where(known, component_errors(scored, definition, score), np.nan)
-    se = standard_error(gradient, errors)
+    covariance = None
+    if correlation is not None:
+        if score == "flag":
+            raise ConfigError(
+                "flags of correlated errors have no delta-method error", where=f"definition {definition.id}",
+                expected='uncertainty="bootstrap"',
+            )  # fmt: skip
+        signs = np.array([1.0 if biomarker_kind(m.any_of[0]).direction == "high" else -1.0 for m in definition.markers])
+        covariance = error_covariance(
+            gradient, errors, scored.used, signs, correlation.among(biomarkers_of(definition))
+        )
+    se = standard_error(gradient, errors, covariance)
     low, high = index - Z_95 * se, index + Z_95 * se
     if definition.algorithm == "count":
         uncertain = known.any(axis=1) & enough
@@ -174,13 +268,20 @@ def index_values(
     -------
     (rows,) the ``index`` of `allostatic_load`.
     """
-    rule = rule_of(definition.algorithm)
     complete = complete_systems(available, definition)
-    counted = available & complete[:, definition.system_of] if definition.algorithm == "system" else available
+    index = _index_values(panel, available, complete, u, definition, reference)
+    return np.where(_sufficient(panel, complete, definition), index, np.nan)
+
+
+def _index_values(
+    panel: Panel, available: Mask, complete: Mask, u: Floats, definition: Definition, reference: Reference
+) -> Floats:
+    rule = rule_of(definition.algorithm)
+    counted = _counted(available, complete, definition)
     index = np.full(len(u), np.nan)
     for rows, model in _models(panel, available, definition, reference):
         index[rows] = rule.index(u[rows], counted[rows], definition, model)
-    return np.where(_sufficient(panel, complete, definition), index, np.nan)
+    return index
 
 
 def _models(

@@ -83,7 +83,8 @@ def multiverse_svg(result: xr.Dataset) -> str:
     assert match is not None
     width, height = match.groups()
     font = "font-family:system-ui,'Segoe UI',Roboto,'Noto Sans','Liberation Sans','DejaVu Sans',sans-serif"
-    opening = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" style="{font};background:#ffffff" '
+    text = re.sub(r'style="--w: \d+px"', f'style="{font};background:#ffffff"', text, count=1)
+    opening = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + text.replace("<svg ", opening, 1) + "\n"
 
 

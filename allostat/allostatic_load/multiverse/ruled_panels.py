@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from allostat.acute_rule import ACUTE_BIOMARKER, ACUTE_CODES, AcuteOption, acute_values, apply_acute_rule
+from allostat.allostatic_load.reference_sample import persons_with_values, sample_fingerprint
 from allostat.biomarkers import BiomarkerTable
 from allostat.errors import InputError
 from allostat.medication_rules import MedicationRules, adjusted_values, rule_options
@@ -100,9 +101,10 @@ class RuledPanels:
         return self._panels[crp, medication]
 
     @cached_property
-    def n(self) -> int:
-        """Number of participants."""
-        return len(self.measured.participants)
+    def fingerprint(self) -> tuple[int, str]:
+        """Number of participants with any value, and the hash of who they are."""
+        persons = persons_with_values(self.measured, self.measured.biomarkers)
+        return len(persons), sample_fingerprint(persons)
 
 
 def columns_of(panel: Panel, biomarkers: Sequence[str]) -> Panel:

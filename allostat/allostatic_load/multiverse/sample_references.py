@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias, cast
 
 import numpy as np
 
-from allostat.allostatic_load.fitting import FEW_PERSONS, Winsor, fit_reference
-from allostat.allostatic_load.references import Reference
+from allostat.allostatic_load.definitions import Tails
+from allostat.allostatic_load.fitting import FEW_PERSONS, CutRule, Winsor, fit_entries
+from allostat.allostatic_load.reference_sample import StratumSample, strata_of, stratum_members
+from allostat.allostatic_load.references import Reference, ReferenceEntry
 from allostat.biomarkers import Sex
 from allostat.panel import SEXES, Panel
 
@@ -27,15 +30,20 @@ class Cuts:
     two_tails: frozenset[str] = frozenset()
 
 
+_Fit: TypeAlias = tuple[tuple[ReferenceEntry, ...], tuple[str, ...]]
+"""Entries and notes."""
+
+
 @dataclass(frozen=True)
 class SampleReferences:
     """Fits of one multiverse, kept by what they depend on."""
 
     age_bands: tuple[tuple[int, int], ...]
-    _fits: dict[tuple[object, ...], Reference] = field(default_factory=dict)
+    _samples: dict[tuple[object, ...], tuple[StratumSample, ...]] = field(default_factory=dict)
+    _fits: dict[tuple[object, ...], _Fit] = field(default_factory=dict)
 
-    def column(self, panel: Panel, version: str, cuts: Cuts) -> Reference:
-        """The fit of the one biomarker of a panel.
+    def column(self, panel: Panel, version: str, cuts: Cuts) -> _Fit:
+        """The fit of the one biomarker of a panel, as `fit_reference` makes it.
 
         Parameters
         ----------
@@ -49,22 +57,22 @@ class SampleReferences:
         """
         key = (panel.biomarkers, version, cuts)
         if key not in self._fits:
-            self._fits[key] = self._fitted(panel, cuts)
+            two = {b: "two" for b in panel.biomarkers if b in cuts.two_tails}
+            rule = CutRule(cuts.quantile, cuts.quantile_type, tails=cast(dict[str, Tails], two), winsor=cuts.winsor)
+            self._fits[key] = fit_entries(self._sample(panel, version, cuts.cuts), rule)
         return self._fits[key]
 
-    def _fitted(self, panel: Panel, cuts: Cuts) -> Reference:
-        sexes: tuple[Sex, ...] = tuple(s for code, s in enumerate(SEXES) if (panel.sex == code).any())
-        return fit_reference(
-            panel,
-            name="sample",
-            by_sex=cuts.cuts != "sample",
-            sexes=sexes,
-            age_bands=self._bands(panel) if cuts.cuts == "sample_sex_age" else (),
-            quantile=cuts.quantile,
-            quantile_type=cuts.quantile_type,
-            winsor=cuts.winsor,
-            tails={b: "two" for b in panel.biomarkers if b in cuts.two_tails},
-        )
+    def _sample(self, panel: Panel, version: str, cuts: str) -> tuple[StratumSample, ...]:
+        """The values of every stratum in order: they serve any quantile."""
+        key = (panel.biomarkers, version, cuts)
+        if key not in self._samples:
+            sexes: tuple[Sex, ...] = tuple(s for code, s in enumerate(SEXES) if (panel.sex == code).any())
+            bands = self._bands(panel) if cuts == "sample_sex_age" else ()
+            members = stratum_members(
+                panel, occasion=None, biomarkers=None, strata=strata_of(cuts != "sample", sexes, bands), weights=None
+            )
+            self._samples[key] = tuple(m.sample() for m in members)
+        return self._samples[key]
 
     def _bands(self, panel: Panel) -> tuple[tuple[int, int], ...]:
         """Age bands in which both sexes have enough different values; in the others all ages stand for the band."""
@@ -78,13 +86,21 @@ class SampleReferences:
         return tuple(kept)
 
 
-def joined(fits: Sequence[Reference], cuts: Cuts, rules: Mapping[str, str]) -> Reference:
-    """One reference of the fits of several biomarkers."""
+def joined(fits: Sequence[_Fit], cuts: Cuts, rules: Mapping[str, str], fingerprint: tuple[int, str]) -> Reference:
+    """One reference of the fits of several biomarkers.
+
+    Parameters
+    ----------
+    fingerprint
+        Number of the sample's participants and the hash of who they are.
+    """
     return Reference(
         name=f"{cuts.cuts}-type{cuts.quantile_type}",
         version="1",
         title="fitted on the persons who are scored, as a declared choice of a multiverse",
-        entries=tuple(entry for fit in fits for entry in fit.entries),
-        rules=dict(rules),
-        notes=tuple(note for fit in fits for note in fit.notes),
+        entries=tuple(entry for entries, _ in fits for entry in entries),
+        rules={"winsor": cuts.winsor, **rules},
+        notes=tuple(note for _, notes in fits for note in notes),
+        sample_n=fingerprint[0],
+        sample_sha256=fingerprint[1],
     )

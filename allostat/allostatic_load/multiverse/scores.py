@@ -100,7 +100,7 @@ class Scorer:
                 self.samples.column(columns_of(panel, (name,)), version, how)
                 for name, version in zip(names, versions, strict=True)
             ]
-            fitted = joined(fits, how, {"crp": crp, "medication": medication})
+            fitted = joined(fits, how, {"crp": crp, "medication": medication}, self.ruled.fingerprint)
             self._references[key] = with_models(fitted, panel, definition, winsorise=winsorise) if modelled else fitted
         return self._references[key]
 

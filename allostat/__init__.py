@@ -33,6 +33,7 @@ __all__ = sorted([*_PUBLIC, "__version__"])
 
 if TYPE_CHECKING:
     from allostat.allostatic_load import allostatic_load as allostatic_load
+    from allostat.allostatic_load import multiverse as multiverse
     from allostat.beats import correct_beats as correct_beats
     from allostat.beats import find_beats as find_beats
     from allostat.biomarker_rows import biomarkers as biomarkers

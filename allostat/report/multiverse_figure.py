@@ -117,7 +117,9 @@ def _rows(result: xr.Dataset) -> list[tuple[str, list[str]]]:
     return rows
 
 
-def _draw_curve(axes: Axes, result: xr.Dataset, order: NDArray[np.int64], values: Floats, low: Floats, high: Floats) -> None:
+def _draw_curve(
+    axes: Axes, result: xr.Dataset, order: NDArray[np.int64], values: Floats, low: Floats, high: Floats
+) -> None:
     x = np.arange(1, len(order) + 1, dtype=np.float64)
     effects = "effect" in result
     y, bottom, upper = values[order], low[order], high[order]

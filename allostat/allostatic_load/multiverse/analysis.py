@@ -158,9 +158,7 @@ def _drawn(plan: Plan, limit: int | None, seed: int) -> Plan:
         return plan
     rest = np.random.default_rng(seed).choice(np.arange(1, count), size=limit - 1, replace=False)
     kept = [0, *np.sort(rest).tolist()]
-    return Plan(
-        tuple(plan.specifications[i] for i in kept), {**plan.removed, NOT_DRAWN: count - limit}, plan.default
-    )
+    return Plan(tuple(plan.specifications[i] for i in kept), {**plan.removed, NOT_DRAWN: count - limit}, plan.default)
 
 
 def _scored(plan: Plan, ruled: RuledPanels, frozen: Reference | None, grid: MultiverseGrid) -> Scored:

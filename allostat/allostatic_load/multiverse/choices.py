@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
+from allostat.allostatic_load.options import Strata
 from allostat.biomarkers import biomarker_kinds
 
 NOT_APPLICABLE = "not applicable"
@@ -20,7 +21,9 @@ SAMPLE_CUTS = CUTS[1:4]
 WINSOR = ("1/99", "0.5/99.5", "3sd", "off")
 """Percentiles, or standard deviations about the mean; a frozen reference has limits of its own, which stand for all but
 ``off``."""
-STRATA_OF_CUTS = {"sample": "pooled", "sample_sex": "sex", "sample_sex_age": "sex_age"}
+STRATA_OF_CUTS: Mapping[str, Strata] = {
+    "sample": "pooled", "sample_sex": "sex", "sample_sex_age": "sex_age", "clinical": "sex",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ def choices() -> Mapping[str, Choice]:
     found = (
         Choice("definition", "index: which biomarkers, joined how", (), "system"),
         Choice("cuts", "what persons are compared with", CUTS, "reference"),
-        Choice("quantile_type", "how a quantile of the sample is interpolated (Hyndman & Fan)", ("2", "6", "7", "8"), "7"),
+        Choice("quantile_type", "how a quantile is interpolated (Hyndman & Fan)", ("2", "6", "7", "8"), "7"),
         Choice("operator", "whether a value at the cut is high risk", ("inclusive", "strict"), "inclusive"),
         Choice("winsorise", "limits to which extremes are pulled in before a z score", WINSOR, "1/99"),
         Choice("crp", "what is done with hs-CRP above 10 mg/L", ("exclude", "keep", "winsorise"), "exclude"),

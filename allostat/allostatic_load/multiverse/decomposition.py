@@ -2,9 +2,9 @@
 
 Each choice is a factor with main effects. Specifications are not a full factorial (what cannot be defended is left
 out), so factors overlap, and the variance that several explain is shared out by averaging each factor's gain over all
-orders in which factors can enter (Lindeman, Merenda & Gold 1980; Grömping 2007, 10.1198/000313007X188252). In a balanced
-design this is the share of the factorial analysis of variance. Shares of the choices and the rest (interactions) add up
-to 1.
+orders in which factors can enter (Lindeman, Merenda & Gold 1980; Grömping 2007, 10.1198/000313007X188252). In a
+balanced design this is the share of the factorial analysis of variance. Shares of the choices and the rest
+(interactions) add up to 1.
 """
 
 from __future__ import annotations

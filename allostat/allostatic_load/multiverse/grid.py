@@ -20,7 +20,9 @@ from allostat.errors import ConfigError
 _TOP = frozenset(
     {"id", "version", "title", "citation", "doi", "notes", "age_bands", "choices", "default", "definitions", "remove"}
 )
-_VARIANT = frozenset({"base", "algorithm", "options", "markers", "title", "citation", "doi", "reference", "not_verified"})
+_VARIANT = frozenset(
+    {"base", "algorithm", "options", "markers", "title", "citation", "doi", "reference", "not_verified"}
+)
 _REMOVE = frozenset({"when", "reason"})
 
 
@@ -94,9 +96,7 @@ class MultiverseGrid:
             "choices": {name: list(levels) for name, levels in self.levels.items()},
             "default": dict(self.default),
             "definitions": {name: d.sha256 for name, d in self.definitions.items()},
-            "remove": [
-                {"when": {k: list(v) for k, v in r.when.items()}, "reason": r.reason} for r in self.removals
-            ],
+            "remove": [{"when": {k: list(v) for k, v in r.when.items()}, "reason": r.reason} for r in self.removals],
             "age_bands": [list(band) for band in self.age_bands],
             "not_verified": dict(self.not_verified),
         }
@@ -269,7 +269,8 @@ def _bands(given: object, where: str) -> tuple[tuple[int, int], ...]:
     if given is None:
         return MultiverseGrid.age_bands
     bands: list[tuple[int, int]] = []
-    for band in given if isinstance(given, list) else [given]:
+    listed: list[Any] = given if isinstance(given, list) else [given]
+    for band in listed:
         whole = isinstance(band, list) and len(band) == 2 and all(isinstance(x, int) for x in band)
         if not whole or not 0 <= band[0] <= band[1] or (bands and band[0] <= bands[-1][1]):
             raise ConfigError(

@@ -93,15 +93,14 @@ def _row_of(panel: Panel, persons: pd.DataFrame) -> NDArray[np.int64]:
 def _column(panel: Panel, persons: pd.DataFrame, rows: NDArray[np.int64], name: str) -> NDArray[Any]:
     """Values of a column for every participant, None or NaN where unknown."""
     if name in persons.columns:
-        values = np.append(persons[name].to_numpy(dtype=object), None)
+        values: NDArray[Any] = np.empty(len(persons) + 1, dtype=object)
+        values[:-1] = persons[name].to_numpy(dtype=object)
         return values[rows]
     if name == "age":
         return panel.age_years.astype(object)
     if name == "sex":
         return np.array([None, "F", "M"], dtype=object)[panel.sex + 1]
-    raise InputError(
-        "no such column among the persons", found=name, valid=[*map(str, persons.columns), *FROM_PANEL]
-    )
+    raise InputError("no such column among the persons", found=name, valid=[*map(str, persons.columns), *FROM_PANEL])
 
 
 def _known(value: object) -> bool:

@@ -2,8 +2,8 @@
 
 All specifications get the same deal, so that their likeness to each other is kept (Simonsohn, Simmons & Nelson 2020,
 10.1038/s41562-020-0912-z). What is dealt is the outcome's residual from the covariates (Freedman & Lane 1983,
-10.1080/07350015.1983.10509354): exact without covariates, approximate with them. A logistic model is not fitted anew: its
-effect is the first step of Newton's method from the model without the index, which is linear in the outcome.
+10.1080/07350015.1983.10509354): exact without covariates, approximate with them. A logistic model is not fitted anew:
+its effect is the first step of Newton's method from the model without the index, which is linear in the outcome.
 """
 
 from __future__ import annotations

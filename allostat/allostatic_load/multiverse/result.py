@@ -89,7 +89,11 @@ def as_dataset(
         "is_default": (
             "specification",
             is_default.astype(np.int8),
-            {"long_name": "the default specification", "flag_values": np.array([0, 1], np.int8), "flag_meanings": "no yes"},
+            {
+                "long_name": "the default specification",
+                "flag_values": np.array([0, 1], np.int8),
+                "flag_meanings": "no yes",
+            },
         ),
         "definition_sha256": ("specification", np.array([s.definition.sha256 for s in specifications])),
         "reference_sha256": ("specification", np.array(scored.references)),
@@ -98,7 +102,11 @@ def as_dataset(
             agreement.rho,
             {"long_name": "Spearman correlation over the participants that both score", "units": "1"},
         ),
-        "n_common": (("specification", "other"), agreement.n, {"long_name": "participants that both score", "units": "1"}),
+        "n_common": (
+            ("specification", "other"),
+            agreement.n,
+            {"long_name": "participants that both score", "units": "1"},
+        ),
         "score_share": (
             "choice",
             np.array([shares.of.get(name, math.nan) for name in names]),
@@ -234,8 +242,9 @@ def described(result: xr.Dataset) -> str:
     sentences += _matters_most(result, "score_share", "where participants stand")
     if "effect" in result:
         sentences.append(
-            f"The median effect of {a['n_effects']} models is {a['median_effect']:.3g} per standard deviation of the index; "
-            f"{a['share_same_sign']:.0%} have its sign and {a['share_significant']:.0%} have p < {SIGNIFICANT:g}."
+            f"The median effect of {a['n_effects']} models is {a['median_effect']:.3g} per standard deviation of "
+            f"the index; {a['share_same_sign']:.0%} have its sign and {a['share_significant']:.0%} have "
+            f"p < {SIGNIFICANT:g}."
         )
         if a["n_permutations"] and not math.isnan(a["p_median"]):
             sentences.append(

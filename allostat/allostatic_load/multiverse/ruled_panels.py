@@ -7,6 +7,7 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +38,9 @@ def medication_rules(level: str) -> MedicationRules:
     if level == "none":
         return MedicationRules.as_measured()
     adjusted = [name for name, option in default.options.items() if option == "adjust"]
-    return MedicationRules.from_options({**default.options, **{n: level for n in adjusted if level in rule_options()[n]}})
+    return MedicationRules.from_options(
+        {**default.options, **{n: level for n in adjusted if level in rule_options()[n]}}
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,8 +125,8 @@ def columns_of(panel: Panel, biomarkers: Sequence[str]) -> Panel:
 
 
 def _acute(level: str) -> AcuteOption:
-    assert level in ("exclude", "keep", "winsorise")
-    return level
+    assert level in ACUTE_CODES
+    return cast(AcuteOption, level)
 
 
 def _acute_columns(source: BiomarkerTable, panel: Panel) -> dict[str, Floats]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import get_args
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,7 +111,7 @@ class Scorer:
             quantile=definition.quantile if definition.quantile is not None else SAMPLE_QUANTILE,
             quantile_type=int(self.level(specification, "quantile_type")),
             # Scores without winsorising leave the limits of the reference unused.
-            winsor=limits if limits in get_args(Winsor) and limits != "off" else "1/99",
+            winsor="1/99" if limits == "off" else cast(Winsor, limits),
             two_tails=frozenset(b for m in definition.markers if m.tails == "two" for b in m.any_of),
         )
 
@@ -136,8 +136,8 @@ class Scorer:
         reference = self._part(one.reference, marker)
         definition = one.definition
         score = rule_of(definition.algorithm).component_score(definition)
-        # What is made of z or of the distance depends on options of the algorithm, flags do not.
-        options = () if score == "flag" else (definition.algorithm, *sorted(definition.options.items()))
+        # A tail and a distance depend on options of the algorithm, flags and z scores do not.
+        options = (definition.algorithm, *sorted(definition.options.items())) if score in ("tail", "distance") else ()
         told = (definition.operator, definition.quantile) if score == "flag" else (None, None)
         winsorise = one.winsorise and score != "flag"
         key = (marker, versions, id(reference), definition.strata, score, options, told, winsorise)

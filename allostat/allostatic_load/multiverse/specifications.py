@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import cast
 
 from allostat.allostatic_load.algorithms import rule_of
 from allostat.allostatic_load.components import biomarkers_of
@@ -20,6 +21,7 @@ from allostat.allostatic_load.multiverse.choices import (
 )
 from allostat.allostatic_load.multiverse.grid import MultiverseGrid
 from allostat.allostatic_load.multiverse.ruled_panels import RuledPanels
+from allostat.allostatic_load.options import Comparison
 from allostat.biomarkers import biomarker_kinds
 
 SAMPLE_QUANTILE = 0.75
@@ -135,7 +137,9 @@ class _Planner:
             return _one(levels, NO_MARKER)
         for level in levels:
             used = tuple(tuple(b for b in _standing(m, name, level) if b in have) for m in concerned)
-            reason = NO_SUCH_COLUMN if level != AS_DEFINED and not all(used) else CHANGES_NOTHING if used in seen else ""
+            reason = (
+                NO_SUCH_COLUMN if level != AS_DEFINED and not all(used) else CHANGES_NOTHING if used in seen else ""
+            )
             if reason:
                 removed[reason] = removed.get(reason, 0) + 1
             else:
@@ -233,9 +237,7 @@ def shaped(definition: Definition, levels: Mapping[str, str]) -> Definition:
     groups = definition.require_one_of
     if cortisol not in (AS_DEFINED, NOT_APPLICABLE):
         # Whoever asks for a cortisol feature asks for the one that is used.
-        groups = tuple(
-            (*g, cortisol) if any(map(is_cortisol_feature, g)) and cortisol not in g else g for g in groups
-        )
+        groups = tuple((*g, cortisol) if any(map(is_cortisol_feature, g)) and cortisol not in g else g for g in groups)
     complete = levels["missing"] == "complete"
     operator = levels["operator"]
     cuts = levels["cuts"]
@@ -243,8 +245,8 @@ def shaped(definition: Definition, levels: Mapping[str, str]) -> Definition:
         definition,
         systems=systems,
         require_one_of=groups,
-        operator=operator if operator in ("inclusive", "strict") else definition.operator,
-        strata=STRATA_OF_CUTS.get(cuts, "sex" if cuts == "clinical" else definition.strata),
+        operator=definition.operator if operator == NOT_APPLICABLE else cast(Comparison, operator),
+        strata=STRATA_OF_CUTS.get(cuts, definition.strata),
         quantile=definition.quantile if cuts != "clinical" else None,
         min_share_in_system=1.0 if complete else definition.min_share_in_system,
         min_share_of_systems=1.0 if complete else definition.min_share_of_systems,
@@ -254,14 +256,12 @@ def shaped(definition: Definition, levels: Mapping[str, str]) -> Definition:
 def _content(definition: Definition, cuts: str) -> str:
     """Hash of what a definition computes, whatever it is called."""
     reference = definition.default_reference if cuts == "reference" else ""
-    return replace(
-        definition, id="", version="", title="", citation="", doi="", default_reference=reference
-    ).sha256
+    return replace(definition, id="", version="", title="", citation="", doi="", default_reference=reference).sha256
 
 
 def _alone(kept: dict[str, str]) -> dict[str, str]:
     """A level that is left alone is no choice any more."""
-    return {level: NOT_APPLICABLE for level in kept} if len(kept) == 1 else kept
+    return dict.fromkeys(kept, NOT_APPLICABLE) if len(kept) == 1 else kept
 
 
 def _one(levels: list[str], reason: str) -> tuple[dict[str, str], dict[str, int]]:

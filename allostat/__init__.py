@@ -25,13 +25,17 @@ _PUBLIC = {
     "sleep_from_heart_rate": "sleep", "recovery": "recovery", "respiration_rate": "respiration",
     "cortisol": "labs.cortisol",
     "Biomarker": "biomarkers", "BiomarkerTable": "biomarkers", "Person": "biomarkers", "biomarkers": "biomarker_rows",
-    "Panel": "panel", "allostatic_load": "allostatic_load",
-    "Study": "study",
+    "Panel": "panel", "allostatic_load": "allostatic_load", "multiverse": "allostatic_load",
+    "Study": "study", "open_study": "study.opened",
 }  # fmt: skip
 
-__all__ = sorted([*_PUBLIC, "__version__"])
+_ROOMS = ("norms",)
+"""Rooms that are public as they are: ``allostat.norms.position``."""
+
+__all__ = sorted([*_PUBLIC, *_ROOMS, "__version__"])
 
 if TYPE_CHECKING:
+    from allostat import norms as norms
     from allostat.allostatic_load import allostatic_load as allostatic_load
     from allostat.allostatic_load import multiverse as multiverse
     from allostat.beats import correct_beats as correct_beats
@@ -72,9 +76,12 @@ if TYPE_CHECKING:
     from allostat.sleep import sleep_from_heart_rate as sleep_from_heart_rate
     from allostat.sleep import sleep_windows as sleep_windows
     from allostat.study import Study as Study
+    from allostat.study.opened import open_study as open_study
 
 
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f"allostat.{name}")
     if name not in _PUBLIC:
         raise AttributeError(f"module 'allostat' has no attribute {name!r}")
     value = getattr(import_module(f"allostat.{_PUBLIC[name]}"), name)

@@ -3,6 +3,8 @@
     python -m benchmarks
     python -m benchmarks accuracy --only-own
     python -m benchmarks accuracy --json results.json
+    python -m benchmarks index                          # time of the allostatic load index; needs no recordings
+    python -m benchmarks multiverse                     # time of 10,000 x 500 specifications; needs no recordings
 
 Needs the folder of real recordings in the environment variable ALLOSTAT_RECORDINGS. The other tools run in the
 environments that ``allostat bench --prepare`` makes; they are made when they are missing.
@@ -23,14 +25,14 @@ from allostat import __version__
 from allostat.benchmarking import OWN
 from allostat.benchmarking.peers import environments_folder, groups, started
 from allostat.benchmarking.worker import Worker, WorkerError
-from benchmarks import accuracy, peers
+from benchmarks import accuracy, index, multiverse, peers
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", nargs="?", choices=["accuracy"], default="accuracy")
+    parser.add_argument("what", nargs="?", choices=["accuracy", "index", "multiverse"], default="accuracy")
     parser.add_argument("--only-own", action="store_true", help="leave the other tools out")
     parser.add_argument("--environments", type=Path, help="folder of the other tools' environments")
     parser.add_argument("--json", type=Path, help="write the results to this file")
@@ -42,13 +44,23 @@ def main(arguments: list[str] | None = None) -> int:
         "machine": platform.machine(),
         "accuracy": [],
     }
+    if chosen.what == "index":
+        results["index"] = index.main()
+        return written(results, chosen.json)
+    if chosen.what == "multiverse":
+        results["multiverse"] = multiverse.main()
+        return written(results, chosen.json)
     below = chosen.environments or environments_folder()
     with started([] if chosen.only_own else groups(), below, notice) as (workers, _):
         for measured in measured_accuracy(workers):
             results["accuracy"].append(measured)
             print(accuracy_line(measured), flush=True)
-    if chosen.json:
-        chosen.json.write_text(json.dumps(results, indent=1) + "\n")
+    return written(results, chosen.json)
+
+
+def written(results: dict[str, Any], path: Path | None) -> int:
+    if path:
+        path.write_text(json.dumps(results, indent=1) + "\n")
     return 0
 
 

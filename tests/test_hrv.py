@@ -260,7 +260,8 @@ def test_person_values_become_rows_of_waist_2():
     parts, slept = nights(2)
     found = person_hrv([*parts, breathing_beats(5, start_ns=9 * 86_400 * S)], nights=slept)
     rows = {row.biomarker: row for row in rows_of(found, "sub-001")}
-    assert set(rows) == {"rmssd_night", "hr_night", "rmssd_rest", "hr_rest"}
+    measures = ("rmssd", "hr", "sdnn", "hf")
+    assert set(rows) == {f"{m}_{context}" for m in measures for context in ("night", "rest")}
     assert rows["rmssd_night"].context == "night"
     assert rows["rmssd_rest"].context == "rest_5min"
     assert rows["hr_night"].value == pytest.approx(60000 / 850, rel=0.01)

@@ -1,16 +1,6 @@
-"""Canonical JSON and its hash: one text per value, so that equal objects have equal hashes."""
+"""Canonical JSON and its hash, as `allostat.canonical` has them."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-
-
-def canonical_json(value: object) -> str:
-    """JSON with sorted keys, no blanks, shortest round-trip floats and no NaN."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-
-
-def sha256_of(value: object) -> str:
-    """SHA-256 of the canonical JSON, as hexadecimal text."""
-    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+from allostat.canonical import canonical_json as canonical_json
+from allostat.canonical import sha256_of as sha256_of

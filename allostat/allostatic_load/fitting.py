@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from allostat.allostatic_load.definitions import Tails
+from allostat.allostatic_load.definitions import Definition, Tails
 from allostat.allostatic_load.options import Comparison
 from allostat.allostatic_load.quantiles import sample_quantile, sorted_quantile
 from allostat.allostatic_load.reference_sample import (
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
-
-    from allostat.allostatic_load.definitions import Definition
 
 FEW_PERSONS = 30
 PREVALENCE_OFF = 0.05
@@ -66,8 +64,8 @@ class CutRule:
     winsor: Winsor = "1/99"
 
     def __post_init__(self) -> None:
-        if not 0 < self.quantile < 1:
-            raise ConfigError("a quantile lies between 0 and 1", found=self.quantile)
+        if not 0 <= self.quantile <= 1:
+            raise ConfigError("a quantile lies from 0 to 1", found=self.quantile)
         if self.winsor not in get_args(Winsor):
             raise ConfigError("unknown winsor limits", found=self.winsor, valid=get_args(Winsor))
         for what, given, valid in (
@@ -162,10 +160,10 @@ def fit_reference(
         The occasion to fit on; needed when the table has several. Follow-ups are scored with the baseline's cuts.
     biomarkers
         Which to fit; all of the table when left out.
-    definition, outcome
-        A definition whose models are fitted too, on the same persons, see `with_models`.
     rules
         What the user wants recorded besides (medication, missing values); wins over the fit's own entries.
+    definition, outcome
+        A definition whose models are fitted too, on the same persons, see `with_models`; without weights (noted).
 
     Returns
     -------
@@ -215,7 +213,10 @@ def fit_reference(
         return fitted
     from allostat.allostatic_load.fitting_models import with_models
 
-    return with_models(fitted, panel, definition, outcome=outcome, occasion=panel.occasions[at.start])
+    modelled = with_models(fitted, panel, definition, outcome=outcome, occasion=panel.occasions[at.start])
+    if weights is None or not modelled.models:
+        return modelled
+    return replace(modelled, notes=(*modelled.notes, "models are fitted without the survey weights"))
 
 
 def fit_entries(

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from allostat.allostatic_load.error_draws import person_generator
-from allostat.allostatic_load.normal_with_holes import conditional_draws, expectation_maximisation
+from allostat.allostatic_load.normal_with_holes import SampleWithHoles, conditional_draws, expectation_maximisation
 from allostat.allostatic_load.reference_sample import persons_with_values, rows_of_occasion, sample_fingerprint
 from allostat.biomarkers import BiomarkerTable, biomarker_kind
 from allostat.errors import ConfigError, InputError
@@ -155,10 +155,12 @@ def fit_imputation(
     known = ~np.isnan(data)
     _check_design(data, known, variables, ridge)
     centre, scale = np.nanmean(data, axis=0), np.nanstd(data, axis=0, ddof=1)
-    scaled = (data - centre) / scale
+    sample = SampleWithHoles((data - centre) / scale)
+    whole = expectation_maximisation(sample, ridge=ridge)
     rng = np.random.default_rng(seed)
     n = len(data)
-    fits = [expectation_maximisation(scaled[rng.integers(0, n, n)], ridge=ridge) for _ in range(imputations)]
+    resamples = [np.bincount(rng.integers(0, n, n), minlength=n).astype(np.float64) for _ in range(imputations)]
+    fits = [expectation_maximisation(sample, times, start=whole, ridge=ridge) for times in resamples]
     return ImputationModel(
         biomarkers=names,
         variables=variables,
@@ -216,6 +218,7 @@ def impute(
     imputed[np.ix_(allowed, columns)] = missing[allowed]
     rows = np.flatnonzero(allowed)
     noise = _noise(panel, rows, model, seed)
+    errors = np.where(imputed, np.nan, panel.standard_error)
     panels = []
     for k in range(model.imputations):
         value = panel.value.copy()
@@ -225,7 +228,7 @@ def impute(
             here = imputed[rows, j]
             f = drawn[here, v]
             value[rows[here], j] = np.exp(f) if biomarker_kind(b).transform == "ln" else f
-        panels.append(replace(panel, value=value, present=panel.present | imputed))
+        panels.append(replace(panel, value=value, standard_error=errors, present=panel.present | imputed))
     anybody = panel.measured.any(axis=1)
     left = sorted({panel.keys[i][0] for i in np.flatnonzero((lacking > 0) & ~allowed & anybody).tolist()})
     share = {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +13,100 @@ from allostat.errors import InputError
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+
+_SINGULAR = 1e-8
+"""Lowest eigenvalue of the covariance of variables of unit variance that still counts as no collinearity."""
+
+
+@dataclass(frozen=True)
+class SampleWithHoles:
+    """A sample (n, p) with NaN where missing, sorted by what is observed."""
+
+    data: Floats
+
+    @cached_property
+    def patterns(self) -> tuple[tuple[Mask, NDArray[np.int64]], ...]:
+        """Each pattern of observed variables with its rows."""
+        return tuple(_patterns(~np.isnan(self.data)))
+
+    def sums(self, times: Floats | None = None) -> tuple[Mask, Floats, Floats, Floats]:
+        """Patterns (k, p), persons (k,), sums (k, p) and sums of products (k, p, p); ``times`` rows stand in it."""
+        often = np.ones(len(self.data)) if times is None else times
+        filled = np.nan_to_num(self.data)
+        seen = np.stack([s for s, _ in self.patterns])
+        size = np.array([often[rows].sum() for _, rows in self.patterns])
+        total = np.stack([often[rows] @ filled[rows] for _, rows in self.patterns])
+        products = np.stack([(filled[rows] * often[rows, None]).T @ filled[rows] for _, rows in self.patterns])
+        return seen, size, total, products
+
+
+def expectation_maximisation(
+    sample: SampleWithHoles,
+    times: Floats | None = None,
+    *,
+    start: tuple[Floats, Floats] | None = None,
+    ridge: float = 0.0,
+    tolerance: float = 1e-5,
+    steps: int = 2000,
+) -> tuple[Floats, Floats]:
+    """Maximum likelihood mean and covariance of a multivariate normal sample with holes (Dempster, Laird & Rubin 1977).
+
+    Parameters
+    ----------
+    sample
+        (n, p) on comparable scales.
+    times
+        (n,) how often each row stands in the sample (a bootstrap sample); None: once.
+    start
+        Mean and covariance to begin with; None: those of the values that are there, without correlation.
+    ridge
+        Weight of a prior of unit variances and no correlation, as a share of n.
+    tolerance
+        Largest change of any parameter in the last step.
+
+    Raises
+    ------
+    InputError
+        No convergence, or a covariance that is singular.
+    """
+    seen, size, total, products = sample.sums(times)
+    here = seen.astype(np.float64)
+    pairs = here[:, :, None] * here[:, None, :]
+    gone = (1.0 - here)[:, :, None] * (1.0 - here)[:, None, :]
+    n, p = float(size.sum()), here.shape[1]
+    mean, covariance = _available(size, here, total, products) if start is None else start
+    for _ in range(steps):
+        if float(np.linalg.eigvalsh(covariance).min()) < _SINGULAR:
+            raise InputError("markers are collinear: impute fewer of them", expected="fewer markers, or ridge=0.01")
+        # Regression of all variables on the observed ones of each pattern, the identity for these themselves.
+        inverse = np.linalg.inv(np.where(pairs > 0, covariance, np.eye(p))) * pairs
+        across = inverse @ covariance
+        regression = np.where(seen[:, None, :], np.eye(p), across)
+        left = (covariance - covariance @ across) * gone
+        centre = here * mean
+        shifted = total - size[:, None] * centre
+        about = products - total[:, :, None] * centre[:, None, :] - centre[:, :, None] * shifted[:, None, :]
+        change = np.einsum("ki,kij->j", shifted, regression) / n
+        spread = (np.swapaxes(regression, 1, 2) @ about @ regression + size[:, None, None] * left).sum(axis=0) / n
+        spread -= np.outer(change, change)
+        spread = (spread + ridge * np.eye(p)) / (1.0 + ridge)
+        spread = (spread + spread.T) / 2.0
+        moved = max(float(np.abs(spread - covariance).max()), float(np.abs(change).max()))
+        mean, covariance = mean + change, spread
+        if moved < tolerance:
+            return mean, covariance
+    raise InputError(
+        f"the imputation model did not settle in {steps} steps: the sample hardly determines it",
+        expected="fewer markers, more persons, or ridge=0.01",
+    )
+
+
+def _available(size: Floats, here: Floats, total: Floats, products: Floats) -> tuple[Floats, Floats]:
+    """Mean and variance of each variable from the values that are there."""
+    count = np.maximum(size @ here, 1.0)
+    mean = total.sum(axis=0) / count
+    squares = np.diagonal(products.sum(axis=0)) / count
+    return mean, np.diag(np.maximum(squares - mean**2, _SINGULAR))
 
 
 def _patterns(known: Mask) -> Iterator[tuple[Mask, NDArray[np.int64]]]:
@@ -22,65 +118,6 @@ def _patterns(known: Mask) -> Iterator[tuple[Mask, NDArray[np.int64]]]:
     for k, end in enumerate(ends.tolist()):
         start = ends[k - 1] if k else 0
         yield known[first[k]], order[start:end]
-
-
-def expectation_maximisation(
-    data: Floats, *, ridge: float = 0.0, tolerance: float = 1e-5, steps: int = 2000
-) -> tuple[Floats, Floats]:
-    """Maximum likelihood mean and covariance of a multivariate normal sample with holes (Dempster, Laird & Rubin 1977).
-
-    Parameters
-    ----------
-    data
-        (n, p), NaN missing, on comparable scales.
-    ridge
-        Weight of a prior of unit variances and no correlation, as a share of n.
-    tolerance
-        Largest change of any parameter in the last step.
-
-    Raises
-    ------
-    InputError
-        No convergence, or a covariance that is singular.
-    """
-    n, p = data.shape
-    known = ~np.isnan(data)
-    filled = np.where(known, data, 0.0)
-    mean = filled.sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-    spread = np.where(known, data - mean, 0.0)
-    covariance = np.diag((spread**2).sum(axis=0) / np.maximum(known.sum(axis=0), 1))
-    patterns = [(seen, data[rows][:, seen]) for seen, rows in _patterns(known)]
-    for _ in range(steps):
-        total, products = np.zeros(p), np.zeros((p, p))
-        for seen, x in patterns:
-            full, extra = _expected(x, seen, mean, covariance)
-            total += full.sum(axis=0)
-            products += full.T @ full
-            products[np.ix_(~seen, ~seen)] += len(x) * extra
-        new_mean = total / n
-        new = products / n - np.outer(new_mean, new_mean)
-        new = (new + ridge * np.eye(p)) / (1.0 + ridge)
-        change = max(float(np.abs(new - covariance).max()), float(np.abs(new_mean - mean).max()))
-        mean, covariance = new_mean, (new + new.T) / 2.0
-        if change < tolerance:
-            if float(np.linalg.eigvalsh(covariance).min()) < 1e-8:
-                raise InputError("markers are collinear: impute fewer of them", expected="fewer markers, or ridge=0.01")
-            return mean, covariance
-    raise InputError(
-        f"the imputation model did not settle in {steps} steps: the sample hardly determines it",
-        expected="fewer markers, more persons, or ridge=0.01",
-    )
-
-
-def _expected(x: Floats, seen: Mask, mean: Floats, covariance: Floats) -> tuple[Floats, Floats]:
-    """Rows of one pattern with their expected missing values, and the covariance of what is missing."""
-    full = np.empty((len(x), len(mean)))
-    full[:, seen] = x
-    if seen.all():
-        return full, np.zeros((0, 0))
-    coefficients, left = _regression(seen, covariance)
-    full[:, ~seen] = mean[~seen] + (x - mean[seen]) @ coefficients
-    return full, left
 
 
 def _regression(seen: Mask, covariance: Floats) -> tuple[Floats, Floats]:

@@ -10,9 +10,16 @@ from allostat.biomarkers import Biomarker, BiomarkerTable, Person, biomarker_kin
 from allostat.derived_biomarkers import DERIVED, with_derived
 from allostat.errors import InputError
 from allostat.labs.ambulatory_pressure import ambulatory_pressure
+from allostat.labs.awakenings import Wake, awakenings
 from allostat.labs.blood_pressure import blood_pressure, readings_from_labs, resting_pulse
 from allostat.labs.cortisol import cortisol
-from allostat.labs.cortisol_samples import Wake
+from allostat.labs.cortisol_compliance import compliance_table, sampling_compliance
+from allostat.labs.cortisol_day import DEFAULTS
+from allostat.labs.cortisol_mixed import cortisol_mixed
+from allostat.labs.cortisol_mixed_result import slope_biomarkers
+from allostat.labs.cortisol_norms import read_cortisol_norms
+from allostat.labs.cortisol_reliability import cortisol_reliability, reliability_table
+from allostat.labs.cortisol_rules import AssayCalibration, CortisolSettings, Cut, Keep, Winsorise, winsorise_limits
 from allostat.labs.draws import AboveRule, LodRule
 from allostat.labs.further_analytes import further_analyte
 from allostat.labs.hs_crp import hs_crp
@@ -24,9 +31,29 @@ if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = [
-    "ambulatory_pressure", "blood_pressure", "cortisol", "further_analyte", "hs_crp", "lab_biomarkers",
-    "readings_from_labs", "resting_pulse",
-]  # fmt: skip
+    "AssayCalibration",
+    "CortisolSettings",
+    "Cut",
+    "Keep",
+    "Winsorise",
+    "ambulatory_pressure",
+    "awakenings",
+    "blood_pressure",
+    "compliance_table",
+    "cortisol",
+    "cortisol_mixed",
+    "cortisol_reliability",
+    "further_analyte",
+    "hs_crp",
+    "lab_biomarkers",
+    "read_cortisol_norms",
+    "readings_from_labs",
+    "reliability_table",
+    "resting_pulse",
+    "sampling_compliance",
+    "slope_biomarkers",
+    "winsorise_limits",
+]
 
 
 def lab_biomarkers(
@@ -41,6 +68,7 @@ def lab_biomarkers(
     lod: LodRule = "sqrt2",
     above: AboveRule = "missing",
     assays: Mapping[str, str] | None = None,
+    settings: CortisolSettings = DEFAULTS,
 ) -> tuple[BiomarkerTable, xr.Dataset, tuple[Notice, ...]]:
     """All that one participant's laboratory rows and blood pressure readings of one occasion offer to waist 2.
 
@@ -61,6 +89,8 @@ def lab_biomarkers(
     assays
         For an analyte of several assays the one to use; rows of the others are left out with a notice. An analyte that
         is not named here is refused when it has several.
+    settings
+        Rules for cortisol samples.
 
     Returns
     -------
@@ -85,7 +115,7 @@ def lab_biomarkers(
     about = {"participant": person.participant, "occasion": occasion}
 
     samples = cortisol_routes(by_analyte.get("cortisol", []), timezone, notices)
-    dataset = _cortisol(samples.pop(DIURNAL, []), wake, timezone, notices)
+    dataset = _cortisol(samples.pop(DIURNAL, []), wake, timezone, settings, notices)
     offered += rows_of(dataset, person.participant, occasion)
     crp = by_analyte.get("hs_crp", []) + by_analyte.get("crp", [])
     if crp:
@@ -131,13 +161,15 @@ def _pressures(
     return found
 
 
-def _cortisol(rows: Sequence[LabRow], wake: Wake, timezone: str | None, notices: list[Notice]) -> xr.Dataset:
+def _cortisol(
+    rows: Sequence[LabRow], wake: Wake, timezone: str | None, settings: CortisolSettings, notices: list[Notice]
+) -> xr.Dataset:
     """The cortisol result; an empty dataset when there are no samples for a diurnal course."""
     import xarray as xr
 
     if not any(not math.isnan(r.value) for r in rows):
         return xr.Dataset()
-    result = cortisol(rows, wake=wake, timezone=timezone)
+    result = cortisol(rows, wake=wake, timezone=timezone, settings=settings)
     units = result.attrs["units_found"].split()
     if len(units) > 1:
         message = f"cortisol samples in {' and '.join(units)}: each converted by its own unit"

@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
-from typing import TYPE_CHECKING, TypeAlias
+from datetime import date
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from allostat.errors import InputError
-from allostat.labs.cortisol_day import DayReason
+from allostat.labs.awakenings import DISAGREEMENT_MIN, Awakening, Wake, as_instant, of_wake
+from allostat.labs.cortisol_reasons import DayReason
+from allostat.labs.cortisol_rules import CortisolSettings, calibration_of, refuse_mixed_assays
 from allostat.recording import NS_PER_S
-from allostat.tables import DiaryDay, Instant, LabRow, parse_instant
+from allostat.tables import Instant, LabRow
 from allostat.units import conversion_factor, ucum
 
 if TYPE_CHECKING:
     import pandas as pd
 
-InstantLike: TypeAlias = "Instant | datetime | str"
-Wake: TypeAlias = "Mapping[date, InstantLike] | Mapping[str, InstantLike] | Iterable[InstantLike | DiaryDay]"
-
 LONGEST_DAY_H = 20.0
 """A sample later than this after an awakening belongs to no awakening: the next one was not written down."""
 EARLIEST_SAMPLE_MIN = 15.0
 """A sample this many minutes before an awakening still belongs to it."""
-SALIVA_LIMIT_NMOL_L = 60.0
 EARLY_AWAKENING_H = 4.0
 
 
@@ -36,35 +34,35 @@ class CortisolDay:
     """Samples of one day in order of time. ``minutes`` since waking, NaN when the wake time is not known.
 
     ``values`` are used, ``reported`` are what the laboratory gave (the detection limit for samples below it), both in
-    nmol/L; ``flags`` holds a `DayReason` mask per sample.
+    nmol/L; ``flags`` holds a `DayReason` mask per sample, ``clock_hours`` its local clock (NaN when it is not known).
     """
 
     date: date | None
-    wake: Instant | None
+    awakening: Awakening | None
     minutes: NDArray[np.float64]
+    clock_hours: NDArray[np.float64]
     values: NDArray[np.float64]
     reported: NDArray[np.float64]
-    flags: NDArray[np.int16]
+    flags: NDArray[np.int32]
     reasons: DayReason
     units: frozenset[str]
     specimen: str
     assay: str
     where: str
+    names: tuple[str, ...] = ()
+
+    @property
+    def wake(self) -> Instant | None:
+        """When the participant woke."""
+        return None if self.awakening is None else self.awakening.instant
 
 
-def as_instant(value: InstantLike) -> Instant:
-    """An instant from an ISO text, a datetime (or pandas Timestamp) or an instant."""
-    match value:
-        case Instant():
-            return value
-        case datetime():
-            return Instant.of(value)
-        case str():
-            return parse_instant(value)
-    raise InputError("not an instant", found=f"{value!r}", expected="ISO text, datetime or Instant")
-
-
-def collect_days(samples: pd.DataFrame | Sequence[LabRow], wake: Wake, timezone: str | None) -> tuple[CortisolDay, ...]:
+def collect_days(
+    samples: pd.DataFrame | Sequence[LabRow],
+    wake: Wake,
+    timezone: str | None,
+    settings: CortisolSettings = CortisolSettings(),  # noqa: B008 (frozen)
+) -> tuple[CortisolDay, ...]:
     """Days of one participant's cortisol samples, in order of time.
 
     Raises
@@ -76,19 +74,17 @@ def collect_days(samples: pd.DataFrame | Sequence[LabRow], wake: Wake, timezone:
     rows = rows_from(samples)
     if not rows:
         raise InputError("no cortisol samples")
-    _refuse_mixtures(rows)
-    wakes = _awakenings(wake)
+    assay = _refuse_mixtures(rows, settings)
+    wakes = of_wake(wake, timezone=timezone)
     if timezone is not None:
         rows = [r.in_zone(timezone) for r in rows]
-        wakes = [w.in_zone(timezone) for w in wakes]
     _refuse_mixed_clocks(rows, wakes)
-    wakes.sort(key=lambda w: w.time_ns)
     groups: dict[tuple[int, str], list[LabRow]] = {}
     for row in rows:
         groups.setdefault(_group(row, wakes), []).append(row)
     days = []
     for (at, _), members in groups.items():
-        days.append(_day(members, wakes[at] if at >= 0 else None))
+        days.append(_day(members, wakes[at] if at >= 0 else None, assay, settings))
     return tuple(sorted(days, key=lambda d: (d.date is None, d.date or date.min)))
 
 
@@ -131,36 +127,25 @@ def _absent(cell: object) -> bool:
     return cell is None or cell != cell
 
 
-def _refuse_mixtures(rows: Sequence[LabRow]) -> None:
+def _refuse_mixtures(rows: Sequence[LabRow], settings: CortisolSettings) -> str:
+    """Raise for samples that are no one series; else the assay that all are comparable with."""
     for what, found in (
         ("participants", {r.participant for r in rows}),
-        ("assays", {r.assay for r in rows if r.assay}),
         ("specimens", {r.specimen for r in rows if not math.isnan(r.value)}),
     ):
         if len(found) > 1:
             raise InputError(
                 f"cortisol of several {what} in one series", where=rows[0].where, found=", ".join(sorted(found)),
-                expected="one: they are not interchangeable without a calibration",
+                expected="one: they are not interchangeable",
             )  # fmt: skip
     for row in rows:
         if row.value <= 0:
             raise InputError("cortisol is above zero", where=row.where, found=row.value, expected="'<LIMIT' below it")
+    return refuse_mixed_assays([r.assay for r in rows], settings.calibrations, rows[0].where)
 
 
-def _awakenings(wake: Wake) -> list[Instant]:
-    entries = wake.values() if isinstance(wake, Mapping) else wake
-    found = []
-    for entry in entries:
-        if isinstance(entry, DiaryDay):
-            if entry.wake is not None:
-                found.append(entry.wake)
-        else:
-            found.append(as_instant(entry))
-    return found
-
-
-def _refuse_mixed_clocks(rows: Sequence[LabRow], wakes: Sequence[Instant]) -> None:
-    epochs = {r.collected_at.epoch for r in rows if r.collected_at is not None} | {w.epoch for w in wakes}
+def _refuse_mixed_clocks(rows: Sequence[LabRow], wakes: Sequence[Awakening]) -> None:
+    epochs = {r.collected_at.epoch for r in rows if r.collected_at is not None} | {w.instant.epoch for w in wakes}
     if len(epochs) > 1:
         raise InputError(
             "some sample or wake times have a UTC offset and some have none",
@@ -169,82 +154,103 @@ def _refuse_mixed_clocks(rows: Sequence[LabRow], wakes: Sequence[Instant]) -> No
         )
 
 
-def _group(row: LabRow, wakes: Sequence[Instant]) -> tuple[int, str]:
+def _group(row: LabRow, wakes: Sequence[Awakening]) -> tuple[int, str]:
     """Number of the awakening that a sample follows (-1: none) and, without one, the name of its day."""
     when = row.collected_at
     if when is None:
         return -1, row.day or "no time"
     best = -1
     for i, wake in enumerate(wakes):
-        since = (when.time_ns - wake.time_ns) / NS_PER_S
+        since = (when.time_ns - wake.instant.time_ns) / NS_PER_S
         if -EARLIEST_SAMPLE_MIN * 60 <= since <= LONGEST_DAY_H * 3600:
             best = i
     return (best, "") if best >= 0 else (-1, row.day or str(when.wall_date))
 
 
-def _day(rows: Sequence[LabRow], wake: Instant | None) -> CortisolDay:
+def _day(rows: Sequence[LabRow], awakening: Awakening | None, assay: str, settings: CortisolSettings) -> CortisolDay:
     timed = sorted(rows, key=lambda r: (r.collected_at is None, r.collected_at.time_ns if r.collected_at else 0))
-    minutes, used, reported, flags = [], [], [], []
+    wake = None if awakening is None else awakening.instant
+    minutes, clock, used, reported, flags = [], [], [], [], []
     for row in timed:
         since = math.nan
         if wake is not None and row.collected_at is not None:
             since = (row.collected_at.time_ns - wake.time_ns) / (60 * NS_PER_S)
-        value, raw, flag = _concentration(row)
+        value, raw, flag = _concentration(row, settings)
+        if assay and not row.assay and not math.isnan(value):
+            flag |= DayReason.ASSAY_UNNAMED
         minutes.append(since)
+        clock.append(math.nan if row.collected_at is None else row.collected_at.wall_hour)
         used.append(value)
         reported.append(raw)
         flags.append(int(flag))
-    merged = _merge_duplicates(np.array(minutes), np.array(used), np.array(reported), np.array(flags, dtype=np.int16))
-    reasons = DayReason(int(np.bitwise_or.reduce(merged[3])))
-    if wake is not None and wake.wall_hour < EARLY_AWAKENING_H:
-        reasons |= DayReason.EARLY_AWAKENING
+    keep, values, raws, marks = _merge_duplicates(
+        np.array(minutes), np.array(used), np.array(reported), np.array(flags, dtype=np.int32)
+    )
+    reasons = DayReason(int(np.bitwise_or.reduce(marks)))
+    if awakening is not None:
+        if awakening.instant.wall_hour < EARLY_AWAKENING_H:
+            reasons |= DayReason.EARLY_AWAKENING
+        if awakening.source == "heart_rate":
+            reasons |= DayReason.AWAKENING_FROM_HEART_RATE
+        if abs(awakening.other_minus_this_min) > DISAGREEMENT_MIN:
+            reasons |= DayReason.AWAKENING_SOURCES_DISAGREE
     first = next((r.collected_at for r in timed if r.collected_at is not None), None)
     anchor = wake or first
     return CortisolDay(
         date=anchor.wall_date if anchor is not None else None,
-        wake=wake,
-        minutes=merged[0],
-        values=merged[1],
-        reported=merged[2],
-        flags=merged[3],
+        awakening=awakening,
+        minutes=np.array(minutes)[keep],
+        clock_hours=np.array(clock)[keep],
+        values=values,
+        reported=raws,
+        flags=marks,
         reasons=reasons,
         units=frozenset(r.unit for r in rows if not math.isnan(r.value)),
         specimen=next((r.specimen for r in rows if r.specimen), ""),
-        assay=next((r.assay for r in rows if r.assay), ""),
+        assay=assay,
         where=timed[0].where,
+        names=tuple(timed[i].sample for i in keep),
     )
 
 
-def _concentration(row: LabRow) -> tuple[float, float, DayReason]:
+def _concentration(row: LabRow, settings: CortisolSettings) -> tuple[float, float, DayReason]:
     """Value to use and value reported, in nmol/L, and what is known of it."""
     if math.isnan(row.value):
         return math.nan, math.nan, DayReason.VALUE_MISSING
     raw = row.value * conversion_factor(row.unit, "nmol/L", analyte="cortisol", where=row.where)
+    used, flag = raw, DayReason(0)
     if row.operator == "<":
-        return raw / math.sqrt(2.0), raw, DayReason.BELOW_LOD
-    if row.operator == ">":
+        used, flag = raw / math.sqrt(2.0), DayReason.BELOW_LOD
+    elif row.operator == ">":
         return math.nan, raw, DayReason.ABOVE_ASSAY_RANGE
-    if row.specimen == "saliva" and raw > SALIVA_LIMIT_NMOL_L:
-        return math.nan, raw, DayReason.ABOVE_60_NMOL_L
-    return raw, raw, DayReason(0)
+    line = calibration_of(row.assay, settings.calibrations)
+    if line is not None:
+        used, said = line.apply(used)
+        flag |= said
+    if row.specimen == "saliva" and not math.isnan(used):
+        used, said = settings.outliers.apply(used)
+        flag |= said
+    return used, raw, flag
 
 
 def _merge_duplicates(
     minutes: NDArray[np.float64],
     used: NDArray[np.float64],
     reported: NDArray[np.float64],
-    flags: NDArray[np.int16],
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.int16]]:
-    """Samples of one instant become one with their mean; samples without a time stay as they are."""
+    flags: NDArray[np.int32],
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], NDArray[np.int32]]:
+    """Samples of one instant become one with their mean; samples without a time stay as they are.
+
+    Gives which samples are kept, their values used and reported, and their marks.
+    """
     if len(minutes) < 2 or not bool((np.diff(minutes) == 0).any()):
-        return minutes, used, reported, flags
+        return np.arange(len(minutes)), used, reported, flags
     starts = np.flatnonzero(np.concatenate([[True], np.diff(minutes) != 0]))
     parts = np.split(np.arange(len(minutes)), starts[1:])
-    keep = np.array([p[0] for p in parts])
     merged = np.array([_mean_of_present(used[p]) for p in parts])
     raw = np.array([_mean_of_present(reported[p]) for p in parts])
     marks = [int(np.bitwise_or.reduce(flags[p])) | (int(DayReason.DUPLICATE_ASSAY) if len(p) > 1 else 0) for p in parts]
-    return minutes[keep], merged, raw, np.array(marks, dtype=np.int16)
+    return np.array([p[0] for p in parts]), merged, raw, np.array(marks, dtype=np.int32)
 
 
 def _mean_of_present(values: NDArray[np.float64]) -> float:

@@ -138,7 +138,7 @@ def _draw_curve(
         significant = result["p_value"].to_numpy()[order] < 0.05
         for mask, colour, name in ((~significant, BLUE, "p ≥ 0.05"), (significant, VERMILLION, "p < 0.05")):
             axes.line(*_strokes(x[mask], bottom[mask], upper[mask]), colour, width=1.0, alpha=0.35)
-            axes.marks(x[mask], y[mask], colour, "o", size=size, label=name)
+            axes.marks(x[mask], y[mask], colour, "o", size=size, label=name if mask.any() else None)
         ylabel = f"effect on {result.attrs['outcome']} per SD"
     else:
         axes.marks(x, y, BLUE, "o", size=size, label="specification")

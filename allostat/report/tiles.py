@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from allostat.biomarkers import Biomarker
+from allostat.biomarkers import Biomarker, Person
+from allostat.norms import judge, load_norm, position_of
 from allostat.report.blocks import State, Tile, band, number
 from allostat.report.load_figures import Index
 from allostat.report.series import Series, window_text
@@ -77,16 +78,38 @@ def _rmssd(result: ParticipantResult) -> Tile:
     label = "RMSSD" if row is None else ("Night RMSSD" if row.biomarker == "rmssd_night" else "Resting RMSSD")
     if row is None or row.missing:
         return Tile(label, "–", "ms", _note(row))
-    limit, when = (29.0, "night") if row.biomarker == "rmssd_night" else (25.0, "day")
-    state: State = "inside" if row.value >= limit else "outside"
+    return _night_rmssd(row) if row.biomarker == "rmssd_night" else _resting_rmssd(row, result.person)
+
+
+def _night_rmssd(row: Biomarker) -> Tile:
+    verdict = judge(row.value, row.biomarker, context=row.context)
+    cut = verdict.cut
     return Tile(
-        label,
+        "Night RMSSD",
         number(row.value),
         "ms",
         _note(row),
-        f"at least {limit:.0f} ± 4 ms by {when} (Jarczok 2019)",
-        state,
-        band(row.value, limit, math.inf, (0, 100)),
+        f"at least {cut.cut:.0f} ± {cut.margin:.0f} ms by night (Jarczok 2019)",
+        "outside" if verdict.high_risk else "inside",
+        band(row.value, cut.cut, math.inf, (0, 100)),
+    )
+
+
+def _resting_rmssd(row: Biomarker, person: Person) -> Tile:
+    """Against people of the same sex and age at rest; the cut-offs of day and night do not hold at rest."""
+    at = position_of(row, person)
+    if at.cell is None or not math.isfinite(at.z):
+        return Tile("Resting RMSSD", number(row.value), "ms", _note(row), "; ".join(at.notices))
+    norm = load_norm(at.norm)
+    low, high = (norm.quantile(row.biomarker, p, person.age_years, person.sex) for p in (0.05, 0.95))
+    return Tile(
+        "Resting RMSSD",
+        number(row.value),
+        "ms",
+        _note(row),
+        f"percentile {at.percentile:.0f} of {at.cell.group}; 90 % have {low:.0f} to {high:.0f} ms (Voss 2015)",
+        "outside" if row.value < low else "inside",
+        band(row.value, low, high, (0, 120)),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import h5py
@@ -60,6 +61,32 @@ def read_tree(gid: Any, path: str = "/") -> Group:
             elif name not in scales.bare:
                 variables[name] = _read_variable(datasets[name], name, scales)
     return Group(attrs, variables, inner, claimed)
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """A stored variable without its values."""
+
+    name: str
+    dims: tuple[str, ...]
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    attrs: Mapping[str, Attribute]
+    claimed_sha256: str
+
+
+def read_skeleton(gid: Any) -> tuple[dict[str, Attribute], list[Skeleton]]:
+    """Attributes of a leaf group, and its variables without their values."""
+    attrs, _ = _attributes_and_hash(gid)
+    datasets = {n: h5d.open(gid, n.encode()) for n in link_names(gid) if is_dataset(gid, n)}
+    scales = _Scales(datasets)
+    found = []
+    for name, dataset in datasets.items():
+        if name not in scales.bare:
+            about, claimed = _attributes_and_hash(dataset)
+            dims = _dimensions(dataset, name, scales)
+            found.append(Skeleton(name, dims, tuple(dataset.shape), dataset.dtype, about, claimed))
+    return attrs, found
 
 
 def _attributes_and_hash(oid: Any) -> tuple[dict[str, Attribute], str]:

@@ -80,7 +80,7 @@ def _opened(path: str | PathLike[str]) -> Iterator[h5py.File]:
 
 
 @contextmanager
-def open_groups(path: str | PathLike[str], content: Content, groups: Collection[str]) -> Iterator[h5py.File]:
+def open_groups(path: str | PathLike[str], content: Content | None, groups: Collection[str]) -> Iterator[h5py.File]:
     """Like `open_store`, but only the named top-level groups are looked at, so only they may be read.
 
     For `hdf5_read` alone, which itself refuses attributes of other kinds than allostat writes: looking at every
@@ -90,6 +90,17 @@ def open_groups(path: str | PathLike[str], content: Content, groups: Collection[
     with _opened(path) as file:
         with damage_as_store_error(where):
             _Inspection(where, attributes=False).inspect(file.id, groups)
+        _check_schema(file.id, where, content)
+        yield file
+
+
+@contextmanager
+def open_group(path: str | PathLike[str], content: Content | None, place: str) -> Iterator[h5py.File]:
+    """Like `open_groups` for one group at any depth: only what lies in it may be read."""
+    where = Path(path).name
+    with _opened(path) as file:
+        with damage_as_store_error(where):
+            _Inspection(where, attributes=False).inspect_group(file.id, place)
         _check_schema(file.id, where, content)
         yield file
 
@@ -155,6 +166,18 @@ class _Inspection:
                 inside = False
             if not inside:
                 self._refuse("soft link leads nowhere", path)
+
+    def inspect_group(self, root: Any, place: str) -> None:
+        """Look at one group and the links that lead to it."""
+        self._partial = True
+        gid, here = root, ""
+        for name in place.strip("/").split("/"):
+            here = f"{here}/{name}"
+            if gid.links.get_info(name.encode()).type != h5l.TYPE_HARD:
+                self._refuse("link that is not hard", here)
+            gid = h5g.open(gid, name.encode())
+        self._seen.add(h5o.get_info(gid).addr)
+        self._group(gid, here, 0)
 
     def _refuse(self, what: str, path: str, found: object = None, expected: str | None = None) -> None:
         raise StoreError(f"refused: {what}", where=f"{self._file}, {path}", found=found, expected=expected)

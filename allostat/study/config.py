@@ -12,8 +12,10 @@ from types import UnionType
 from typing import Any, Self, get_args, get_origin, get_type_hints
 
 from allostat.errors import ConfigError
+from allostat.medication_rules import MedicationRules, rule_options
 
 FILE_NAME = "study.toml"
+_RULE_OPTIONS = {"acute_crp": ("exclude", "keep", "winsorise"), "below_lod": ("sqrt2", "half", "missing")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,33 @@ class OverlapSection:
 
 
 @dataclass(frozen=True, slots=True)
+class RulesSection:
+    """What is done about treatment and the like (`allostat.medication_rules`), about hs-CRP above 10 mg/L
+    (``acute_crp``), and about values below a limit of detection (``below_lod``)."""
+
+    antihypertensive: str = "adjust"
+    statin: str = "adjust"
+    beta_blocker: str = "flag"
+    corticosteroid: str = "exclude"
+    pregnancy: str = "exclude"
+    oral_contraceptive: str = "flag"
+    smoking: str = "flag"
+    acute_crp: str = "exclude"
+    below_lod: str = "sqrt2"
+
+    def __post_init__(self) -> None:
+        for name, option in dataclasses.asdict(self).items():
+            valid = _RULE_OPTIONS.get(name) or rule_options()[name]
+            if option not in valid:
+                raise ConfigError(f"[rules] {name} has no such option", found=option, valid=valid)
+
+    @property
+    def medication(self) -> MedicationRules:
+        """The rules of medication."""
+        return MedicationRules.from_options({name: getattr(self, name) for name in rule_options()})
+
+
+@dataclass(frozen=True, slots=True)
 class LoadSection:
     """Definitions of the index to compute, and the frozen reference to score against."""
 
@@ -82,6 +111,7 @@ class StudyConfig:
     input: InputSection = field(default_factory=InputSection)
     hrv: HrvSection = field(default_factory=HrvSection)
     overlap: OverlapSection = field(default_factory=OverlapSection)
+    rules: RulesSection = field(default_factory=RulesSection)
     allostatic_load: LoadSection = field(default_factory=LoadSection)
     run: RunSection = field(default_factory=RunSection)
 

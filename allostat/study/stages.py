@@ -18,7 +18,9 @@ from allostat.biomarkers import BiomarkerTable
 from allostat.circadian import circadian
 from allostat.errors import AllostatError, InputError
 from allostat.hrv import hrv, measure_set, person_hrv, seconds_of
-from allostat.labs import lab_biomarkers
+from allostat.hrv_person import REST_VARIABLES
+from allostat.labs import awakenings, lab_biomarkers
+from allostat.labs.awakenings import Awakening, Wake
 from allostat.quality import signal_quality
 from allostat.reading import adapters
 from allostat.recording import UNKNOWN_ZONE, Notice, Recording, TimeZone
@@ -88,9 +90,13 @@ def process_participant(
     on_stage("circadian")
     course = _circadian(windows, series, zone, sleep, config, recordings)
     on_stage("labs")
-    lab_table, lab_results = laboratory(plan, rows, zone, notes, sleep)
+    wake = _awakenings(sleep, long, rows, zone)
+    lab_table, lab_results = laboratory(plan, rows, zone, notes, wake, sleep, config)
     on_stage("biomarkers")
-    table = biomarkers(plan.participant, hrv=person, labs=lab_table, person=plan.person)
+    table = biomarkers(
+        plan.participant, hrv=person, labs=lab_table, person=plan.person, medication=config.rules.medication,
+        acute=config.rules.acute_crp,  # type: ignore[arg-type]
+    )  # fmt: skip
     notes.items += rule_notices(table)
     on_stage("load")
     load = score(table, config)
@@ -189,7 +195,7 @@ def night_and_rest(
         rest=[(int(s.beats.times_ns[0]), int(s.beats.times_ns[-1]) + 1) for s in rest],
         preset=config.hrv.preset,
     )
-    return by_night.assign({name: at_rest[name].variable for name in ("rmssd_rest", "hr_rest")})
+    return by_night.assign({name: at_rest[name].variable for name in REST_VARIABLES if name in at_rest})
 
 
 def _one_epoch(series: Sequence[Series]) -> list[Series]:
@@ -238,21 +244,40 @@ def _circadian(
     return result.assign_attrs(series=longest.id)
 
 
+def _awakenings(
+    sleep: Sequence[SleepWindow], long: Sequence[Series], rows: ParticipantRows, zone: TimeZone
+) -> tuple[Awakening, ...]:
+    """Awakenings of the diary and, of nights that it does not tell, of the heart rate."""
+    estimated = [window for window in sleep if window.source == "heart_rate"]
+    local = bool(long) and long[0].beats.epoch == "local"
+    return awakenings(rows.diary, estimated, timezone=zone.name, sleep_epoch="local" if local else "utc")
+
+
 def laboratory(
-    plan: ParticipantPlan, rows: ParticipantRows, zone: TimeZone, notes: _Notes, sleep: Sequence[SleepWindow] = ()
+    plan: ParticipantPlan,
+    rows: ParticipantRows,
+    zone: TimeZone,
+    notes: _Notes,
+    wake: Wake | None = None,
+    sleep: Sequence[SleepWindow] = (),
+    config: StudyConfig = StudyConfig(),  # noqa: B008 (frozen)
 ) -> tuple[BiomarkerTable, xr.Dataset | None]:
-    """Biomarkers of every occasion of the laboratory rows, and the results in detail of the first occasion."""
+    """Biomarkers of every occasion of the laboratory rows, and the results in detail of the first occasion.
+
+    Without ``wake`` the awakenings are those of the diary.
+    """
     occasions = sorted({r.occasion for r in rows.labs} | {r.occasion for r in rows.blood_pressure})
     table, details = BiomarkerTable(), None
     for occasion in occasions:
         one, dataset, notices = lab_biomarkers(
             rows.labs,
             plan.person,
-            wake=rows.diary,
+            wake=rows.diary if wake is None else wake,
             readings=rows.blood_pressure,
             sleep=[(s.start_ns, s.end_ns) for s in sleep],
             timezone=zone.name,
             occasion=occasion,
+            lod=config.rules.below_lod,  # type: ignore[arg-type]
         )
         table = table.merged(one)
         details = dataset if details is None else details

@@ -32,20 +32,20 @@ def test_the_error_of_a_mean_is_that_of_cluster_means() -> None:
 
 def test_any_statistic_gives_what_the_mean_gives() -> None:
     values, labels = clinics(15, 6, 0.5, np.random.default_rng(1))
-    plain = cluster_bootstrap(values, labels, resamples=4000)
-    same = cluster_bootstrap(values, labels, lambda x: float(np.mean(x)), resamples=4000)
+    plain = cluster_bootstrap(values, labels, resamples=2000)
+    same = cluster_bootstrap(values, labels, lambda x: float(np.mean(x)), resamples=2000)
     assert same.estimate == pytest.approx(plain.estimate, rel=1e-12)
     assert same.acceleration == pytest.approx(plain.acceleration, rel=1e-9)
-    assert same.se == pytest.approx(plain.se, rel=0.06)
+    assert same.se == pytest.approx(plain.se, rel=0.08)
 
 
 def test_one_person_in_each_cluster_is_the_interval_of_scipy() -> None:
     from scipy.stats import bootstrap
 
     x = np.random.default_rng(2).lognormal(0, 0.8, 60)
-    found = cluster_bootstrap(x, np.arange(60), resamples=20_000)
-    other = bootstrap((x,), np.mean, n_resamples=20_000, method="BCa", rng=np.random.default_rng(1)).confidence_interval
-    assert (found.low, found.high) == pytest.approx((other.low, other.high), rel=0.01)
+    found = cluster_bootstrap(x, np.arange(60), resamples=6000)
+    other = bootstrap((x,), np.mean, n_resamples=6000, method="BCa", rng=np.random.default_rng(1)).confidence_interval
+    assert (found.low, found.high) == pytest.approx((other.low, other.high), rel=0.02)
 
 
 def test_acceleration_by_hand() -> None:
@@ -92,11 +92,11 @@ def test_intervals_cover_the_truth() -> None:
     """30 clinics of 5 with one third of the variance between them; BCa with 30 clusters covers a little below 95 %."""
     rng = np.random.default_rng(5)
     hits = 0
-    for _ in range(600):
+    for _ in range(400):
         values, labels = clinics(30, 5, 0.7, rng)
-        found = cluster_bootstrap(values, labels, resamples=600, seed=int(rng.integers(1 << 30)))
+        found = cluster_bootstrap(values, labels, resamples=400, seed=int(rng.integers(1 << 30)))
         hits += found.low <= 0 <= found.high
-    assert 0.915 <= hits / 600 <= 0.97
+    assert 0.915 <= hits / 400 <= 0.97
 
 
 def test_missing_persons_are_left_out_and_counted() -> None:

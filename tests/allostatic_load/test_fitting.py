@@ -190,7 +190,7 @@ class TestCuts:
     @pytest.mark.parametrize(
         "wrong",
         [
-            {"winsor": "2/98"}, {"quantile": 1.0}, {"operators": "loose"}, {"operators": {"spb": "strict"}},
+            {"winsor": "2/98"}, {"quantile": 1.1}, {"operators": "loose"}, {"operators": {"spb": "strict"}},
             {"tails": "both"}, {"tails": "two", "quantile": 0.4}, {"quantile_type": 5},
         ],
     )  # fmt: skip

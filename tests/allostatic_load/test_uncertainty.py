@@ -93,14 +93,14 @@ def coverage(found: Any, true: Any) -> float:
 class TestCoverage:
     @pytest.mark.parametrize("algorithm", ["system", "zmean", "zsum"])
     def test_delta_intervals_cover_the_truth(self, algorithm: str) -> None:
-        true, measured = truth_and_measured(4000, 1)
+        true, measured = truth_and_measured(3000, 1)
         found = allostatic_load(measured, definition(algorithm), reference())
         assert 0.93 <= coverage(found, allostatic_load(true, definition(algorithm), reference())) <= 0.97
 
     @pytest.mark.parametrize("algorithm", ["system", "zmean"])
     def test_drawn_intervals_cover_the_truth(self, algorithm: str) -> None:
-        true, measured = truth_and_measured(1200, 2)
-        found = allostatic_load(measured, definition(algorithm), reference(), uncertainty="bootstrap", draws=400)
+        true, measured = truth_and_measured(900, 2)
+        found = allostatic_load(measured, definition(algorithm), reference(), uncertainty="bootstrap", draws=200)
         assert 0.93 <= coverage(found, allostatic_load(true, definition(algorithm), reference())) <= 0.97
 
     def test_without_winsorising_both_intervals_are_the_same(self) -> None:

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from allostat.biomarkers import rows_of
 from allostat.errors import InputError, UnitError
 from allostat.labs.cortisol import cortisol
-from allostat.labs.cortisol_day import DayReason, area_ground, area_increase, mean_increase, peak_increase
+from allostat.labs.cortisol_curve import area_ground, area_increase, mean_increase, peak_increase
+from allostat.labs.cortisol_reasons import DayReason
 from allostat.tables import parse_instant
 
 WAKE = "2024-03-01T07:00:00+01:00"

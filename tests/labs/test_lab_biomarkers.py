@@ -43,7 +43,9 @@ def wake(tmp_path: Path):  # type: ignore[no-untyped-def]
 def test_everything_becomes_a_row(rows, wake) -> None:  # type: ignore[no-untyped-def]
     table, dataset, notices = lab_biomarkers(rows, Person("s1", "F"), wake=wake, timezone="Europe/Vienna")
     names = {r.biomarker for r in table.rows}
-    assert names == {"cortisol_slope", "cortisol_aucg", "cortisol_car", "hs_crp", "sbp", "dbp", "hdl", "pulse_pressure"}
+    levels = {"cortisol_aucg", "cortisol_aucg_day", "cortisol_waking", "cortisol_evening"}
+    own = {"cortisol_slope", "cortisol_car", "hs_crp", "sbp", "dbp", "hdl", "pulse_pressure"}
+    assert names == own | levels
     assert table.get("s1", "hdl").value == pytest.approx(54.1, abs=0.1)  # type: ignore[union-attr]
     assert {"sbp", "hs_crp", "cortisol_slope", "slope_ln"} <= set(dataset.data_vars)
     assert "MIXED_UNITS" in {n.code for n in notices}

@@ -63,5 +63,4 @@ def choices() -> Mapping[str, Choice]:
 
 def is_cortisol_feature(biomarker: str) -> bool:
     """Whether a biomarker is a feature of the (salivary) cortisol day, so that another one can stand for it."""
-    kind = biomarker_kinds()[biomarker]
-    return kind.system == "hpa" and biomarker.startswith("cortisol_") and "nmol/L" in kind.unit
+    return biomarker.startswith("cortisol_") and biomarker not in ("cortisol_hair", "cortisol_serum", "cortisol_urine")

@@ -1,0 +1,108 @@
+"""One finished store file, opened for looking around: its groups, and their datasets read when they are used."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from h5py import h5a, h5g
+
+from allostat.errors import StoreError
+from allostat.store.hdf5_read import damage_as_store_error, is_dataset, link_names, read_attribute, read_attributes
+from allostat.store.lazy import lazy_dataset
+from allostat.store.safety import Content, open_group, open_groups
+from allostat.store.tree import NAME
+from allostat.store.values import decode_attributes, decode_json
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+class StoredFile:
+    """A participant file or cohort file. Nothing stays open between calls, so thousands of them cost nothing.
+
+    Parameters
+    ----------
+    path
+        The file.
+    content
+        What it must hold; None for either.
+
+    Raises
+    ------
+    StoreError
+        The file is not allostat's, of a newer schema, unsafe or damaged; told when it is first looked into.
+    """
+
+    def __init__(self, path: str | PathLike[str], content: Content | None = None) -> None:
+        self.path = Path(path)
+        self._content: Content | None = content
+
+    @cached_property
+    def attrs(self) -> dict[str, Any]:
+        """Attributes of the file: participant, quality numbers (``qc_…``), versions."""
+        with open_groups(self.path, self._content, ()) as file, damage_as_store_error(self.path.name):
+            return decode_attributes(read_attributes(h5g.open(file.id, b"/")))
+
+    @property
+    def provenance(self) -> Any:
+        """Inputs with their hashes, settings and versions."""
+        return decode_json(self.attrs["provenance"], f"{self.path.name}, provenance")
+
+    @cached_property
+    def groups(self) -> tuple[str, ...]:
+        """Paths of the groups that hold variables, such as ``/hrv/5min``, under the names that results have."""
+        return tuple(self._places)
+
+    def dataset(self, group: str) -> xr.Dataset:
+        """The variables of one group; values are read, and compared with their hash, when they are used.
+
+        Raises
+        ------
+        StoreError
+            No such group; the nearest one is named.
+        """
+        wanted = "/" + group.strip("/")
+        place = self._places.get(wanted, wanted if wanted in self._places.values() else None)
+        if place is None:
+            raise StoreError("no such group", where=self.path.name, found=wanted, valid=self._places)
+        with open_group(self.path, self._content, place) as file:
+            return lazy_dataset(self.path, file, place)
+
+    def tree(self) -> xr.DataTree:
+        """Everything in the file as a tree of lazy datasets."""
+        import xarray as xr
+
+        with open_groups(self.path, self._content, self._tops) as file:
+            leaves = {name: lazy_dataset(self.path, file, place) for name, place in self._places.items()}
+        return xr.DataTree.from_dict({"/": xr.Dataset(attrs=self.attrs), **leaves}, name=self.path.stem)
+
+    @cached_property
+    def _tops(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(place.split("/")[1] for place in self._places.values()))
+
+    @cached_property
+    def _places(self) -> dict[str, str]:
+        """Path inside the file of each group of variables, by the name that the result has for it."""
+        found: dict[str, str] = {}
+        with open_groups(self.path, self._content, ()) as file, damage_as_store_error(self.path.name):
+            root = h5g.open(file.id, b"/")
+            for top in link_names(root):
+                if not is_dataset(root, top):
+                    _collect(h5g.open(root, top.encode()), f"/{top}", f"/{top}", found)
+        return found
+
+
+def _collect(gid: Any, place: str, shown: str, found: dict[str, str]) -> None:
+    """Places of the groups of variables below a group, by the names that the result has for them."""
+    names = link_names(gid)
+    if names and is_dataset(gid, names[0]):
+        found[shown] = place
+        return
+    for name in names:
+        inner = h5g.open(gid, name.encode())
+        # What a result calls "a/b" is a group b in a group a; only b carries the name, and carries it whole.
+        told = read_attribute(h5a.open(inner, NAME.encode())) if h5a.exists(inner, NAME.encode()) else None
+        _collect(inner, f"{place}/{name}", shown if told is None else f"{shown}/{told}", found)

@@ -96,8 +96,8 @@ def main(participants: int = 10_000, specifications: int = 500) -> dict[str, Any
     )  # fmt: skip
     found: dict[str, Any] = json.loads(done.stdout)
     print(
-        f"multiverse      {found['participants']} x {found['specifications']}  cpu {found['cpu_s']:.2f} s  with outcome "
-        f"{found['cpu_s_with_outcome_and_500_permutations']:.2f} s  bar {BAR_S:g} s  "
+        f"multiverse      {found['participants']} x {found['specifications']}  cpu {found['cpu_s']:.2f} s  "
+        f"with outcome {found['cpu_s_with_outcome_and_500_permutations']:.2f} s  bar {BAR_S:g} s  "
         f"memory {found['resident_mb']:.0f} MB, growth {found['resident_growth_mb']:.0f} MB"
     )
     return found

@@ -128,7 +128,7 @@ def _read(
     from allostat.labs.plain_table import read_plain_table
 
     source = persons or table
-    told = _columns(source, named) if named else None
+    told = _persons(source) if named else None
     besides = () if persons is not None or told is None else [c for c in named if c in told.columns]
     plain = read_plain_table(table, participants=participants, besides=besides)
     for who, sentences in (plain.problems or {}).items():
@@ -137,13 +137,12 @@ def _read(
     return plain.biomarkers, told
 
 
-def _columns(path: Path, named: Sequence[str]) -> pd.DataFrame:
-    """Participants and the named columns of a table; age and sex may come from the biomarkers instead."""
+def _persons(path: Path) -> pd.DataFrame:
+    """All columns of a table, as texts; missing cells are empty."""
     import pandas as pd
 
     from allostat.tables import Column, read_table
 
     header = read_table(path, (), extras_notice=False).columns
-    wanted = [name for name in dict.fromkeys(("participant_id", "participant", *named)) if name in header]
     rows = read_table(path, [Column(name) for name in header], extras_notice=False).rows
-    return pd.DataFrame([{name: row.text(name) for name in wanted} for row in rows], columns=wanted)
+    return pd.DataFrame([{name: row.text(name) for name in header} for row in rows], columns=list(header))

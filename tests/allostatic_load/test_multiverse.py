@@ -16,7 +16,7 @@ from scipy.stats import spearmanr
 from allostat.allostatic_load import allostatic_load, fit_reference, multiverse
 from allostat.allostatic_load.multiverse import grid_from, grid_names, load_grid
 from allostat.allostatic_load.multiverse.agreement import rank_agreement, score_codes
-from allostat.allostatic_load.multiverse.analysis import _drawn, _scored
+from allostat.allostatic_load.multiverse.analysis import _scored
 from allostat.allostatic_load.multiverse.ruled_panels import RuledPanels, columns_of
 from allostat.allostatic_load.multiverse.sample_references import SampleReferences
 from allostat.allostatic_load.multiverse.scores import Scorer
@@ -86,8 +86,7 @@ def test_every_score_equals_the_index_computed_alone() -> None:
     grid = grid_from(SMALL)
     frozen = fit_reference(sample(200, seed=9), name="other", age_bands=[(20, 44), (45, 70)])
     ruled = RuledPanels.of(panel, None)
-    plan = _drawn(planned(grid, ruled), 60, 0)
-    scored = _scored(plan, ruled, frozen, grid)
+    scored = _scored(planned(grid, ruled), ruled, frozen, grid, 60, 0)
     scorer = Scorer(ruled, frozen, SampleReferences(grid.age_bands), grid.default)
     rng = np.random.default_rng(0)
     for number in rng.choice(len(scored.specifications), 25, replace=False):
@@ -188,6 +187,7 @@ def test_a_panel_under_rules_is_refused() -> None:
 
 def test_specifications_and_removals_add_up_to_the_combinations() -> None:
     result = multiverse(sample(), grid=grid_from(SMALL), limit=50)
+    assert result.attrs["n_specifications"] == 50
     removed = json.loads(result.attrs["removed"])
     assert result.attrs["n_specifications"] + sum(removed.values()) == result.attrs["n_combinations"] == 3456 * 2
     assert "published cut-offs have no mean and spread, so no z score" in removed

@@ -211,7 +211,8 @@ def panel(n: int = 40) -> Panel:
     rng = np.random.default_rng(1)
     value = rng.normal([126, 78, 26, 55], [14, 9, 3, 10], (n, 4))
     return Panel(
-        tuple(f"p{i:02d}" for i in range(n)), ("1",), ("sbp", "dbp", "bmi", "hdl"), value, np.full(value.shape, math.nan),
+        tuple(f"p{i:02d}" for i in range(n)), ("1",), ("sbp", "dbp", "bmi", "hdl"), value,
+        np.full(value.shape, math.nan),
         np.ones(value.shape, dtype=bool), rng.integers(0, 2, n).astype(np.int8), rng.uniform(20, 70, n), np.full(n, ""),
     )  # fmt: skip
 

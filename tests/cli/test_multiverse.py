@@ -28,7 +28,8 @@ def files(tmp_path):
     rng = np.random.default_rng(3)
     n = 80
     frame = pd.DataFrame({
-        "participant_id": [f"p{i:02d}" for i in range(n)], "sex": rng.choice(["F", "M"], n), "age": rng.integers(20, 70, n),
+        "participant_id": [f"p{i:02d}" for i in range(n)], "sex": rng.choice(["F", "M"], n),
+        "age": rng.integers(20, 70, n),
         "sbp[mm[Hg]]": rng.normal(126, 14, n).round(1), "bmi[kg/m2]": rng.normal(26, 3, n).round(1),
         "hdl[mg/dL]": rng.normal(55, 9, n).round(1), "hba1c[%]": rng.normal(5.5, 0.3, n).round(2),
         "ill": rng.choice(["no", "yes"], n),

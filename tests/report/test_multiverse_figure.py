@@ -19,14 +19,19 @@ def frame():
     rng = np.random.default_rng(3)
     return pd.DataFrame({
         "participant": [f"p{i:02d}" for i in range(60)], "sex": rng.choice(["F", "M"], 60),
-        "sbp[mm[Hg]]": rng.normal(126, 14, 60), "bmi[kg/m2]": rng.normal(26, 3, 60), "hdl[mg/dL]": rng.normal(55, 9, 60),
-        "<mood>": rng.normal(size=60),
+        "sbp[mm[Hg]]": rng.normal(126, 14, 60), "bmi[kg/m2]": rng.normal(26, 3, 60),
+        "hdl[mg/dL]": rng.normal(55, 9, 60), "<mood>": rng.normal(size=60),
     })  # fmt: skip
 
 
 GRID = grid_from({
-    "id": "g", "choices": {"definition": ["flags", "zs"], "cuts": ["sample", "sample_sex"], "operator": ["inclusive", "strict"]},
-    "definitions": {"flags": {"markers": ["sbp", "bmi", "hdl"]}, "zs": {"markers": ["sbp", "bmi", "hdl"], "algorithm": "zmean"}},
+    "id": "g",
+    "choices": {
+        "definition": ["flags", "zs"], "cuts": ["sample", "sample_sex"], "operator": ["inclusive", "strict"],
+    },
+    "definitions": {
+        "flags": {"markers": ["sbp", "bmi", "hdl"]}, "zs": {"markers": ["sbp", "bmi", "hdl"], "algorithm": "zmean"},
+    },
     "default": {"definition": "zs", "cuts": "sample_sex"},
 })  # fmt: skip
 

@@ -121,7 +121,7 @@ def multiverse(
     if outcome is not None:
         told = outcome_of(ruled.measured, persons if persons is not None else others, outcome, covariates, model)
     plan = planned(chosen, ruled)
-    scored = _scored(_drawn(plan, limit, seed), ruled, frozen, chosen)
+    scored = _scored(plan, ruled, frozen, chosen, limit, seed)
     levels = [s.levels for s in scored.specifications]
     codes = score_codes(scored.scores)
     agreement = rank_agreement(codes)
@@ -151,24 +151,30 @@ def _parted(
     return panel_of(table[[c for c in table.columns if is_panel_column(str(c))]]), table
 
 
-def _drawn(plan: Plan, limit: int | None, seed: int) -> Plan:
-    """At most so many specifications, the first one (the default, where it is there) among them."""
-    count = len(plan.specifications)
+def _order(count: int, limit: int | None, seed: int) -> list[int]:
+    """The order in which specifications are scored: as they come, or at random behind the first (the default)."""
     if limit is None or count <= limit:
-        return plan
-    rest = np.random.default_rng(seed).choice(np.arange(1, count), size=limit - 1, replace=False)
-    kept = [0, *np.sort(rest).tolist()]
-    return Plan(tuple(plan.specifications[i] for i in kept), {**plan.removed, NOT_DRAWN: count - limit}, plan.default)
+        return list(range(count))
+    return [0, *(1 + np.random.default_rng(seed).permutation(count - 1)).tolist()]
 
 
-def _scored(plan: Plan, ruled: RuledPanels, frozen: Reference | None, grid: MultiverseGrid) -> Scored:
-    """Scores of every specification; those that cannot be scored are counted among the removed with the reason."""
+def _scored(
+    plan: Plan,
+    ruled: RuledPanels,
+    frozen: Reference | None,
+    grid: MultiverseGrid,
+    limit: int | None = None,
+    seed: int = 0,
+) -> Scored:
+    """Scores of every specification, at most ``limit``; those left out are counted among the removed with the reason."""
     scorer = Scorer(ruled, frozen, SampleReferences(grid.age_bands), grid.default)
     removed = dict(plan.removed)
-    kept: list[Specification] = []
-    rows: list[Floats] = []
-    references: list[str] = []
-    for specification in plan.specifications:
+    found: dict[int, tuple[Specification, Floats, str]] = {}
+    for number in _order(len(plan.specifications), limit, seed):
+        if limit is not None and len(found) == limit:
+            removed[NOT_DRAWN] = removed.get(NOT_DRAWN, 0) + 1
+            continue
+        specification = plan.specifications[number]
         try:
             row = scorer.score(specification)
             reason = NOBODY_SCORED if np.isnan(row).all() else ""
@@ -177,13 +183,12 @@ def _scored(plan: Plan, ruled: RuledPanels, frozen: Reference | None, grid: Mult
         if reason:
             removed[reason] = removed.get(reason, 0) + 1
             continue
-        kept.append(specification)
-        rows.append(row)
-        references.append(scorer.reference(specification).sha256)
-    if not kept:
+        found[number] = specification, row, scorer.reference(specification).sha256
+    if not found:
         raise InputError(
             "no specification of the grid scores anybody",
             where=f"grid {grid.id}",
-            found="; ".join(f"{reason} ({number})" for reason, number in removed.items()),
+            found="; ".join(f"{reason} ({times})" for reason, times in removed.items()),
         )
-    return Scored(tuple(kept), np.array(rows), tuple(references), removed, plan.default)
+    specifications, rows, references = zip(*(found[number] for number in sorted(found)), strict=True)
+    return Scored(specifications, np.array(rows), references, removed, plan.default)

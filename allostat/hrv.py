@@ -17,8 +17,8 @@ import numpy as np
 from allostat.errors import ConfigError
 from allostat.hrv_names import MEASURES as MEASURES
 from allostat.hrv_names import describe
-from allostat.hrv_person import Night as Night
 from allostat.hrv_person import person_hrv as person_hrv
+from allostat.hrv_person_spans import Night as Night
 from allostat.hrv_windows import PRESETS as PRESETS
 from allostat.hrv_windows import MeasureSet as MeasureSet
 from allostat.hrv_windows import Preset as Preset

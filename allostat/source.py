@@ -6,23 +6,26 @@ and ``__MACOSX`` are not members. Declared sizes are limits, and bytes are count
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import io
 import lzma
+import os
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from allostat.errors import InputError
 
 MAX_MEMBERS = 20_000
 MAX_MEMBER_BYTES = 8 << 30
+MAX_READ_BYTES = 4 << 30
 MAX_RATIO = 200
 RATIO_FLOOR_BYTES = 64 << 20
 HEAD_BYTES = 4096
@@ -157,7 +160,8 @@ class Source:
                 with io.BufferedReader(_Bounded(inner, limit, where), _BUFFER) as stream:
                     yield cast(IO[bytes], stream)
             return
-        path = self.path / PurePosixPath(name) if self.path.is_dir() else self.path
+        path = self._on_disk(name)
+        _refuse_holes(path, where)
         if not _is_gzip(path):
             with _open_file(path, where) as file:
                 yield file
@@ -168,41 +172,60 @@ class Source:
             with io.BufferedReader(_Bounded(unpacked, limit, where), _BUFFER) as stream:
                 yield cast(IO[bytes], stream)
 
+    def _peeked(self, name: str) -> AbstractContextManager[IO[bytes]]:
+        """A member of which a few bytes are read: a file of holes may be looked at."""
+        path = self._on_disk(name)
+        plain = not self.is_zip and not _is_gzip(path)
+        return _open_file(path, self.name) if plain else self.open(name)
+
+    def _on_disk(self, name: str) -> Path:
+        return self.path / PurePosixPath(name) if self.path.is_dir() else self.path
+
     def head(self, member: str | None = None, size: int = HEAD_BYTES) -> bytes:
         """The first ``size`` bytes of a member. Kept, because every adapter looks at them."""
         name = self._resolve(member)
         asked, known = self._heads.get(name, (0, b""))
         if size > asked:
-            with self.open(name) as stream:
+            with self._peeked(name) as stream:
                 known = stream.read(size)
             self._heads[name] = (size, known)
         return known[:size]
 
     def read_bytes(self, member: str | None = None) -> bytes:
-        """All bytes of a member."""
+        """All bytes of a member.
+
+        Raises
+        ------
+        InputError
+            As `open`, and when there are more than fit into memory.
+        """
+        if self.size(member) > MAX_READ_BYTES:
+            raise InputError(
+                "is too large to be read at once",
+                where=self.name,
+                found=self.size(member),
+                expected=f"at most {MAX_READ_BYTES} bytes",
+            )
         with self.open(member) as stream:
             return stream.read()
 
     def size(self, member: str | None = None) -> int:
         """Bytes of a member as stored on disk or declared by the archive."""
         name = self._resolve(member)
-        if self.path.is_dir():
-            return (self.path / PurePosixPath(name)).stat().st_size
         if self.is_zip:
             with zipfile.ZipFile(self.path) as archive:
                 return archive.getinfo(name).file_size
-        return self.path.stat().st_size
+        return self._on_disk(name).stat().st_size
 
     def sha256(self, member: str | None = None) -> str:
         """Hash of a member's bytes (of the file as it lies on disk, also when it is compressed)."""
         name = self._resolve(member)
         if name not in self._hashes:
-            digest = hashlib.sha256()
-            path = self.path / PurePosixPath(name) if self.path.is_dir() else self.path
+            path = self._on_disk(name)
+            _refuse_holes(path, self.name)
             with self.open(name) if self.is_zip else _open_file(path, self.name) as stream:
-                while block := stream.read(_BLOCK):
-                    digest.update(block)
-            self._hashes[name] = digest.hexdigest()
+                # its one buffer stays in the processor's cache: half again as fast as blocks of their own
+                self._hashes[name] = hashlib.file_digest(cast(Any, stream), "sha256").hexdigest()
         return self._hashes[name]
 
     def _resolve(self, member: str | None) -> str:
@@ -227,6 +250,35 @@ def _open_file(path: Path, where: str) -> IO[bytes]:
         return path.open("rb")
     except OSError as error:
         raise InputError(f"cannot be opened ({error.strerror})", where=where) from error
+
+
+def _refuse_holes(path: Path, where: str) -> None:
+    """Refuse a file that consists of holes nearly everywhere: no recording does, and it is a bomb like any other.
+
+    Where the file system does not tell what lies on disk, the limits of the formats themselves hold.
+    """
+    status = path.stat()
+    on_disk = 512 * getattr(status, "st_blocks", 0)
+    if status.st_size <= RATIO_FLOOR_BYTES or on_disk * MAX_RATIO >= status.st_size:
+        return
+    if on_disk or _is_one_hole(path):
+        raise InputError(
+            "refused: the file consists of holes nearly everywhere",
+            where=where,
+            found=f"{status.st_size} bytes, {on_disk} of them on disk",
+        )
+
+
+def _is_one_hole(path: Path) -> bool:
+    """Whether a file has no data at all; False where the system cannot tell."""
+    if not hasattr(os, "SEEK_DATA"):
+        return False
+    with _open_file(path, path.name) as file:
+        try:
+            os.lseek(file.fileno(), 0, os.SEEK_DATA)
+        except OSError as error:
+            return error.errno == errno.ENXIO
+    return False
 
 
 def _is_gzip(path: Path) -> bool:

@@ -1,30 +1,15 @@
-"""Reading an Apple Health export of 500 MB, beside expat and lxml.
+"""An Apple Health export of 500 MB, beside expat and lxml, which read one of 50 MB because they take long.
 
-    python -m benchmarks.exports_apple
-    python -m benchmarks.exports_apple --mb 50 --peers-mb 50
-
-The export of a simulated person is written into a temporary folder. CPU time of this process, median of repeats;
-the file lies in the cache. The parsers read a smaller export, because they take long; allostat reads that one too, and
-their ratio is told. They collect attributes of wanted elements as text, allostat gives typed arrays with beats.
-Hashing for provenance and inflating the zip are told apart from reading.
+They collect attributes of wanted elements as text; allostat gives typed arrays with beats. Hashing for provenance is
+told apart from reading.
 """
 
 from __future__ import annotations
 
-import argparse
-import hashlib
-import json
-import re
-import subprocess
-import sys
-import tempfile
-import time
-import zipfile
-from collections.abc import Callable, Sequence
+import importlib.util
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import median
-from typing import Any
 from xml.parsers import expat
 
 from allostat.adapter import ReadOptions
@@ -33,13 +18,13 @@ from allostat.simulate.exports.apple import AppleHabits, write_apple_xml
 from allostat.source import Source
 from allostat_devices.apple_health import ADAPTER
 from allostat_devices.apple_records import KEYS, read_export
+from benchmarks.export_case import ExportCase, Peer
 
 MB_PER_DAY = 8.2
 HABITS = AppleHabits(
     heart_rate_s=10, hrv_s=1310, steps_s=17, export_zone="America/New_York", twelve_hours=True, well_formed=True
 )
-TARGET_S = 1.5
-TARGET_MB = 300
+BAR_S = 1.5
 
 
 def write_twin(path: Path, megabytes: float) -> None:
@@ -51,12 +36,12 @@ def write_twin(path: Path, megabytes: float) -> None:
         write_apple_xml(worn, stream, HABITS)
 
 
-def read_ours(path: Path) -> Any:
+def read_ours(path: Path) -> object:
     with path.open("rb") as stream:
         return read_export(stream, path.name, hashed=False)
 
 
-def read_adapter(path: Path) -> Any:
+def read_adapter(path: Path) -> object:
     return list(ADAPTER.read(Source(path), ReadOptions()))
 
 
@@ -89,98 +74,19 @@ def read_lxml(path: Path) -> int:
     return len(found)
 
 
-def hash_file(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def hash_alone(path: Path) -> object:
+    return Source(path).sha256()
 
 
-def inflate(path: Path) -> int:
-    total = 0
-    with Source(path).open() as stream:
-        while block := stream.read(1 << 24):
-            total += len(block)
-    return total
-
-
-def timed(calls: dict[str, Callable[[], Any]], repeats: int) -> dict[str, list[float]]:
-    """CPU seconds of each call, the calls taking turns."""
-    taken: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(repeats):
-        for name, call in calls.items():
-            start = time.process_time()
-            call()
-            taken[name].append(time.process_time() - start)
-    return taken
-
-
-def peak_mb(path: Path) -> dict[str, float]:
-    """Peak of resident memory while one process reads the export, above what it had before, and its result, in MB."""
-    command = [sys.executable, "-m", "benchmarks.exports_apple", "--peak-of", str(path)]
-    told: dict[str, float] = json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
-    return told
-
-
-def resident_mb(field: str) -> float:
-    """Resident memory now (``VmRSS``) or at most (``VmHWM``); what a parent process had is not counted, on Linux."""
-    found = re.search(rf"^{field}:\s*(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
-    return int(found[1]) / 1e3 if found else float("nan")
-
-
-def tell_peak(path: Path, small: Path) -> None:
-    read_ours(small)
-    before = resident_mb("VmRSS")
-    export = read_ours(path)
-    peak = resident_mb("VmHWM")
-    result = sum(value.nbytes for value in vars(export).values() if hasattr(value, "nbytes")) / 1e6
-    print(json.dumps({"process": peak, "above": peak - before, "result": result}))
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--mb", type=float, default=500.0, help="size of the export")
-    parser.add_argument("--peers-mb", type=float, default=50.0, help="size of the export that expat and lxml read")
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--peak-of", type=Path, help=argparse.SUPPRESS)
-    chosen = parser.parse_args(arguments)
-    if chosen.peak_of:
-        tell_peak(chosen.peak_of, chosen.peak_of.with_name("small.xml"))
-        return 0
-    with tempfile.TemporaryDirectory() as folder:
-        measure(Path(folder), chosen.mb, chosen.peers_mb, chosen.repeats)
-    return 0
-
-
-def measure(folder: Path, megabytes: float, peers_mb: float, repeats: int) -> None:
-    large, small, packed = folder / "export.xml", folder / "small.xml", folder / "export.zip"
+def cases(folder: Path, megabytes: float = 500.0, peers_mb: float = 50.0) -> Iterator[ExportCase]:
+    """Records and beats against the bar, and all recordings of the adapter."""
+    large, small = folder / "export.xml", folder / "small.xml"
     write_twin(large, megabytes)
     write_twin(small, peers_mb)
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
-        archive.write(large, "apple_health_export/export.xml")
-    export = read_ours(small)
-    export = read_ours(large)
-    records, wanted, beats = sum(export.counts.values()), len(export.row), len(export.beat_bpm)
-    size = large.stat().st_size / 1e6
-    print(f"{size:.0f} MB, {records:,} records, {wanted:,} wanted, {beats:,} beats; CPU s, median (least)")
-    del export
-    taken = timed({"records and beats": lambda: read_ours(large)}, repeats)
-    taken |= timed({"adapter, all recordings": lambda: read_adapter(large)}, 1)
-    taken |= timed({"  of it SHA-256": lambda: hash_file(large), "inflating the zip": lambda: inflate(packed)}, 1)
-    for name, seconds in taken.items():
-        print(f"  {name:<26}{median(seconds):8.2f} ({min(seconds):.2f})")
-    print(f"  target {TARGET_S} s: {'met' if median(taken['records and beats']) <= TARGET_S else 'missed'}")
-    memory = peak_mb(large)
-    above = memory["above"] - memory["result"]
-    print(f"  peak memory {memory['process']:.0f} MB of the process, {above:.0f} MB above start and result", end="; ")
-    print(f"target {TARGET_MB} MB: {'met' if memory['process'] - memory['result'] <= TARGET_MB else 'missed'}")
-    peers = timed(
-        {"allostat": lambda: read_ours(small), "expat": lambda: read_expat(small), "lxml": lambda: read_lxml(small)},
-        repeats,
-    )
-    print(f"{small.stat().st_size / 1e6:.0f} MB")
-    for name, seconds in peers.items():
-        ratio = median(seconds) / median(peers["allostat"])
-        print(f"  {name:<26}{median(seconds):8.2f} ({min(seconds):.2f})  {ratio:5.1f} times")
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+    others = [Peer("expat", read_expat, small)]
+    if importlib.util.find_spec("lxml"):
+        others.append(Peer("lxml", read_lxml, small))
+    here = "benchmarks.exports_apple"
+    yield ExportCase("Apple Health, records and beats", large, small, f"{here}:read_ours", BAR_S, tuple(others))
+    hashing = (Peer("its hash alone", hash_alone),)
+    yield ExportCase("Apple Health, adapter", large, small, f"{here}:read_adapter", None, hashing)

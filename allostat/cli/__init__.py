@@ -22,6 +22,7 @@ VERBS = {
     "hrv": "heart rate variability of one file",
     "compare": "every measure of one file under several presets, and what differs",
     "simulate": "an export in a device's own format, of a simulated person with known truth",
+    "verify": "is every result as the run left it?",
     "export": "results in the formats of other tools",
     "deidentify": "a copy of a study without what identifies its participants",
     "load": "allostatic load of one biomarker table",

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from allostat.kernels.compiled import inner_kernel, kernel
-from allostat.kernels.text_rows import decimal, stamp_s, two_digits
+from allostat.kernels.text_rows import EXACT_DIGITS, decimal, stamp_s, two_digits
 
 PASSED_OVER, NUMBER, NUMBER_OR_MISSING, INTEGER, INTEGER_BY_POWER, STAMP_NS = range(6)
 """What a column holds: nothing that is wanted; a plain decimal; one, or an empty cell; an integer below 9e18; one that
@@ -20,6 +20,8 @@ decimals, as ns since 1970."""
 
 _NONE = -(1 << 62)
 _EARLIEST_S = 631_152_000  # 1990, before which no wearable wrote a time
+_MINUTE = 17  # YYYY-MM-DDThh:mm:
+_NS_PER_S = 1_000_000_000
 
 
 @inner_kernel
@@ -63,25 +65,44 @@ def _integer(data: NDArray[np.uint8], at: int, stop: int, by_power: bool) -> int
 
 
 @inner_kernel
+def _fraction_ns(data: NDArray[np.uint8], at: int, stop: int) -> int:
+    """Nanoseconds of ``.220`` or of nothing; `_NONE` when it is written otherwise."""
+    if at == stop:
+        return 0
+    decimals = stop - at - 1
+    if data[at] != 46 or not 1 <= decimals <= 9:
+        return _NONE
+    ns = 0
+    for i in range(at + 1, stop):
+        c = int(data[i])
+        if not 48 <= c <= 57:
+            return _NONE
+        ns = ns * 10 + (c - 48)
+    for _ in range(9 - decimals):
+        ns *= 10
+    return ns
+
+
+@inner_kernel
 def _stamp_ns(data: NDArray[np.uint8], at: int, stop: int) -> int:
     if stop - at < 19 or data[at + 10] != 84:
         return _NONE
     seconds = stamp_s(data, at)
     if seconds < _EARLIEST_S:
         return _NONE
-    ns, at = 0, at + 19
-    if at < stop:
-        decimals = stop - at - 1
-        if data[at] != 46 or not 1 <= decimals <= 9:
-            return _NONE
-        for i in range(at + 1, stop):
-            c = int(data[i])
-            if not 48 <= c <= 57:
-                return _NONE
-            ns = ns * 10 + (c - 48)
-        for _ in range(9 - decimals):
-            ns *= 10
-    return seconds * 1_000_000_000 + ns
+    fraction = _fraction_ns(data, at + 19, stop)
+    return _NONE if fraction == _NONE else seconds * _NS_PER_S + fraction
+
+
+@inner_kernel
+def _same_minute(data: NDArray[np.uint8], one: int, other: int) -> bool:
+    """Whether two stamps are of one minute; from its end, which differs first."""
+    if other + _MINUTE > len(data):
+        return False
+    left = _MINUTE
+    while left > 0 and data[one + left - 1] == data[other + left - 1]:
+        left -= 1
+    return left == 0
 
 
 @inner_kernel
@@ -123,11 +144,31 @@ def read_columns(
         Number of rows, of whatever state.
     """
     row, at, end = 0, 0, len(data)
+    known, minute_ns = -1, 0
     while at < end:
         first, good, column = at, True, 0
         while True:
             start = at
-            c = 10
+            kind = kinds[column] if column < len(kinds) else PASSED_OVER
+            # nearly all cells are digits, or the minute of the stamp before and digits: they are read while the end of
+            # the cell is looked for
+            value, digits, sign, c = 0, 0, 1, 10
+            if kind != PASSED_OVER:
+                if kind == STAMP_NS:
+                    if known >= 0 and _same_minute(data, known, at):
+                        at += _MINUTE
+                elif at < end and data[at] == 45:
+                    sign = -1
+                    at += 1
+                digits = at
+                while at < end:
+                    c = int(data[at])
+                    if not 48 <= c <= 57:
+                        break
+                    value = value * 10 + (c - 48)
+                    at += 1
+                digits = at - digits
+            plain = at
             while at < end:
                 c = int(data[at])
                 if c == 10 or c == separator:
@@ -137,21 +178,31 @@ def read_columns(
             if column >= len(kinds):
                 # a row may end with separators
                 good = good and start == at
-            elif good:
-                kind = kinds[column]
-                if kind in (NUMBER, NUMBER_OR_MISSING):
-                    value = decimal(data, start, at)
-                    numbers[column, row] = value
-                    if value != value and not (kind == NUMBER_OR_MISSING and start == at):
-                        good = False
-                elif kind != PASSED_OVER:
-                    if kind == STAMP_NS:
-                        whole = _stamp_ns(data, start, at)
+            elif good and kind in (NUMBER, NUMBER_OR_MISSING):
+                if plain == at and 0 < digits <= EXACT_DIGITS:
+                    number = sign * float(value)
+                else:
+                    number = decimal(data, start, at)
+                numbers[column, row] = number
+                if number != number and not (kind == NUMBER_OR_MISSING and start == at):
+                    good = False
+            elif good and kind != PASSED_OVER:
+                if kind == STAMP_NS:
+                    if plain - start == _MINUTE + 2 and digits == 2 and value < 60:
+                        whole = _fraction_ns(data, plain, at)
+                        if whole != _NONE:
+                            whole += minute_ns + value * _NS_PER_S
                     else:
-                        whole = _integer(data, start, at, kind == INTEGER_BY_POWER)
-                    integers[column, row] = whole
-                    if whole == _NONE:
-                        good = False
+                        whole = _stamp_ns(data, start, at)
+                        if whole != _NONE:
+                            known, minute_ns = start, whole - whole % (60 * _NS_PER_S)
+                elif plain == at and 0 < digits < 19:
+                    whole = sign * value
+                else:
+                    whole = _integer(data, start, at, kind == INTEGER_BY_POWER)
+                integers[column, row] = whole
+                if whole == _NONE:
+                    good = False
             column += 1
             at += 1
             if ends:

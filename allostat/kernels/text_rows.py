@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from allostat.kernels.compiled import inner_kernel, kernel
 
 _STAMP = 19  # YYYY-MM-DD hh:mm:ss
-_EXACT_DIGITS = 15  # a decimal of so many digits is its integer divided by a power of ten that float64 holds exactly
+EXACT_DIGITS = 15
+"""A decimal of so many digits is its integer divided by a power of ten that float64 holds exactly."""
 
 
 @inner_kernel
@@ -74,7 +75,7 @@ def decimal(data: NDArray[np.uint8], at: int, stop: int) -> float:
             after = 0
         else:
             return np.nan
-    if digits == 0 or digits > _EXACT_DIGITS:
+    if digits == 0 or digits > EXACT_DIGITS:
         return np.nan
     power = 1.0
     for _ in range(max(after, 0)):

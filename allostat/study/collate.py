@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from allostat import __version__
 from allostat.report import CohortMember, CohortOverview, IndexValue, cohort_page, methods_text, references_bib
 from allostat.store import CohortTable, collate, write_cohort
+from allostat.study.crate import write_crate
 from allostat.study.layout import write_atomic
 from allostat.study.output_tables import dictionary_rows, load_rows, long_rows, wide_rows, write_tsv
 from allostat.study.stages import score
@@ -80,6 +81,7 @@ def write_cohort_files(place: Path, config: StudyConfig, result: RunResult, tabl
         version=__version__,
     )
     write_atomic(layout.root / "index.html", cohort_page(overview))
+    write_crate(layout, config.study.name, present, summaries)
 
 
 def _has_results(layout: OutputLayout, participant: str) -> bool:

@@ -30,6 +30,7 @@ def summary_of(result: ParticipantResult) -> dict[str, Any]:
         "qc": {name: value for name, value in numbers.items() if value == value},  # NaN is no JSON
         "adherence": [[day_text(day * DAY_NS), round(float(hours.sum()), 3)] for day, hours in sorted(cover.items())],
         "device": ", ".join(devices),
+        "inputs": result.provenance.get("inputs", []),
         "used": {name: sorted(value) for name, value in asdict(Used.of(result)).items()},
     }
 

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from typing import IO
 
 from allostat.errors import InputError
-from allostat.source import MAX_RATIO, RATIO_FLOOR_BYTES, Source
+from allostat.source import Source
 
 _BLOCK = 1 << 20
 LARGEST_RESULT = 4 << 30
@@ -14,13 +14,7 @@ LARGEST_RESULT = 4 << 30
 
 
 def byte_count(source: Source, member: str) -> int:
-    """Bytes of a member once it is unpacked; gzip tells no reliable size, so there they are counted.
-
-    Raises
-    ------
-    InputError
-        When a file on disk consists of holes nearly everywhere: no recording does, and it would fill the memory.
-    """
+    """Bytes of a member once it is unpacked; gzip tells no reliable size, so there they are counted."""
     if source.is_zip:
         return source.size(member)
     path = source.path / PurePosixPath(member) if source.path.is_dir() else source.path
@@ -32,15 +26,7 @@ def byte_count(source: Source, member: str) -> int:
             while block := stream.read(_BLOCK):
                 count += len(block)
         return count
-    status = path.stat()
-    on_disk = getattr(status, "st_blocks", None)
-    if on_disk is not None and status.st_size > RATIO_FLOOR_BYTES and on_disk * 512 * MAX_RATIO < status.st_size:
-        raise InputError(
-            "refused: the file consists of holes nearly everywhere",
-            where=source.name,
-            found=f"{status.st_size} bytes, {on_disk * 512} of them on disk",
-        )
-    return status.st_size
+    return path.stat().st_size
 
 
 def fill(stream: IO[bytes], view: memoryview) -> int:

@@ -20,7 +20,7 @@ from allostat.tables import BloodPressureReading, Instant
 from allostat_devices.cuff_files import CuffFiles, is_measurable
 from allostat_devices.members import shown_name
 from allostat_devices.skipped_rows import SkippedRows
-from allostat_devices.text_lines import head_lines, open_text, readable, why_not_text
+from allostat_devices.text_lines import head_lines, open_text, readable, whole_text, why_not_text
 
 _FREE_TEXT = ("notes", "symptoms", "consumed")
 _MONTH_NAMES = (
@@ -88,7 +88,7 @@ class CuffReadings(CuffFiles):
             dialect = _dialect(names)
             if dialect is None:
                 raise InputError("has no columns of cuff readings", where=f"{name}, line 1")
-            for line, cells in enumerate(csv.reader(io.StringIO(text.read())), 2):
+            for line, cells in enumerate(csv.reader(io.StringIO(whole_text(text, name))), 2):
                 if not any(c.strip() for c in cells):
                     continue
                 skipped.rows += 1

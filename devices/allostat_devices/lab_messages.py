@@ -24,7 +24,7 @@ from allostat.tables import (
 )
 from allostat_devices.file_names import input_file, recording_id, without_device_id
 from allostat_devices.members import claimed_members, participant_of, shown_name, sniff_members, with_distinct_id
-from allostat_devices.text_lines import open_text, why_not_text
+from allostat_devices.text_lines import open_text, whole_text, why_not_text
 from allostat_devices.zone_inference import zone_of_options
 
 _IDENTIFIERS = ("patient key in messages", "names and record numbers in messages")
@@ -120,9 +120,10 @@ def _look(source: Source, member: str) -> Sniff:
 
 def _tables(source: Source, member: str, who: str | None) -> tuple[LabTable, BloodPressureTable, set[str]]:
     """Values, cuff readings, and the patient keys among them; ``who`` stands in their place when it is given."""
+    name = shown_name(source, member)
     with open_text(source, member) as text:
-        content = text.read()
-    message = message_of_text(content, source.head(member), shown_name(source, member))
+        content = whole_text(text, name)
+    message = message_of_text(content, source.head(member), name)
     keys = {row.cells["participant_id"] for row in (*message.labs.rows, *message.pressures.rows)}
     labs, pressures = _filed(message.labs, who), _filed(replace(message.pressures, notices=()), who)
     return lab_table(labs), blood_pressure_table(pressures), keys

@@ -18,6 +18,13 @@ from allostat.errors import InputError
 from allostat.source import Source
 
 BLOCK_CHARACTERS = 8 << 20
+BLOCK_BYTES = 1 << 19
+"""Small enough to stay in the processor's cache from being read to being parsed."""
+LARGEST_TEXT = 64 << 20
+"""Characters of a text that is read at once, such as a message."""
+_LONGEST_LINE = 8 << 20
+_LONGEST_TEXT_LINE = 64 << 20
+"""Of files that are read line by line; JSON and messages may be one line."""
 
 _MAGIC = (
     (b"\x00\x05\x16\x07", "macOS AppleDouble shadow file (its name begins with '._'): it holds no data"),
@@ -30,6 +37,7 @@ _MAGIC = (
     (b"\x93NUMPY", "NumPy array file"),
     (b"\xff\xfe\x00\x00", "text in UTF-32: save it as UTF-8"),
 )
+_BUFFER = 1 << 16
 _CONTROL = bytes(c for c in range(32) if c not in b"\t\n\v\f\r\x1a")
 
 
@@ -69,7 +77,7 @@ def open_text(source: Source, member: str | None = None) -> Iterator[io.TextIOWr
     Raises
     ------
     InputError
-        When the member is empty, binary or in an encoding that cannot be told.
+        When the member is empty, binary or in an encoding that cannot be told, or a line is longer than any is.
     """
     head = source.head(member)
     reason = why_not_text(head)
@@ -77,8 +85,43 @@ def open_text(source: Source, member: str | None = None) -> Iterator[io.TextIOWr
         raise InputError(f"cannot be read as text: {reason}", where=member or source.name)
     encoding = encoding_of(head)
     errors = "surrogateescape" if encoding == "utf-8-sig" else "replace"
-    with source.open(member) as stream, io.TextIOWrapper(stream, encoding=encoding, errors=errors) as text:
-        yield text
+    with source.open(member) as stream:
+        bounded = io.BufferedReader(_BoundedLines(stream, member or source.name), _BUFFER)
+        with io.TextIOWrapper(bounded, encoding=encoding, errors=errors) as text:
+            yield text
+
+
+class _BoundedLines(io.RawIOBase):
+    """Raw stream that fails when a line is longer than any is: what reads lines would keep all of it in memory."""
+
+    def __init__(self, inner: IO[bytes], where: str) -> None:
+        self._inner, self._where, self._length = inner, where, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        data = self._inner.read(len(buffer))
+        buffer[: len(data)] = data
+        last = max(data.rfind(b"\n"), data.rfind(b"\r"))
+        self._length = len(data) - last - 1 if last >= 0 else self._length + len(data)
+        if self._length > _LONGEST_TEXT_LINE:
+            raise InputError("holds a line that is too long for a text", where=self._where, found=self._length)
+        return len(data)
+
+
+def whole_text(text: io.TextIOWrapper, where: str) -> str:
+    """What is left of a text that is small by its nature.
+
+    Raises
+    ------
+    InputError
+        When it is not small.
+    """
+    found = text.read(LARGEST_TEXT + 1)
+    if len(found) > LARGEST_TEXT:
+        raise InputError("is too large for such a file", where=where, expected=f"at most {LARGEST_TEXT} characters")
+    return found
 
 
 def readable(line: str) -> str:
@@ -159,10 +202,10 @@ def open_table(
 
 def _byte_blocks(stream: IO[bytes]) -> Iterator[tuple[int, bytes | list[str]]]:
     number = 2
-    while block := stream.read(BLOCK_CHARACTERS):
+    while block := stream.read(BLOCK_BYTES):
         if not block.endswith(b"\n"):
-            end = stream.readline(BLOCK_CHARACTERS)
-            if len(end) == BLOCK_CHARACTERS:
+            end = stream.readline(_LONGEST_LINE)
+            if len(end) == _LONGEST_LINE:
                 raise InputError("holds a line that is too long for a table", where=f"line {number}", found=len(end))
             block += end if end.endswith(b"\n") else end + b"\n"
         if b"\r" in block:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,22 +26,22 @@ from allostat.recording import (
     TimeZone,
 )
 from allostat.source import Source
+from allostat_devices.bounded_bytes import read_bounded
 from allostat_devices.file_names import input_file, participant_hint, recording_id
 from allostat_devices.members import is_single, with_distinct_id
 from allostat_devices.naive_start import placed_start
 from allostat_devices.signal_labels import kind_of_label, stream_name, unit_code
 from allostat_devices.text_lines import head_lines, open_text, why_not_text
-from allostat_devices.wfdb_annotations import AnnotatedBeats, beats_of, parse_annotations
+from allostat_devices.wfdb_annotations import AnnotatedBeats, Annotations, beats_of, parse_annotations
 from allostat_devices.wfdb_header import Header, SignalLine, looks_like_header, parse_header
 from allostat_devices.wfdb_samples import BITS
 from allostat_devices.wfdb_signals import Segment, joined_segments, signals_of
 from allostat_devices.zone_inference import zone_of_options
 
-if TYPE_CHECKING:
-    pass
-
 ANNOTATORS = ("atr", "ecg", "qrs")
 """Endings of annotation files that hold beats, in the order of preference."""
+_LARGEST_ANNOTATIONS = 64 << 20
+"""Bytes; a month of beats takes a tenth of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,12 +284,19 @@ def _file_notices(place: _Place, header: Header) -> list[Notice]:
     return notices
 
 
+def _annotations(found: tuple[Source, str | None], file: str) -> Annotations:
+    source, member = found
+    return parse_annotations(
+        read_bounded(source, member or source.members[0], _LARGEST_ANNOTATIONS, what="annotations", where=file), file
+    )
+
+
 def _annotation_summary(place: _Place, header: Header, prefix: str, ending: str) -> StreamSummary:
     found = place.file(f"{header.name}.{ending}")
     start = header.start_local_ns or 0
     if found is None:
         return StreamSummary(prefix + ending, "beats", 0, float("nan"), "ms", start, start)
-    marks = parse_annotations(found[0].read_bytes(found[1]), f"{header.name}.{ending}")
+    marks = _annotations(found, f"{header.name}.{ending}")
     beats = beats_of(marks)
     last = int(beats.sample[-1]) if len(beats.sample) else 0
     end = start + round(last / (marks.rate_hz or header.rate_hz) * 1e9)
@@ -335,7 +341,7 @@ def _beats(
     found: tuple[Source, str | None], header: Header, ending: str, start_ns: int, epoch: Epoch, notices: list[Notice]
 ) -> Beats:
     file = f"{header.name}.{ending}"
-    marks = parse_annotations(found[0].read_bytes(found[1]), file)
+    marks = _annotations(found, file)
     if marks.truncated:
         notices.append(Notice("truncated", f"{file} ends without its end mark", "warning", 1, file))
     beats: AnnotatedBeats = beats_of(marks)

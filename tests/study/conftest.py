@@ -29,10 +29,8 @@ def rr_text(n: int = 400, start: int = 800) -> str:
     return "".join(f"{start + 25 * ((7 * i) % 5) + i % 3}\n" for i in range(n))
 
 
-@pytest.fixture
-def hand_made(tmp_path: Path) -> Path:
+def make_study(study: Path) -> None:
     """Two good participants with five minutes of intervals and laboratory rows each."""
-    study = tmp_path / "study"
     (study / "raw").mkdir(parents=True)
     (study / "participants.tsv").write_text("participant_id\tsex\tage\nA1\tF\t40\nA2\tM\t50\n")
     labs = LABS_HEADER
@@ -40,4 +38,9 @@ def hand_made(tmp_path: Path) -> Path:
         (study / "raw" / f"{who}_rest.txt").write_text(rr_text(start=start))
         labs += lab_row(who) + lab_row(who, "sbp", "128", "mmHg") + lab_row(who, "dbp", "81", "mmHg")
     (study / "labs.tsv").write_text(labs)
-    return study
+
+
+@pytest.fixture
+def hand_made(tmp_path: Path) -> Path:
+    make_study(tmp_path / "study")
+    return tmp_path / "study"

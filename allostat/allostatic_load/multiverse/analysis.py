@@ -166,7 +166,7 @@ def _scored(
     limit: int | None = None,
     seed: int = 0,
 ) -> Scored:
-    """Scores of every specification, at most ``limit``; those left out are counted among the removed with the reason."""
+    """Scores of at most ``limit`` specifications; those left out are counted with the reason."""
     scorer = Scorer(ruled, frozen, SampleReferences(grid.age_bands), grid.default)
     removed = dict(plan.removed)
     found: dict[int, tuple[Specification, Floats, str]] = {}

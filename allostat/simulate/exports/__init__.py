@@ -41,6 +41,7 @@ EXPORTS: dict[str, ExportWriter] = {
     "fit-activity": garmin.write_fit_activity_export,
     "fit-wellness": garmin.write_fit_wellness_export,
     "fitbit": summaries.write_fitbit_export,
+    "garmin-account": garmin.write_garmin_account_export,
     "garmin-connect": garmin.write_garmin_connect_export,
     "garmin-logger": garmin.write_garmin_logger_export,
     "hexoskin": research_devices.write_hexoskin_export,

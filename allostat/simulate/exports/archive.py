@@ -23,6 +23,11 @@ def local_offset_s(instant_ns: int, timezone: str) -> int:
 
 def write_zip(path: Path, members: Mapping[str, bytes]) -> None:
     """A zip archive whose bytes depend on its members alone."""
+    path.write_bytes(zip_of(members))
+
+
+def zip_of(members: Mapping[str, bytes]) -> bytes:
+    """The bytes of `write_zip`."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, data in members.items():
@@ -31,7 +36,7 @@ def write_zip(path: Path, members: Mapping[str, bytes]) -> None:
             info.external_attr = 0o644 << 16
             info.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(info, data, compresslevel=1)
-    path.write_bytes(buffer.getvalue())
+    return buffer.getvalue()
 
 
 def write_text(path: Path, data: bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from allostat.recording import NS_PER_S
-from allostat.simulate.exports.archive import local_offset_s, write_zip
+from allostat.simulate.exports.archive import local_offset_s, write_zip, zip_of
 from allostat.simulate.exports.fit_file import FIT_EPOCH_S, FitField, FitWriter, Value
 from allostat.simulate.exports.rr_text import whole_ms_intervals
 from allostat.simulate.exports.worn import Worn
@@ -199,6 +200,28 @@ def write_garmin_connect_export(worn: Worn, folder: Path) -> Path:
     }
     path = folder / f"{worn.person.id}_garmin.json"
     path.write_text(json.dumps([night, day], separators=(",", ":")), encoding="utf-8")
+    return path
+
+
+def write_garmin_account_export(worn: Worn, folder: Path) -> Path:
+    """The account export: uploads in two archives inside the archive, under names with the account's address, and JSON.
+
+    A strap's activity of the same time stands in one archive, the watch's health file in the other.
+    """
+    with tempfile.TemporaryDirectory() as place:
+        day = write_garmin_connect_export(worn, Path(place)).read_bytes()
+    person = f"{worn.person.id}@example.org"
+    uploads = "DI_CONNECT/DI-Connect-Uploaded-Files/UploadedFiles_0-_Part"
+    path = folder / f"{worn.person.id}_garmin_account.zip"
+    write_zip(
+        path,
+        {
+            "customer_data/customer.json": b'{"emailAddress": "%s"}' % person.encode(),
+            f"{uploads}1.zip": zip_of({f"{person}_100000001.fit": fit_activity(worn), "readme.txt": b"no FIT file"}),
+            f"{uploads}2.zip": zip_of({f"{person}_100000002.fit": fit_wellness(worn)}),
+            "DI_CONNECT/DI-Connect-Wellness/2024-03-04_hrv.json": day,
+        },
+    )
     return path
 
 

@@ -1,0 +1,115 @@
+"""A small export for every registered adapter: of a simulated person where a writer exists, made by hand elsewhere."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+
+from allostat.adapter import Adapter
+from allostat.reading import adapters
+from allostat.simulate import EXPORTS, Worn, simulate_participant, simulate_worn
+
+WRITERS: dict[str, tuple[str, ...]] = {
+    "apple_health": ("apple",),
+    "biopac": ("biopac",),
+    "cuff_readings": ("omron", "omblepy"),
+    "edf": ("edf", "edf-holes", "bdf", "faros"),
+    "embraceplus": ("embraceplus",),
+    "empatica_e4": ("empatica-e4",),
+    "fit": ("fit-activity", "fit-wellness"),
+    "fitbit": ("fitbit",),
+    "garmin_account": ("garmin-account",),
+    "garmin_connect": ("garmin-connect",),
+    "garmin_logger": ("garmin-logger",),
+    "hexoskin": ("hexoskin",),
+    "ishne": ("ishne",),
+    "lab_messages": ("fhir", "hl7"),
+    "labfront": ("labfront",),
+    "movesense": ("movesense",),
+    "oura": ("oura",),
+    "polar_ecg_logger": ("polar-ecg-logger",),
+    "polar_flow": ("polar-flow", "polar-nightly-recovery"),
+    "polar_sensor_logger": ("polar-sensor-logger", "polar-verity"),
+    "rr_text": ("elite-hrv", "hrv-logger", "plain-rr", "selfloops"),
+    "samsung_health": ("samsung-health",),
+    "shimmer": ("shimmer",),
+    "signal_text": ("opensignals",),
+    "spacelabs": ("spacelabs",),
+    "whoop": ("whoop",),
+    "withings": ("withings",),
+    "xdf": ("xdf",),
+    "zephyr": ("zephyr",),
+}
+"""Names in `EXPORTS` of what each adapter reads."""
+
+WFDB_FILES = {
+    "r1.hea": b"r1 2 360 60 8:26:04 26/10/1994\nr1.dat 212 200(1024)/mV 11 1024 0 0 0 MLII\n"
+    b"r1.dat 212 200 11 1024 0 0 0 V1\n# 75 F\n",
+    "r1.dat": bytes(range(180)),
+    "r1.atr": b"\x4d\x04\x25\x05\x24\x15\x00\xec\x00\x00\x10\x27\x00\x04\x00\x00",
+}
+
+
+def _wfdb(folder: Path) -> None:
+    for name, content in WFDB_FILES.items():
+        (folder / name).write_bytes(content)
+
+
+def _apple_ecg(folder: Path) -> None:
+    export = EXPORTS["apple"](worn(), folder)
+    with zipfile.ZipFile(export) as archive:
+        name = next(n for n in archive.namelist() if "electrocardiograms" in n)
+        content = archive.read(name)
+    export.unlink()
+    (folder / "ecg_2024-03-04.csv").write_bytes(content)
+
+
+def _beat_instants(folder: Path) -> None:
+    lines = "".join(f"{0.8 * i + 1:.3f}    N\n" for i in range(40))
+    (folder / "beats.txt").write_text("00000000\n" + lines)
+
+
+def _participant_file(folder: Path) -> None:
+    from allostat.store import write_participant
+    from tests.store.results import full_result
+
+    write_participant(full_result(), folder / "sub-001.h5")
+
+
+BY_HAND: dict[str, Callable[[Path], None]] = {
+    "apple_ecg": _apple_ecg,
+    "beat_instants": _beat_instants,
+    "participant_file": _participant_file,
+    "wfdb": _wfdb,
+}
+
+
+@cache
+def worn(hours: float = 0.025) -> Worn:
+    """A minute and a half of a simulated person."""
+    start = datetime.fromisoformat("2024-03-04T22:00:00")
+    return simulate_worn(simulate_participant("sub-001", 3), start, hours, "Europe/Vienna")
+
+
+def write_files(adapter: str, folder: Path) -> Path:
+    """The files of one export of each kind that an adapter reads, unpacked, in folders below ``folder``."""
+    for name in WRITERS.get(adapter, ()):
+        (folder / name).mkdir(parents=True)
+        # its bins of five minutes hold nothing of a shorter time
+        made = EXPORTS[name](worn(0.09) if adapter == "samsung_health" else worn(), folder / name)
+        if zipfile.is_zipfile(made):
+            with zipfile.ZipFile(made) as archive:
+                archive.extractall(folder / name)
+            made.unlink()
+    if adapter in BY_HAND:
+        (folder / "by-hand").mkdir(parents=True)
+        BY_HAND[adapter](folder / "by-hand")
+    return folder
+
+
+def registered() -> dict[str, Adapter]:
+    """All registered adapters by name."""
+    return {adapter.name: adapter for adapter in adapters()}

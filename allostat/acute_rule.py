@@ -10,13 +10,14 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Literal, get_args
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Literal, get_args
 
 from allostat.biomarkers import Biomarker, BiomarkerTable
 from allostat.errors import ConfigError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 AcuteOption = Literal["exclude", "keep", "winsorise"]
 
@@ -56,6 +57,8 @@ def apply_acute_rule(table: BiomarkerTable, option: AcuteOption = "exclude") -> 
 def acute_values(measured: NDArray[np.float64], option: AcuteOption = "exclude") -> NDArray[np.float64]:
     """The rule for an array of measured hs-CRP values of one draw each, in mg/L; NaN stays NaN."""
     _known(option)
+    import numpy as np
+
     if option == "keep":
         return measured.copy()
     return np.where(measured > ACUTE_MG_L, math.nan if option == "exclude" else ACUTE_MG_L, measured)
@@ -104,7 +107,10 @@ def _counted_draws(changed: Biomarker, row: Biomarker, counted: Sequence[float])
 
 
 def _geometric_mean(values: Sequence[float]) -> float:
-    return math.exp(math.fsum(map(math.log, values)) / len(values)) if values else math.nan
+    if not values:
+        return math.nan
+    # exp(ln 10) is not 10, and a cut-off at 10 would tell them apart.
+    return values[0] if min(values) == max(values) else math.exp(math.fsum(map(math.log, values)) / len(values))
 
 
 def _log_error(values: Sequence[float]) -> float:

@@ -123,6 +123,8 @@ def _error_of_mean(values: Sequence[float]) -> float:
 
 def _delta(name: str, formula: _Formula, inputs: Sequence[Biomarker]) -> float:
     """Standard error on the scale of the derived biomarker's transform, from those of the inputs on theirs."""
+    if any(math.isnan(r.standard_error) for r in inputs):
+        return math.nan
     logs = [biomarker_kind(r.biomarker).transform == "ln" for r in inputs]
     at = [math.log(r.value) if log else r.value for r, log in zip(inputs, logs, strict=True)]
     out_log = biomarker_kind(name).transform == "ln"

@@ -14,19 +14,20 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache, lru_cache
 from importlib import resources
-from typing import Any, Literal, Self
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from allostat.biomarkers import Biomarker, BiomarkerTable, Person, biomarker_kind
 from allostat.errors import ConfigError
 from allostat.medications import drug_classes
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 Option = Literal["adjust", "none", "flag", "risk", "exclude"]
 
-Floats = NDArray[np.float64]
-Mask = NDArray[np.bool_]
+AS_RISK = "_AS_RISK"
+"""End of the code of a value that counts as high risk wherever flags are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +165,8 @@ def apply_medication_rules(table: BiomarkerTable, rules: MedicationRules | None 
 
 
 def adjusted_values(
-    biomarker: str, measured: Floats, exposed: Mapping[str, Mask], rules: MedicationRules
-) -> tuple[Floats, Mask]:
+    biomarker: str, measured: NDArray[np.float64], exposed: Mapping[str, NDArray[np.bool_]], rules: MedicationRules
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """The rules for an array of measured values of one biomarker.
 
     Parameters
@@ -180,6 +181,8 @@ def adjusted_values(
     values, at_risk
         (n,) values after the rules, and whether a rule counts the value as high risk whatever it is.
     """
+    import numpy as np
+
     values, at_risk = measured.astype(np.float64), np.zeros(len(measured), dtype=np.bool_)
     for effect in effects(biomarker, rules):
         mask = exposed.get(effect.exposure)
@@ -212,7 +215,7 @@ def _effect(name: str, rule: Mapping[str, Any], biomarker: str, option: Option) 
         case "flag":
             return Effect(name, code)
         case "risk":
-            return Effect(name, f"{code}_AS_RISK", risk=True)
+            return Effect(name, f"{code}{AS_RISK}", risk=True)
         case "exclude":
             return Effect(name, code, excludes=True)
         case "adjust":
@@ -234,6 +237,8 @@ def _possible(biomarker: str) -> Mapping[str, Effect]:
 
 def _ruled(row: Biomarker, exposed: frozenset[str], person: Person | None, rules: MedicationRules) -> Biomarker:
     """One row under rules; the very same row when nothing changes."""
+    if not exposed and not row.quality and math.isnan(row.raw_value):
+        return row
     possible = _possible(row.biomarker)
     if not possible:
         return row

@@ -274,14 +274,14 @@ def _anova(groups: _Groups, times: Floats) -> tuple[Floats, Floats, Floats, Floa
 def _f_interval(
     between: float, within: float, k: float, m: int, total: float, confidence: float
 ) -> tuple[float, float]:
-    from scipy.stats import f
+    from scipy.special import fdtri
 
     if within <= 0:
         return 1.0, 1.0
     tail = 1.0 - (1.0 - confidence) / 2.0
     ratio, free = between / within, total - m
-    low = ratio / float(f.ppf(tail, m - 1, free))
-    high = ratio * float(f.ppf(tail, free, m - 1))
+    low = ratio / float(fdtri(m - 1, free, tail))
+    high = ratio * float(fdtri(free, m - 1, tail))
     return (low - 1.0) / (low + k - 1.0), (high - 1.0) / (high + k - 1.0)
 
 

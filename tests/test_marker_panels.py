@@ -13,14 +13,11 @@ from allostat.errors import ConfigError
 from allostat.marker_coverage import marker_coverage
 from allostat.marker_panels import marker_panel, marker_panel_names
 
-HRV = {"sdnn_rest", "lf_rest", "hf_rest"}
-"""Resting HRV of the MIDUS panel, which is a matter of the HRV measures that are offered to the table."""
-
 
 @pytest.mark.parametrize("name", marker_panel_names())
 def test_every_marker_of_a_panel_is_a_biomarker_and_occurs_once(name: str) -> None:
     panel = marker_panel(name)
-    assert set(panel.unknown) <= HRV
+    assert panel.unknown == ()
     assert len(set(panel.biomarkers)) == len(panel.biomarkers)
 
 

@@ -122,8 +122,8 @@ def test_beta_blockers_flag_or_exclude_the_whole_autonomic_system() -> None:
 )
 def test_what_changes_cortisol(about: dict[str, object], code: str, missing: bool) -> None:
     cortisol = [k.name for k in biomarker_kinds().values() if k.name.startswith("cortisol")]
-    value = {"cortisol_slope": -0.1}
-    found = apply_medication_rules(table(*(row(b, value.get(b, 20.0)) for b in cortisol), **about))
+    value = {name: (biomarker_kind(name).plausible_low + biomarker_kind(name).plausible_high) / 2 for name in cortisol}
+    found = apply_medication_rules(table(*(row(b, value[b]) for b in cortisol), **about))
     assert {r.quality for r in found.rows} == {(code,)}
     assert {r.missing for r in found.rows} == {missing}
 
@@ -218,3 +218,34 @@ def test_arrays_follow_the_same_rules_as_tables(person: Person, options: dict[st
         values, at_risk = adjusted_values(before.biomarker, np.array([before.value]), exposed, rules)
         assert values[0] == pytest.approx(after.value, nan_ok=True)
         assert at_risk[0] == any(q.endswith("_AS_RISK") for q in after.quality)
+
+
+@pytest.mark.parametrize(("option", "flag"), [("none", 0), ("adjust", 1), ("risk", 1)])
+def test_treated_as_risk_is_flagged_whatever_the_value(option: str, flag: int) -> None:
+    from allostat.allostatic_load import allostatic_load
+
+    found = allostatic_load(
+        apply_medication_rules(
+            table(row("sbp", 122.0), medications=("ramipril",)),
+            MedicationRules.from_options({"antihypertensive": option}),
+        ),
+        "clinical",
+    )
+    assert int(found["flag"].sel(component="sbp", participant="a")) == flag
+
+
+def test_what_has_no_side_of_risk_is_no_marker_and_not_in_a_reference() -> None:
+    from allostat.allostatic_load import fit_reference
+    from allostat.allostatic_load.definitions import definition_from
+
+    entry = {
+        "id": "x", "version": "1", "title": "x", "citation": "x", "algorithm": "count", "default_reference": "x",
+        "systems": [{"name": "x", "markers": [{"biomarker": "height"}]}],
+    }  # fmt: skip
+    with pytest.raises(ConfigError, match="no side of risk"):
+        definition_from(entry)
+    rows = [
+        Biomarker(f"p{i}", n, v + i, u) for i in range(40) for n, v, u in (("height", 160, "cm"), ("hdl", 40, "mg/dL"))
+    ]
+    fitted = fit_reference(BiomarkerTable(tuple(rows)), name="x", by_sex=False)
+    assert {e.biomarker for e in fitted.entries} == {"hdl"}

@@ -194,6 +194,14 @@ class TestParticipants:
     def test_unmatched_in_both_directions(self) -> None:
         assert unmatched(["1", "2"], ["2", "3"]) == (("1",), ("3",))
 
+    def test_what_rules_need_to_know_of_a_person(self, write: Write) -> None:
+        head = "participant_id\tpregnant\tsmoking\toral_contraceptives\n"
+        a, b = read_participants(write(head + "a\tyes\tnever\tno\nb\t\tcurrent\t\n")).participants
+        assert (a.person().pregnant, a.person().smoker, a.person().oral_contraceptive) == (True, False, False)
+        assert (b.person().pregnant, b.person().smoker) == (None, True)
+        with pytest.raises(InputError, match="neither yes nor no"):
+            read_participants(write(head + "a\tperhaps\t\t\n"))
+
 
 class TestLabs:
     def test_a_row_with_everything(self, write: Write) -> None:
@@ -281,6 +289,37 @@ class TestLabs:
         assert again.rows == table.rows
         assert str(again.problems[0].error) == str(table.problems[0].error)
 
+    @pytest.mark.parametrize("word", ["ND", "n.d.", "not detected", "BLQ", "< LOD", "below detection limit"])
+    def test_not_detected_is_below_the_limit_that_the_row_tells(self, write: Write, word: str) -> None:
+        head = LABS.strip() + "\tlod\n"
+        table = read_labs(write(head + f"s1\til6\t{word}\tpg/mL\tserum\t\t\t\t0.1\ns2\til6\t{word}\tpg/mL\t\t\t\t\t\n"))
+        told, untold = table.rows
+        assert (told.value, told.operator) == (0.1, "<")
+        assert math.isnan(untold.value)
+        assert untold.missing_reason == f"{word}, limit of detection not told"
+
+    def test_a_study_with_several_assays_is_told_so_with_counts(self, write: Write) -> None:
+        rows = "".join(f"s{i}\til6\t1.{i}\tpg/mL\tserum\t\t\t{'A' if i < 3 else 'B'}\n" for i in range(5))
+        (notice,) = read_labs(write(LABS + rows)).notices
+        assert (notice.code, notice.count) == ("SEVERAL_ASSAYS", 5)
+        assert notice.message.endswith("A (3 rows), B (2 rows)")
+
+    def test_specimens_of_a_study_are_counted_likewise(self, write: Write) -> None:
+        rows = "s1\til6\t1\tpg/mL\tserum\t\t\t\ns2\til6\t1\tpg/mL\tplasma\t\t\t\n"
+        assert [n.code for n in read_labs(write(LABS + rows)).notices] == ["SEVERAL_SPECIMENS"]
+
+    def test_an_unknown_analyte_is_kept_and_the_nearest_is_named(self, write: Write) -> None:
+        (notice,) = read_labs(write(LABS + "s1\tinterleukin_61\t1\tpg/mL\t\t\t\t\n")).problems or [None]
+        assert "nearest valid: 'interleukin_6'" in str(notice.error)  # type: ignore[union-attr]
+        (kept,) = read_labs(write(LABS + "s1\tinterleukine_six\t1\tpg/mL\t\t\t\t\n")).notices
+        assert kept.code == "UNKNOWN_ANALYTE"
+        assert "nearest known: interleukin_6" in kept.message
+
+    def test_glucose_that_is_not_known_to_be_fasting_is_not_used(self, write: Write) -> None:
+        (notice,) = read_labs(write(LABS + "s1\t2345-7\t95\tmg/dL\tserum\t\t\t\n")).notices
+        assert notice.code == "ANALYTE_UNUSED"
+        assert "glucose_fasting" in notice.message
+
 
 class TestDiary:
     def test_clock_times_and_a_bed_time_after_midnight(self, write: Write) -> None:
@@ -315,6 +354,12 @@ class TestBloodPressure:
         table = read_blood_pressure(write("participant_id\tsbp\tdbp\ns1\t-\t-\ns1\t120\t80\n"))
         assert len(table.readings) == 1
         assert [(n.code, n.first_line) for n in table.notices] == [("READING_MISSING", 2)]
+
+    def test_ambulatory_readings_say_so(self, write: Write) -> None:
+        head = "participant_id\tsbp\tdbp\tsetting\n"
+        table = read_blood_pressure(write(head + "a\t120\t80\tambulatory\na\t120\t80\t\n"))
+        assert [r.setting for r in table.readings] == ["ambulatory", ""]
+        assert "unknown setting" in str(read_blood_pressure(write(head + "a\t120\t80\tsleep lab\n")).problems[0].error)
 
 
 class TestBiomarkerTable:

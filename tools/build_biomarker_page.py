@@ -114,7 +114,8 @@ def _panels() -> Iterable[str]:
     for name in marker_panel_names():
         panel = marker_panel(name)
         source = f" doi:{panel.doi}" if panel.doi else ""
-        yield f"`{name}`: {panel.title}. {panel.citation}{source}\n"
+        without = f" Without {', '.join(panel.uncovered)}." if panel.uncovered else ""
+        yield f"`{name}`: {panel.title}. {panel.citation}{without}{source}\n"
         yield from _table(
             ["system", "biomarkers"], [[s, " ".join(f"`{m}`" for m in markers)] for s, markers in panel.systems.items()]
         )

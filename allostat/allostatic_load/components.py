@@ -22,6 +22,7 @@ from allostat.allostatic_load.fitting import comparison_sign, is_high_risk
 from allostat.allostatic_load.references import Operator, Reference, ReferenceEntry
 from allostat.biomarkers import biomarker_kind
 from allostat.errors import ConfigError
+from allostat.medication_rules import AS_RISK
 from allostat.panel import SEXES, Panel
 
 Floats = NDArray[np.float64]
@@ -140,8 +141,8 @@ def components(panel: Panel, definition: Definition, reference: Reference, *, wi
         z[:, j] = sign * (clipped - entries.mean) / entries.sd
         distance[:, j] = sign * (clipped - entries.cut_f) / entries.sd
         flag[:, j], p_flag[:, j] = _flags(x, f, se[:, j], chosen, entries, reference, marker, definition)
-        certain = _at_risk(panel, chosen.column) & (flag[:, j] >= 0)
-        flag[certain, j], p_flag[certain, j] = 1, 1.0
+        treated = _treated_as_risk(panel, chosen.column) & (flag[:, j] >= 0)
+        flag[treated, j], p_flag[treated, j] = 1, 1.0
         status[:, j] = chosen.status
         ok = chosen.status == ComponentStatus.USED
         used[ok, j] = _numbers_in(names, panel, chosen.column)[ok]
@@ -332,12 +333,13 @@ def _flags(
     return flags, np.where(uncertain, p, certain)
 
 
-def _at_risk(panel: Panel, column: NDArray[np.int64]) -> Mask:
-    """Rows whose value a rule of treatment counts as high risk, whatever it is."""
+def _treated_as_risk(panel: Panel, column: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether a rule of medication counts the value in each row as high risk whatever it is."""
     found = np.zeros(len(column), dtype=np.bool_)
+    there = np.flatnonzero(column >= 0)
     for code, mask in panel.codes.items():
-        if code.endswith("_AS_RISK"):
-            found |= mask[np.arange(len(column)), column] & (column >= 0)
+        if code.endswith(AS_RISK):
+            found[there] |= mask[there, column[there]]
     return found
 
 

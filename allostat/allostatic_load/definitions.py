@@ -196,6 +196,8 @@ def _marker(entry: Mapping[str, Any], where: str) -> Marker:
 def _known_biomarker(name: object, where: str) -> None:
     if name not in biomarker_kinds():
         raise ConfigError("unknown biomarker", where=where, found=name, valid=biomarker_kinds())
+    if biomarker_kinds()[str(name)].direction == "none":
+        raise ConfigError("biomarker has no side of risk", where=where, found=name, expected="what is derived from it")
 
 
 def _groups(entry: Mapping[str, Any], where: str) -> tuple[tuple[str, ...], ...]:

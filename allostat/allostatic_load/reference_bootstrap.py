@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from allostat.allostatic_load.definitions import Definition, load_definition
 from allostat.allostatic_load.fitting import CutRule, Winsor, entry_of
+from allostat.allostatic_load.fitting_models import with_models
 from allostat.allostatic_load.reference_sample import (
     Members,
     Stratum,
@@ -64,6 +65,8 @@ def bootstrap_reference(
     *,
     weights: Weights | None = None,
     occasion: str | None = None,
+    definition: str | Path | Definition | None = None,
+    winsorise: bool = True,
     resamples: int = 500,
     level: float = 0.95,
     seed: int = 0,
@@ -75,13 +78,16 @@ def bootstrap_reference(
     table, weights, occasion
         The sample that the reference was fitted on, as `fit_reference` took it. Quantiles, operators, tails and limits
         are read from the reference.
+    definition, winsorise
+        A definition whose models are fitted anew in each resample too, see `with_models`; models of other definitions
+        are left out of the replicates.
 
     Raises
     ------
     InputError
         Other persons, values or weights than those of the reference; a stratum that has no spread in a resample.
     ConfigError
-        A reference that no sample is behind, one with models, fewer than 100 resamples.
+        A reference that no sample is behind, fewer than 100 resamples.
     """
     if resamples < 100:
         raise ConfigError("an interval needs resamples", found=resamples, expected="100 or more")
@@ -98,14 +104,19 @@ def bootstrap_reference(
             "the reference was fitted on other persons", found=f"{len(persons)} persons",
             expected=f"the {reference.sample_n} of reference {reference.name}",
         )  # fmt: skip
+    chosen = definition if definition is None or isinstance(definition, Definition) else load_definition(definition)
     groups = list(_members(panel, reference, weight, occasion))
     rng = np.random.default_rng(seed)
     n = len(panel.participants)
     replicates = []
     for _ in range(resamples):
-        times = np.bincount(rng.integers(0, n, n), minlength=n)
+        drawn = rng.integers(0, n, n)
+        times = np.bincount(drawn, minlength=n)
         entries = tuple(_refitted(entry, rule, members, times) for entry, rule, members in groups)
-        replicates.append(replace(reference, entries=entries, notes=(), models=(), sample_n=0, sample_sha256=""))
+        again = replace(reference, entries=entries, notes=(), models=(), sample_n=0, sample_sha256="")
+        if chosen is not None:
+            again = with_models(again, panel.rows(drawn), chosen, occasion=occasion, winsorise=winsorise)
+        replicates.append(again)
     cuts = np.array([[e.cut for e in r.entries] for r in replicates], dtype=np.float64)
     ends = np.quantile(cuts, [(1.0 - level) / 2.0, (1.0 + level) / 2.0], axis=0).tolist()
     entries = tuple(
@@ -205,7 +216,7 @@ def reference_uncertainty(
     Raises
     ------
     ConfigError
-        A definition that needs a fitted model.
+        A definition that needs a fitted model which the replicates lack: name it in `bootstrap_reference`.
     """
     import xarray as xr
 

@@ -214,7 +214,8 @@ def rows_of_occasion(panel: Panel, occasion: str | None) -> slice:
 
 def wanted_biomarkers(panel: Panel, biomarkers: Sequence[str] | None) -> tuple[str, ...]:
     """The biomarkers to fit, all of the panel when None."""
-    wanted = tuple(panel.biomarkers if biomarkers is None else biomarkers)
+    scored = (b for b in panel.biomarkers if biomarker_kind(b).direction != "none")
+    wanted = tuple(scored if biomarkers is None else biomarkers)
     if not wanted:
         raise InputError("a reference needs biomarkers: the table has none")
     for biomarker in wanted:

@@ -111,7 +111,7 @@ def _write_tables(
         columns = "participant_id analyte value unit specimen collected_at operator assay occasion day sample"
         _write(output / "labs.tsv", columns, map(_lab_row, labs))
     if pressures:
-        columns = "participant_id measured_at sbp dbp pulse occasion"
+        columns = "participant_id measured_at sbp dbp pulse occasion setting"
         _write(output / "blood_pressure.tsv", columns, map(_pressure_row, pressures))
     if days:
         _write(output / "diary.tsv", "participant_id date wake_time bed_time", map(_day_row, days))
@@ -142,7 +142,7 @@ def _lab_row(row: LabRow) -> list[str]:
 
 def _pressure_row(row: BloodPressureReading) -> list[str]:
     pulse = "" if math.isnan(row.pulse) else f"{row.pulse:g}"
-    return [row.participant, _iso(row.measured_at), f"{row.sbp:g}", f"{row.dbp:g}", pulse, row.occasion]
+    return [row.participant, _iso(row.measured_at), f"{row.sbp:g}", f"{row.dbp:g}", pulse, row.occasion, row.setting]
 
 
 def _day_row(day: DiaryDay) -> list[str]:

@@ -44,6 +44,8 @@ TIME_UNIT_H = 10.0
 """Time inside the model, so that intercepts and slopes vary by the same order of magnitude."""
 EDGE = 1e-6
 """A variance, or what a correlation of one leaves of it, that is below this share of the residual counts as 0."""
+NO_NOISE = 1e-12
+"""Residual variance of ln cortisol that is rounding."""
 
 
 @dataclass(frozen=True)
@@ -133,10 +135,15 @@ def cortisol_mixed(
     steady = ~cohort.in_response if response == "indicator" else np.ones(len(cohort.hours), dtype=bool)
     shape = course(cohort.hours[steady], curve, knots)
     columns = _columns(cohort, shape, with_response=response == "indicator")
-    fit = _estimate(cohort, columns, restricted=method == "reml", check=check)
     unshrunk = person_lines(
         cohort.person[steady], cohort.hours[steady], cohort.ln_cortisol[steady], len(cohort.of_person)
     )
+    if not unshrunk.residual_variance > NO_NOISE:
+        raise InputError(
+            "cortisol samples lie on their persons' lines: there is no noise that a mixed model could tell",
+            found=f"residual variance {unshrunk.residual_variance:.3g}",
+        )
+    fit = _estimate(cohort, columns, restricted=method == "reml", check=check)
     return result_dataset(cohort, shape, fit, unshrunk.slope, method=method, confidence=confidence)
 
 

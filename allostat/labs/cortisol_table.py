@@ -175,7 +175,24 @@ def _named(table: pd.DataFrame, covariates: Sequence[str]) -> pd.DataFrame:
             raise InputError(f"a cortisol sample without its {column}", where=f"row {row + 1}")
     if frame.empty:
         raise InputError("no cortisol samples")
+    for column in ("value", "hours_since_waking"):
+        if column in frame:
+            frame[column] = _numbers(frame[column], column)
     return frame
+
+
+def _numbers(cells: pd.Series, column: str) -> Floats:
+    """A column of numbers; what is none is told with its row."""
+    import pandas as pd
+
+    numbers = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64)
+    bad = np.flatnonzero(np.isinf(numbers) | (np.isnan(numbers) & cells.notna().to_numpy()))
+    if bad.size:
+        raise InputError(
+            "not a number in a table of cortisol samples", where=f"row {int(bad[0]) + 1}, column {column}",
+            found=cells.iloc[int(bad[0])],
+        )  # fmt: skip
+    return numbers
 
 
 def _one_kind(frame: pd.DataFrame, settings: CortisolSettings) -> tuple[str, str]:

@@ -103,6 +103,9 @@ def mean_of(values: Sequence[float], kind: BiomarkerKind) -> tuple[float, float]
     error = math.nan
     if len(scaled) > 1:
         error = math.sqrt(math.fsum((v - mean) ** 2 for v in scaled) / (len(scaled) - 1) / len(scaled))
+    if min(values) == max(values):
+        # exp(ln 3) is not 3, and a cut-off at 3 would tell them apart.
+        return values[0], error
     return math.exp(mean) if kind.transform == "ln" else mean, error
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from allostat import __version__
 from allostat.report import CohortMember, CohortOverview, IndexValue, cohort_page, methods_text, references_bib
 from allostat.store import CohortTable, collate, write_cohort
+from allostat.study.cortisol_reliability import FILE as CORTISOL_RELIABILITY
+from allostat.study.cortisol_reliability import reliability_rows
 from allostat.study.crate import write_crate
 from allostat.study.layout import write_atomic
 from allostat.study.output_tables import dictionary_rows, load_rows, long_rows, wide_rows, write_tsv
@@ -101,6 +103,12 @@ def _write_tables(
     write_tsv(root / "biomarkers_wide.tsv", *wide_rows(cohort.biomarkers))
     write_tsv(root / "allostatic_load.tsv", *load_rows(cohort.allostatic_load))
     write_tsv(root / "dictionary.tsv", *dictionary_rows(cohort.biomarkers))
+    reliability = reliability_rows(summaries)
+    if reliability is None:
+        # none of an earlier run with other participants stays behind
+        (root / CORTISOL_RELIABILITY).unlink(missing_ok=True)
+    else:
+        write_tsv(root / CORTISOL_RELIABILITY, *reliability)
     people = [
         [p.participant, p.person.sex, p.person.age_years, p.person.group, p.timezone, ";".join(p.person.medications)]
         for p in result.plan.participants

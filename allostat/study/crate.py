@@ -26,6 +26,7 @@ _ABOUT = {
     "references.bib": "literature of the methods used",
     "config.effective.toml": "settings of the run, which run again as they stand",
     "dictionary.tsv": "what each column means",
+    "cortisol_reliability.tsv": "reliability of cortisol features over days, and how many days are needed",
 }
 
 

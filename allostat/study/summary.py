@@ -12,6 +12,7 @@ from allostat.report.methods import device_name
 from allostat.report.rhythm_figures import hourly_cover
 from allostat.report.series import all_series
 from allostat.store import ParticipantResult, qc_numbers
+from allostat.study.cortisol_reliability import cortisol_day_values
 
 DAY_NS = 86_400 * 10**9
 
@@ -30,6 +31,7 @@ def summary_of(result: ParticipantResult) -> dict[str, Any]:
         "qc": {name: value for name, value in numbers.items() if value == value},  # NaN is no JSON
         "adherence": [[day_text(day * DAY_NS), round(float(hours.sum()), 3)] for day, hours in sorted(cover.items())],
         "device": ", ".join(devices),
+        "cortisol_days": cortisol_day_values(result),
         "inputs": result.provenance.get("inputs", []),
         "used": {name: sorted(value) for name, value in asdict(Used.of(result)).items()},
     }

@@ -214,7 +214,10 @@ def _error(table: Table, row: Row, cell: _Cell) -> float:
 
 
 def _raw_value(table: Table, row: Row, cell: _Cell) -> float:
-    raw = number(row.text("raw_value"), where=table.where(row, "raw_value"))
+    text = row.text("raw_value")
+    if not text:
+        return math.nan
+    raw = number(text, where=table.where(row, "raw_value"))
     return converted(raw, cell.unit, cell.kind.unit, analyte=cell.kind.name)
 
 

@@ -89,9 +89,9 @@ def test_6_alone_is_as_in_the_cohort(algorithm: Any, options: Mapping[str, Any])
     model, rule = model_for(definition), rule_of(algorithm)
     u, counted = some_rows(definition, 300, 5, 0.15)
     for order in ("C", "F"):
-        u, counted = np.array(u, order=order), np.array(counted, order=order)  # type: ignore[call-overload]
+        u, counted = np.array(u, order=order), np.array(counted, order=order)
         index, gradient = rule.index(u, counted, definition, model), rule.gradient(u, counted, definition, model)
-        for i in range(0, 300, 7):
+        for i in range(0, 300, 19):
             here = slice(i, i + 1)
             np.testing.assert_array_equal(rule.index(u[here], counted[here], definition, model), index[here])
             np.testing.assert_allclose(
@@ -152,7 +152,9 @@ def test_1_units_do_not_matter(algorithm: Any, options: Mapping[str, Any]) -> No
         frame = pd.DataFrame(columns)
         reference = with_models(fit_reference(frame, name="x", by_sex=False), frame, definition, outcome=outcome)
         found.append(allostatic_load(frame, definition, reference)["index"].to_numpy())
-    np.testing.assert_allclose(found[0], found[1], rtol=1e-6, atol=1e-8)
+    # Models that are iterated stop a little apart.
+    rtol = 1e-6 if algorithm in ("cfa", "irt", "logit_weighted") else 1e-9
+    np.testing.assert_allclose(found[0], found[1], rtol=rtol, atol=rtol)
 
 
 MONOTONE = [

@@ -320,6 +320,16 @@ class TestBootstrap:
         # Mean of three z scores against 200 of the own sex: about sd / sqrt(200) each.
         assert 0.02 < float(effect["reference_se"].median()) < 0.12
 
+    def test_models_are_fitted_again_too(self) -> None:
+        people = frame(200)
+        pca = replace(two_systems(), algorithm="pca", options={})
+        reference = fit_reference(people, name="x", definition=pca)
+        found = bootstrap_reference(people, reference, definition=pca, resamples=100)
+        effect = reference_uncertainty(people.iloc[:20], pca, found)
+        assert (effect["reference_se"] > 0).all()
+        with pytest.raises(ConfigError, match="no pca model"):
+            reference_uncertainty(people, pca, bootstrap_reference(people, reference, resamples=100))
+
     def test_other_persons_values_or_weights_are_refused(self) -> None:
         people = frame()
         reference = fit_reference(people, name="x")

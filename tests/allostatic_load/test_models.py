@@ -159,6 +159,11 @@ class TestFactorModels:
         assert float(wrong.settings["rmsea"]) > 0.08 > float(right.settings["rmsea"])
         assert float(wrong.settings["srmr"]) > float(right.settings["srmr"])
 
+    def test_a_model_of_other_systems_is_refused(self) -> None:
+        regrouped = definition_of("cfa", NAMES[:3], NAMES[3:6], NAMES[6:], structure="bifactor")
+        with pytest.raises(ConfigError, match="markers in other systems"):
+            allostatic_load(entries_of()[0], regrouped, reference_for(definition_of("cfa", structure="bifactor")))
+
     def test_scores_do_not_depend_on_units_of_z(self) -> None:
         z = correlated(200, 1)
         stretch = np.linspace(0.5, 3.0, len(NAMES))

@@ -17,6 +17,7 @@ from allostat.allostatic_load import (
     ReferenceEntry,
     System,
     allostatic_load,
+    fit_reference,
 )
 from allostat.allostatic_load.uncertainty import poisson_binomial
 from allostat.biomarkers import biomarker_kind
@@ -139,6 +140,21 @@ class TestDraws:
             alone = allostatic_load(measured.rows(np.array([i])), definition(algorithm), reference(), **settings)
             for name in ("index_se", "ci_low", "ci_high"):
                 assert float(alone[name][0]) == float(cohort[name][i])
+
+    @pytest.mark.parametrize("algorithm", ["dm", "pca", "pscore_sum", "mahalanobis_thr"])
+    def test_algorithms_that_bend_have_drawn_intervals_alone_as_in_the_cohort(self, algorithm: str) -> None:
+        _, measured = truth_and_measured(300, 12)
+        bent = definition(algorithm)
+        fitted = fit_reference(measured, name="x", by_sex=False, definition=bent)
+        some = measured.rows(np.arange(12))
+        settings: dict[str, Any] = {"uncertainty": "bootstrap", "draws": 200, "winsorise": True}
+        cohort = allostatic_load(some, bent, fitted, **settings)
+        alone = allostatic_load(measured.rows(np.array([5])), bent, fitted, **settings)
+        assert (alone["ci_low"].item(), alone["ci_high"].item()) == (cohort["ci_low"][5], cohort["ci_high"][5])
+        delta = allostatic_load(some, bent, fitted)["index_se"]
+        ratio = (cohort["index_se"] / delta).to_numpy()
+        assert (ratio > 0).all()
+        assert 0.6 < np.median(ratio) < 1.4
 
     def test_the_seed_decides(self) -> None:
         _, measured = truth_and_measured(5, 7)

@@ -313,6 +313,10 @@ class TestHonesty:
             cortisol_mixed(frame.drop(columns="hours_since_waking"))
         with pytest.raises(InputError, match="too few"):
             cortisol_mixed(frame[frame["participant_id"] == "s001"])
+        with pytest.raises(InputError, match=r"row 1, column value: not a number.*'x'"):
+            cortisol_mixed(frame.assign(value=["x"] + [5.0] * 119))
+        with pytest.raises(InputError, match="no noise"):
+            cortisol_mixed(frame.assign(value=8.0), curve="linear")
         with pytest.raises(InputError, match="curve='linear'"):
             cortisol_mixed(frame.assign(hours_since_waking=[0.0, 0.0, 12.0, 12.0] * 30), settings=KEEP)
         with pytest.raises(InputError, match="unknown curve"):

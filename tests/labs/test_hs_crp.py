@@ -22,6 +22,11 @@ def test_one_draw() -> None:
     assert math.isnan(row.standard_error)
 
 
+@pytest.mark.parametrize("value", [3.0, 10.0, 0.7])
+def test_a_value_at_a_cut_off_stays_there_through_the_logarithm(value: float) -> None:
+    assert hs_crp([draw(value)]).value == hs_crp([draw(value), draw(value)]).value == value
+
+
 def test_two_draws_give_the_geometric_mean_and_its_error_on_the_ln_scale() -> None:
     row = hs_crp([draw(1.0), draw(4.0)])
     assert row.value == pytest.approx(2.0)

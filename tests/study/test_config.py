@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,11 @@ def test_settings_that_are_not_text_are_refused(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match="not UTF-8"):
         StudyConfig.load(path)
+
+
+def test_rules_are_settings_and_an_unknown_option_is_refused() -> None:
+    config = StudyConfig.from_mapping({"rules": {"antihypertensive": "none", "acute_crp": "keep"}})
+    assert config.rules.medication.antihypertensive == "none"
+    assert StudyConfig.from_mapping(tomllib.loads(config.toml())) == config
+    with pytest.raises(ConfigError, match="no such option"):
+        StudyConfig.from_mapping({"rules": {"acute_crp": "drop"}})

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from allostat.allostatic_load.algorithms.base import ComponentScore, Floats, Mask
 from allostat.allostatic_load.algorithms.linear import Linear
@@ -88,44 +89,54 @@ class MahalanobisThreshold:
 
     def index(self, u: Floats, counted: Mask, definition: Definition, model: ReferenceModel | None) -> Floats:
         """(rows,) distance."""
-        found, _ = self._solve(u, counted, definition, model)
-        return found
+        result = np.full(len(u), np.nan)
+        along = _along_components(u, counted, definition, model)
+        result[along.rows] = along.length
+        return result
 
     def gradient(self, u: Floats, counted: Mask, definition: Definition, model: ReferenceModel | None) -> Floats:
-        """(rows, components) ``R^-1 d`` divided by the distance."""
-        _, slope = self._solve(u, counted, definition, model)
+        """(rows, components) ``R^-1 d`` divided by the distance; 0 at the thresholds themselves."""
+        slope = np.zeros(u.shape)
+        along = _along_components(u, counted, definition, model)
+        length = np.where(along.length > 0, along.length, 1.0)
+        for j in range(u.shape[1]):
+            part = np.zeros(len(along.rows))
+            for k, y in enumerate(along.projected):
+                part += taken(along.whitening, along.which, k, j) * y
+            slope[along.rows, j] = part / length
         return slope
 
-    def _solve(
-        self, u: Floats, counted: Mask, definition: Definition, model: ReferenceModel | None
-    ) -> tuple[Floats, Floats]:
-        assert model is not None
-        index, slope = np.full(len(u), np.nan), np.zeros(u.shape)
-        rows = np.flatnonzero(~np.isnan(u).any(axis=1) & counted.any(axis=1))
-        patterns, which = patterns_of(counted[rows])
-        whitening = _whitening(model.array("correlation"), patterns, int(definition.option("components")))
-        d = np.where(counted[rows], u[rows], 0.0).T.copy()
-        p = len(d)
-        projected = np.zeros(d.shape)
-        for k in range(p):
-            for j in range(p):
-                projected[k] += taken(whitening, which, k, j) * d[j]
-        squares = np.zeros(len(rows))
-        for k in range(p):
-            squares += projected[k] ** 2
-        index[rows] = np.sqrt(squares)
-        length = np.where(squares > 0, np.sqrt(squares), 1.0)
-        for j in range(p):
-            part = np.zeros(len(rows))
-            for k in range(p):
-                part += taken(whitening, which, k, j) * projected[k]
-            slope[rows, j] = part / length
-        return index, slope
+
+@dataclass(frozen=True)
+class _Along:
+    """Rows that have a distance, their parts along the principal components (components, rows), and their length."""
+
+    rows: NDArray[np.int64]
+    which: NDArray[np.int64]
+    whitening: Floats
+    projected: Floats
+    length: Floats
+
+
+def _along_components(u: Floats, counted: Mask, definition: Definition, model: ReferenceModel | None) -> _Along:
+    assert model is not None
+    rows = np.flatnonzero(~np.isnan(u).any(axis=1) & counted.any(axis=1))
+    patterns, which = patterns_of(counted[rows])
+    whitening = _whitening(model.array("correlation"), patterns, int(definition.option("components")))
+    d = np.ascontiguousarray(np.where(counted[rows], u[rows], 0.0).T)
+    projected = np.zeros((whitening.shape[1], len(rows)))
+    squares = np.zeros(len(rows))
+    for k in range(len(projected)):
+        for j in range(len(d)):
+            projected[k] += taken(whitening, which, k, j) * d[j]
+        squares += projected[k] ** 2
+    return _Along(rows, which, whitening, projected, np.sqrt(squares))
 
 
 def _whitening(correlation: Floats, patterns: Mask, components: int) -> Floats:
-    """(patterns, p, p) rows ``v_k / sqrt(l_k)`` of the submatrix of each pattern, largest eigenvalue first, then 0."""
-    found = np.zeros((len(patterns), *correlation.shape))
+    """(patterns, m, p) rows ``v_k / sqrt(l_k)`` of the submatrix of each pattern, largest eigenvalue first, then 0."""
+    p = len(correlation)
+    found = np.zeros((len(patterns), min(components or p, p), p))
     for i, pattern in enumerate(patterns):
         here = np.flatnonzero(pattern)
         values, vectors = np.linalg.eigh(correlation[np.ix_(here, here)])

@@ -11,6 +11,7 @@ import numpy as np
 from allostat.allostatic_load.algorithms.base import ComponentScore, Floats, Mask
 from allostat.allostatic_load.algorithms.factor_fit import fit_factor_model
 from allostat.allostatic_load.algorithms.projection import projected, projection_weights
+from allostat.errors import ConfigError
 
 if TYPE_CHECKING:
     from allostat.allostatic_load.definitions import Definition
@@ -62,8 +63,19 @@ class FactorScore:
 
 
 def _weights(definition: Definition, model: ReferenceModel) -> Floats:
+    if model.settings.get("systems", "") != _systems(model.kind, definition.system_of):
+        raise ConfigError(
+            f"the reference's {model.kind} model was fitted with its markers in other systems",
+            where=f"definition {definition.id}", found=model.settings.get("systems", ""),
+            expected=_systems(model.kind, definition.system_of),
+        )  # fmt: skip
     scale = float(model.array("general")[0]) if definition.option("scale") == "first_marker" else 1.0
     return scale * model.array("weights")
+
+
+def _systems(structure: str, system_of: Sequence[int]) -> str:
+    """The number of each marker's system, where the structure depends on it."""
+    return "" if structure == "one_factor" else " ".join(str(k) for k in system_of)
 
 
 def fit_general_factor(
@@ -85,6 +97,7 @@ def fit_general_factor(
         **{k: (v * on_scale.get(k, 1.0)).tolist() for k, v in fit.parameters.items() if k != "general"},
     }
     settings: dict[str, str | float | bool] = {
+        "systems": _systems(structure, system_of),
         "chi2": fit.chi2,
         "df": float(fit.df),
         "cfi": fit.cfi,

@@ -25,7 +25,7 @@ _PUBLIC = {
     "sleep_from_heart_rate": "sleep", "recovery": "recovery", "respiration_rate": "respiration",
     "cortisol": "labs.cortisol",
     "Biomarker": "biomarkers", "BiomarkerTable": "biomarkers", "Person": "biomarkers", "biomarkers": "biomarker_rows",
-    "Panel": "panel", "allostatic_load": "allostatic_load",
+    "Panel": "panel", "allostatic_load": "allostatic_load", "multiverse": "allostatic_load",
     "Study": "study", "open_study": "study.opened",
 }  # fmt: skip
 
@@ -37,6 +37,7 @@ __all__ = sorted([*_PUBLIC, *_ROOMS, "__version__"])
 if TYPE_CHECKING:
     from allostat import norms as norms
     from allostat.allostatic_load import allostatic_load as allostatic_load
+    from allostat.allostatic_load import multiverse as multiverse
     from allostat.beats import correct_beats as correct_beats
     from allostat.beats import find_beats as find_beats
     from allostat.biomarker_rows import biomarkers as biomarkers

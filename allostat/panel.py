@@ -217,6 +217,11 @@ class Panel:
         )
 
 
+def is_panel_column(name: str) -> bool:
+    """Whether `Panel.from_frame` reads a column (or has something to say about it): of persons, or of a biomarker."""
+    return name in _PERSON_COLUMNS or name in biomarker_kinds() or _WIDE.fullmatch(name) is not None
+
+
 def panel_of(table: BiomarkerTable | Panel | pd.DataFrame) -> Panel:
     """The panel of whatever form biomarkers come in; a data frame in its wide form (see `Panel.from_frame`)."""
     if isinstance(table, Panel):

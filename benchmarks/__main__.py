@@ -4,6 +4,7 @@
     python -m benchmarks accuracy --only-own
     python -m benchmarks accuracy --json results.json
     python -m benchmarks index                          # time of the allostatic load index; needs no recordings
+    python -m benchmarks multiverse                     # time of 10,000 x 500 specifications; needs no recordings
     python -m benchmarks exports --help
 
 Accuracy needs the folder of real recordings in the environment variable ALLOSTAT_RECORDINGS. The other tools run in the
@@ -25,7 +26,7 @@ from allostat import __version__
 from allostat.benchmarking import OWN
 from allostat.benchmarking.peers import environments_folder, groups, started
 from allostat.benchmarking.worker import Worker, WorkerError
-from benchmarks import accuracy, exports, index, peers
+from benchmarks import accuracy, exports, index, multiverse, peers
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -35,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", nargs="?", choices=["accuracy", "exports", "index"], default="accuracy")
+    parser.add_argument("what", nargs="?", choices=["accuracy", "exports", "index", "multiverse"], default="accuracy")
     parser.add_argument("--only-own", action="store_true", help="leave the other tools out")
     parser.add_argument("--environments", type=Path, help="folder of the other tools' environments")
     parser.add_argument("--json", type=Path, help="write the results to this file")
@@ -49,6 +50,9 @@ def main(arguments: list[str] | None = None) -> int:
     }
     if chosen.what == "index":
         results["index"] = index.main()
+        return written(results, chosen.json)
+    if chosen.what == "multiverse":
+        results["multiverse"] = multiverse.main()
         return written(results, chosen.json)
     below = chosen.environments or environments_folder()
     with started([] if chosen.only_own else groups(), below, notice) as (workers, _):

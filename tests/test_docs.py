@@ -48,6 +48,24 @@ def test_the_tutorial_runs_and_keeps_its_word(
     }  # fmt: skip
 
 
+def test_the_multiverse_page_runs_and_keeps_its_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from allostat.allostatic_load import grid_names, load_grid
+
+    monkeypatch.chdir(tmp_path)
+    result = run("multiverse.md")["result"]
+    text = (DOCS / "multiverse.md").read_text(encoding="utf-8")
+    assert f"Effect of {result.sizes['specification']} specifications" in text
+    assert result.attrs["default_specification"] == 1
+    assert capsys.readouterr().out.startswith(f"{result.sizes['specification']} specifications of ")
+    assert (tmp_path / "multiverse.svg").read_text(encoding="utf-8").startswith("<?xml")
+    assert [name for name in grid_names() if f"`{name}`" not in text] == []
+    for block in _TOML.findall(text):
+        (tmp_path / "mine.toml").write_text(block, encoding="utf-8")
+        assert load_grid(tmp_path / "mine.toml").n_combinations == 18
+
+
 def test_the_definition_that_the_guide_shows_is_valid(tmp_path: Path) -> None:
     from allostat.allostatic_load import load_definition
 

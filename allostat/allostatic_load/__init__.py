@@ -7,6 +7,7 @@ from allostat.allostatic_load.fitting import fit_reference
 from allostat.allostatic_load.fitting_models import with_models
 from allostat.allostatic_load.imputation import ImputationModel, ImputedPanels, fit_imputation, impute
 from allostat.allostatic_load.imputed_index import imputed_allostatic_load
+from allostat.allostatic_load.multiverse import MultiverseGrid, grid_names, load_grid, multiverse
 from allostat.allostatic_load.quantiles import sample_quantile
 from allostat.allostatic_load.reference_bootstrap import (
     BootstrappedReference,
@@ -34,6 +35,7 @@ __all__ = [
     "ImputationModel",
     "ImputedPanels",
     "Marker",
+    "MultiverseGrid",
     "Pooled",
     "Reference",
     "ReferenceDifference",
@@ -48,10 +50,13 @@ __all__ = [
     "definition_names",
     "fit_imputation",
     "fit_reference",
+    "grid_names",
     "impute",
     "imputed_allostatic_load",
     "load_definition",
+    "load_grid",
     "load_reference",
+    "multiverse",
     "pool",
     "reference_difference",
     "reference_names",

@@ -153,13 +153,9 @@ def index_of(panel: Panel, definition: Definition, reference: Reference, *, wins
     """(rows,) the index alone, without regard to the missing-data rule; NaN where the algorithm cannot give it."""
     rule = rule_of(definition.algorithm)
     scored = components(panel, definition, reference, winsorise=winsorise)
-    available = scored.available
-    counted = _counted(available, complete_systems(available, definition), definition)
     u = component_scores(scored, definition, rule.component_score(definition))
-    index = np.full(len(u), np.nan)
-    for rows, model in _models(panel, scored, definition, reference):
-        index[rows] = rule.index(u[rows], counted[rows], definition, model)
-    return index
+    complete = complete_systems(scored.available, definition)
+    return _index_values(panel, scored.available, complete, u, definition, reference)
 
 
 def _counted(available: Mask, complete: Mask, definition: Definition) -> Mask:
@@ -195,8 +191,8 @@ def _index(
 ) -> IndexArrays:
     rule = rule_of(definition.algorithm)
     score = rule.component_score(definition)
-    models = _models(panel, scored, definition, reference)
     available = scored.available
+    models = _models(panel, available, definition, reference)
     complete = complete_systems(available, definition)
     counted = _counted(available, complete, definition)
     enough = _sufficient(panel, complete, definition)
@@ -257,8 +253,39 @@ def _index(
     )
 
 
+def index_values(
+    panel: Panel, available: Mask, u: Floats, definition: Definition, reference: Reference
+) -> Floats:
+    """The index alone, without interval, notes and leave-one-out: what is scored under hundreds of settings.
+
+    Parameters
+    ----------
+    available, u
+        (rows, components) which components have a score, and `component_scores`; columns that lie one after the other
+        in memory are fastest.
+
+    Returns
+    -------
+    (rows,) the ``index`` of `allostatic_load`.
+    """
+    complete = complete_systems(available, definition)
+    index = _index_values(panel, available, complete, u, definition, reference)
+    return np.where(_sufficient(panel, complete, definition), index, np.nan)
+
+
+def _index_values(
+    panel: Panel, available: Mask, complete: Mask, u: Floats, definition: Definition, reference: Reference
+) -> Floats:
+    rule = rule_of(definition.algorithm)
+    counted = _counted(available, complete, definition)
+    index = np.full(len(u), np.nan)
+    for rows, model in _models(panel, available, definition, reference):
+        index[rows] = rule.index(u[rows], counted[rows], definition, model)
+    return index
+
+
 def _models(
-    panel: Panel, scored: Components, definition: Definition, reference: Reference
+    panel: Panel, available: Mask, definition: Definition, reference: Reference
 ) -> list[tuple[NDArray[np.int64] | slice, ReferenceModel | None]]:
     """Rows and the fitted model that serves them."""
     kind = rule_of(definition.algorithm).model_kind(definition)
@@ -267,7 +294,7 @@ def _models(
     markers = tuple(m.name for m in definition.markers)
     found: list[tuple[NDArray[np.int64] | slice, ReferenceModel | None]] = []
     for sex in (None,) if definition.strata == "pooled" else SEXES:
-        here = scored.available.any(axis=1)
+        here = available.any(axis=1)
         if sex is not None:
             here = here & (panel.sex == SEXES.index(sex))
         model = reference.model(kind, markers, sex)

@@ -26,6 +26,7 @@ VERBS = {
     "export": "results in the formats of other tools",
     "deidentify": "a copy of a study without what identifies its participants",
     "load": "allostatic load of one biomarker table",
+    "multiverse": "the index under every defensible combination of choices",
     "bench": "speed of the kernels on this machine",
     "doctor": "is this installation sound?",
     "devices": "the formats that can be read, and how well each is verified",

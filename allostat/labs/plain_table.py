@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from typing import TypeVar
@@ -66,6 +66,7 @@ def read_plain_table(
     acute: AcuteOption = "exclude",
     lod: LodRule = "sqrt2",
     implausible: Implausible = "refuse",
+    besides: Collection[str] = (),
 ) -> PlainTable:
     """Biomarkers of a table of biomarkers or of laboratory results, without any recording.
 
@@ -84,6 +85,8 @@ def read_plain_table(
         See `further_analyte`; for laboratory rows.
     implausible
         See `read_biomarker_table`; a laboratory row that is implausible is always a problem of its participant.
+    besides
+        See `read_biomarker_table`.
 
     Raises
     ------
@@ -93,7 +96,7 @@ def read_plain_table(
     listed = read_participants(participants).by_id() if participants is not None else {}
     people = {name: p.person() for name, p in listed.items()}
     if not _holds_lab_rows(path):
-        table = read_biomarker_table(path, implausible=implausible)
+        table = read_biomarker_table(path, implausible=implausible, besides=besides)
         known = {name: people.get(name, person) for name, person in table.persons.items()}
         # A table that a study wrote holds adjusted values beside the measured ones.
         measured = as_measured(BiomarkerTable(table.rows, known))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from os import PathLike
 from typing import Literal, get_args
@@ -56,7 +57,9 @@ class _Cell:
     error_column: str = ""
 
 
-def read_biomarker_table(path: str | PathLike[str], *, implausible: Implausible = "refuse") -> BiomarkerTable:
+def read_biomarker_table(
+    path: str | PathLike[str], *, implausible: Implausible = "refuse", besides: Collection[str] = ()
+) -> BiomarkerTable:
     """Biomarkers and persons from one text table.
 
     Parameters
@@ -72,6 +75,8 @@ def read_biomarker_table(path: str | PathLike[str], *, implausible: Implausible 
     implausible
         What is done about a value outside of its biomarker's bounds: ``refuse`` the table, or take the value as
         ``missing`` with the code ``UNIT_SUSPECT``.
+    besides
+        Columns of a wide table that are no biomarkers and mean something to the caller, such as an outcome.
 
     Returns
     -------
@@ -90,7 +95,7 @@ def read_biomarker_table(path: str | PathLike[str], *, implausible: Implausible 
     header = read_table(path, (), extras_notice=False).columns
     if "biomarker" in {name.strip().casefold() for name in header}:
         return _read_long(path, implausible)
-    return _read_wide(path, implausible)
+    return _read_wide(path, implausible, besides)
 
 
 def _read_long(path: str | PathLike[str], implausible: Implausible) -> BiomarkerTable:
@@ -110,9 +115,9 @@ def _read_long(path: str | PathLike[str], implausible: Implausible) -> Biomarker
     return _table(table, rows, persons)
 
 
-def _read_wide(path: str | PathLike[str], implausible: Implausible) -> BiomarkerTable:
+def _read_wide(path: str | PathLike[str], implausible: Implausible, besides: Collection[str]) -> BiomarkerTable:
     table = read_table(path, _WHO, extras_notice=False)
-    cells = _wide_cells(table)
+    cells = _wide_cells(table, besides)
     rows: dict[tuple[str, str, str], tuple[Biomarker, int]] = {}
     persons: dict[str, Person] = {}
     for row in table.rows:
@@ -124,12 +129,12 @@ def _read_wide(path: str | PathLike[str], implausible: Implausible) -> Biomarker
     return _table(table, rows, persons)
 
 
-def _wide_cells(table: Table) -> list[_Cell]:
+def _wide_cells(table: Table, besides: Collection[str]) -> list[_Cell]:
     """The columns of biomarkers of a wide table, each with the column of its standard error."""
     cells: dict[str, _Cell] = {}
     errors: dict[str, str] = {}
     for name in table.columns:
-        if name in {c.name for c in _WHO}:
+        if name in besides or name in {c.name for c in _WHO}:
             continue
         where = f"{table.file}, line 1, column {name}"
         match = _WIDE_COLUMN.fullmatch(name)

@@ -24,8 +24,6 @@ def ecg_test(n: int = 40, **changes: Any) -> dict[str, Any]:
     return {"test_time": 1697787256, "time_zone_offset": 180, "samples": samples} | changes
 
 
-
-
 def read(tmp_path: Path, document: Any, **options: str) -> list[Recording]:
     path = tmp_path / "ecg.json"
     path.write_text(json.dumps(document))

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from allostat.adapter import Manifest, ReadOptions, Sniff, StreamSummary, stream_summaries
+from allostat.adapter import Manifest, ReadOptions, Sniff, stream_summaries
 from allostat.errors import InputError
 from allostat.recording import Device, Notice, Provenance, Recording, Signal, TimeZone, ValueSeries
 from allostat.source import Source
 from allostat_devices.clock_blocks import clock_of, usable_stamps
+from allostat_devices.file_manifest import FileLook, manifest_of_files
 from allostat_devices.file_names import input_file, recording_id, without_device_id
 from allostat_devices.members import claimed_members, participant_of, shown_name, sniff_members, with_distinct_id
 from allostat_devices.naive_start import zone_to_use
@@ -53,23 +54,7 @@ class PolarWristEcg:
 
     def inspect(self, source: Source) -> Manifest:
         """Streams and zone, by reading: a test has half a minute."""
-        members = claimed_members(source, _look)
-        found = list(self.read(source, ReadOptions()))
-        streams: list[StreamSummary] = []
-        for recording in found:
-            streams += stream_summaries(recording, "" if len(found) == 1 else f"{recording.id}/")
-        return Manifest(
-            source=without_device_id(source.name),
-            adapter=self.name,
-            confidence=self.sniff(source).confidence,
-            verified=self.verified,
-            streams=tuple(streams),
-            device=_DEVICE,
-            timezone=found[0].timezone,
-            identifiers=("device id in a field",),
-            participant_hint=participant_of(source, members[0]) if members else None,
-            notices=(_UNVERIFIED,),
-        )
+        return manifest_of_files(self, source, claimed_members(source, _look), lambda m: _looked_at(source, m))
 
     def read(self, source: Source, options: ReadOptions) -> Iterator[Recording]:
         """One recording for each test, with the signal ``ecg`` and the watch's own heart rate and HRV.
@@ -81,22 +66,39 @@ class PolarWristEcg:
         """
         taken: set[str] = set()
         for member in claimed_members(source, _look):
-            name = without_device_id(shown_name(source, member))
-            skipped = SkippedRows(name)
-            recordings = []
-            for place, test in enumerate(_tests(read_json(source, member)), 1):
-                made = _recording(test, place, name, options, skipped)
-                if made is not None:
-                    recordings.append(made)
-            if not recordings:
-                found = "; ".join(n.message for n in skipped.notices())
-                raise InputError("holds no test with a time and samples", where=name, found=found or None)
-            provenance = Provenance((input_file(source, member),), self.name, self.version, self.verified)
-            for recording in recordings:
-                yield with_distinct_id(
-                    _with_source(recording, provenance, options.participant or participant_of(source, member), skipped),
-                    taken,
-                )
+            for recording in _recordings(source, member, options):
+                yield with_distinct_id(recording, taken)
+
+
+def _recordings(source: Source, member: str, options: ReadOptions) -> list[Recording]:
+    name = without_device_id(shown_name(source, member))
+    skipped = SkippedRows(name)
+    made = [
+        _recording(test, place, name, options, skipped)
+        for place, test in enumerate(_tests(read_json(source, member)), 1)
+    ]
+    recordings = [recording for recording in made if recording is not None]
+    if not recordings:
+        found = "; ".join(n.message for n in skipped.notices())
+        raise InputError("holds no test with a time and samples", where=name, found=found or None)
+    provenance = Provenance((input_file(source, member),), ADAPTER.name, ADAPTER.version, ADAPTER.verified)
+    participant = options.participant or participant_of(source, member)
+    return [
+        replace(
+            recording,
+            provenance=provenance,
+            participant=participant,
+            notices=(_UNVERIFIED, *recording.notices, *skipped.notices()),
+        )
+        for recording in recordings
+    ]
+
+
+def _looked_at(source: Source, member: str) -> FileLook:
+    found = _recordings(source, member, ReadOptions())
+    several = len(found) > 1
+    streams = [s for i, r in enumerate(found, 1) for s in stream_summaries(r, f"{i}/" if several else "")]
+    return FileLook(streams, "utc", (_UNVERIFIED,), ("device id in a field",), found[0].timezone, _DEVICE)
 
 
 def _look(source: Source, member: str) -> Sniff:
@@ -142,17 +144,6 @@ def _recording(
         notices=of_zone,
         series=_values(test, start_ns, int(at_ns[-1])),
         extras=_quality(test.get("quality_measurements"), start_ns),
-    )
-
-
-def _with_source(
-    recording: Recording, provenance: Provenance, participant: str | None, skipped: SkippedRows
-) -> Recording:
-    return replace(
-        recording,
-        provenance=provenance,
-        participant=participant,
-        notices=(_UNVERIFIED, *recording.notices, *skipped.notices()),
     )
 
 

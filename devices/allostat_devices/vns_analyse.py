@@ -17,6 +17,7 @@ from allostat.adapter import Manifest, ReadOptions, Sniff, stream_summaries
 from allostat.errors import InputError, UnitError
 from allostat.recording import Device, Notice, Provenance, Recording
 from allostat.source import Source
+from allostat_devices.file_manifest import FileLook, manifest_of_files
 from allostat_devices.file_names import input_file, recording_id, without_device_id
 from allostat_devices.members import claimed_members, participant_of, shown_name, sniff_members, with_distinct_id
 from allostat_devices.rr_beats import IntervalRows, Start, beats_of_rows
@@ -58,21 +59,7 @@ class VnsAnalyse:
 
     def inspect(self, source: Source) -> Manifest:
         """Beats and their span, by reading: a day has a hundred thousand lines."""
-        members = claimed_members(source, _look)
-        found = list(self.read(source, ReadOptions()))
-        streams = [s for r in found for s in stream_summaries(r, "" if len(found) == 1 else f"{r.id}/")]
-        return Manifest(
-            source=without_device_id(source.name),
-            adapter=self.name,
-            confidence=self.sniff(source).confidence,
-            verified=self.verified,
-            streams=tuple(streams),
-            device=_DEVICE,
-            epoch=found[0].epoch,
-            identifiers=("parameters and notes in free text",),
-            participant_hint=participant_of(source, members[0]) if members else None,
-            notices=(_UNVERIFIED,),
-        )
+        return manifest_of_files(self, source, claimed_members(source, _look), lambda m: _looked_at(source, m))
 
     def read(self, source: Source, options: ReadOptions) -> Iterator[Recording]:
         """One recording for each file, with the beats ``rr``.
@@ -84,42 +71,51 @@ class VnsAnalyse:
         UnitError
             When the intervals are in no range that seconds have.
         """
-        zone = zone_of_options(options)
         taken: set[str] = set()
         for member in claimed_members(source, _look):
-            name = shown_name(source, member)
-            skipped = SkippedRows(without_device_id(name))
-            lists = _lists(source, member, skipped)
-            rows = lists.recorded if lists.recorded.values else lists.corrected
-            if not rows.values:
-                raise InputError("holds no RR intervals", where=without_device_id(name))
-            median = float(np.median(rows.values))
-            if not _RANGE_S[0] <= median <= _RANGE_S[1]:
-                raise UnitError(
-                    "RR intervals of VNS Analyse are in seconds",
-                    where=without_device_id(name),
-                    found=f"median {median:g}",
-                    expected="0.2 to 2.5",
-                )
-            start_ns = _start(name)
-            beats, told = beats_of_rows(rows, 1000.0, None, Start(start_ns, zone, name), skipped)
-            notices = [_UNVERIFIED, *skipped.notices(), *told]
-            if start_ns is not None:
-                notices.append(Notice("start_in_name", "start taken from the file name, to the minute", "info"))
-            if rows is lists.corrected:
-                notices.append(Notice("corrected_by_app", "only the list that the app corrected is there"))
-            if lists.notes:
-                notices.append(Notice("notes_left_out", "notes beside intervals are not read", "info", lists.notes))
-            recording = Recording(
-                id=recording_id(name, "rr"),
-                beats={"rr": beats},
-                participant=options.participant or participant_of(source, member),
-                timezone=zone,
-                device=_DEVICE,
-                provenance=Provenance((input_file(source, member),), self.name, self.version, self.verified),
-                notices=tuple(notices),
-            )
-            yield with_distinct_id(recording, taken)
+            yield with_distinct_id(_recording(source, member, options), taken)
+
+
+def _recording(source: Source, member: str, options: ReadOptions) -> Recording:
+    zone = zone_of_options(options)
+    name = shown_name(source, member)
+    skipped = SkippedRows(without_device_id(name))
+    lists = _lists(source, member, skipped)
+    rows = lists.recorded if lists.recorded.values else lists.corrected
+    if not rows.values:
+        raise InputError("holds no RR intervals", where=without_device_id(name))
+    median = float(np.median(rows.values))
+    if not _RANGE_S[0] <= median <= _RANGE_S[1]:
+        raise UnitError(
+            "RR intervals of VNS Analyse are in seconds",
+            where=without_device_id(name),
+            found=f"median {median:g}",
+            expected="0.2 to 2.5",
+        )
+    start_ns = _start(name)
+    beats, told = beats_of_rows(rows, 1000.0, None, Start(start_ns, zone, name), skipped)
+    notices = [_UNVERIFIED, *skipped.notices(), *told]
+    if start_ns is not None:
+        notices.append(Notice("start_in_name", "start taken from the file name, to the minute", "info"))
+    if rows is lists.corrected:
+        notices.append(Notice("corrected_by_app", "only the list that the app corrected is there"))
+    if lists.notes:
+        notices.append(Notice("notes_left_out", "notes beside intervals are not read", "info", lists.notes))
+    return Recording(
+        id=recording_id(name, "rr"),
+        beats={"rr": beats},
+        participant=options.participant or participant_of(source, member),
+        timezone=zone,
+        device=_DEVICE,
+        provenance=Provenance((input_file(source, member),), ADAPTER.name, ADAPTER.version, ADAPTER.verified),
+        notices=tuple(notices),
+    )
+
+
+def _looked_at(source: Source, member: str) -> FileLook:
+    recording = _recording(source, member, ReadOptions())
+    identifiers = ("parameters and notes in free text",)
+    return FileLook(stream_summaries(recording), recording.epoch, (_UNVERIFIED,), identifiers, device=_DEVICE)
 
 
 def _look(source: Source, member: str) -> Sniff:

@@ -54,7 +54,7 @@ def test_a_row_that_cannot_be_read_breaks_the_series_and_is_counted(tmp_path: Pa
 
 def test_intervals_that_are_all_out_of_range_are_no_recording(tmp_path: Path) -> None:
     rows = [line.rsplit(";", 1)[0] + ";9" for line in beats(3)]
-    with pytest.raises(InputError, match="holds no usable row.*3 of 3 rows"):
+    with pytest.raises(InputError, match=r"holds no usable row.*3 of 3 rows"):
         read(tmp_path, rows)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zipfile
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from allostat.adapter import ReadOptions
 from allostat.errors import InputError
 from allostat.recording import BeatFlag
+from allostat.simulate import EXPORTS, simulate_participant, simulate_worn
 from allostat.source import Source
 from allostat_devices.wfdb import ADAPTER
 from allostat_devices.wfdb_annotations import beats_of, parse_annotations
@@ -333,3 +335,13 @@ def test_header_fields() -> None:
     assert (line.samples_per_frame, line.skew, line.byte_offset) == (4, 2, 24)
     assert (line.gain, line.baseline, line.unit, line.adc_zero) == (4093.0, 2, "Ohm", 2048)
     assert (line.checksum, line.description) == (-35_395, "Resp. Imp.")
+
+
+def test_the_wave_and_the_beats_written_are_read(tmp_path: Path) -> None:
+    start = datetime.fromisoformat("2024-03-04T22:00:00")
+    worn = simulate_worn(simulate_participant("sub-001", 3), start, 0.02, "Europe/Vienna")
+    recording = read(EXPORTS["wfdb"](worn, tmp_path), timezone="Europe/Vienna")
+    np.testing.assert_array_equal(recording.ecg.samples, worn.ecg(250.0).samples)
+    assert recording.ecg.clock.start_ns == worn.start_ns and recording.ecg.clock.rate_hz == 250.0
+    np.testing.assert_allclose(recording.beats["atr"].times_ns, worn.beats_ns, atol=2_000_001)
+    assert "canary" not in repr(recording) and not recording.notices

@@ -21,6 +21,7 @@ from allostat.simulate.exports import (
     rr_text,
     summaries,
     waveforms,
+    wfdb,
 )
 from allostat.simulate.exports.worn import Worn, simulate_worn
 
@@ -67,6 +68,7 @@ EXPORTS: dict[str, ExportWriter] = {
     "shimmer": research_devices.write_shimmer_export,
     "spacelabs": cuffs.write_spacelabs_export,
     "vns-analyse": rr_text.write_vns_analyse_export,
+    "wfdb": wfdb.write_wfdb_export,
     "whoop": summaries.write_whoop_export,
     "withings": summaries.write_withings_export,
     "xdf": containers.write_xdf_export,

@@ -25,7 +25,7 @@ from allostat_devices.skipped_rows import SkippedRows
 from allostat_devices.text_lines import head_lines, line_blocks, open_text, readable_lines, why_not_text
 from allostat_devices.zone_inference import zone_of_options
 
-_HEAD_BYTES = 1 << 16
+_HEAD_BYTES = 1 << 14
 _SECTION = re.compile(r"RR-Intervalle\s*-\s*(Rohwerte|Korrigierte Werte)", re.IGNORECASE)
 _ROW = re.compile(r"(\d{1,3}[.,]\d+|\d{1,3})(?:\t(.*))?")
 _START = re.compile(r"(?<!\d)(\d\d)\.(\d\d)\.(\d{4})[ _](\d\d)\.(\d\d)(?!\d)")
@@ -119,7 +119,7 @@ def _looked_at(source: Source, member: str) -> FileLook:
 
 
 def _look(source: Source, member: str) -> Sniff:
-    reason = why_not_text(source.head(member))
+    reason = why_not_text(source.head(member, _HEAD_BYTES))
     if reason:
         return Sniff(0.0, reason)
     if any(_SECTION.search(line) for line in head_lines(source, member, _HEAD_BYTES)):

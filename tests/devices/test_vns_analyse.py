@@ -88,3 +88,8 @@ def test_the_hour_of_the_clock_change_is_placed_by_the_zone(tmp_path: Path) -> N
     recording = read(tmp_path, HEAD + RAW + "\n" + ROWS, timezone="Europe/Vienna")
     assert recording.epoch == "utc"
     assert recording.beats["rr"].times_ns[0] == np.datetime64("2024-03-31T00:30", "ns").astype(np.int64)
+
+
+def test_binary_files_whose_first_bytes_look_like_text_are_none(tmp_path: Path) -> None:
+    (tmp_path / "x.dat").write_bytes(b"\x20\x41" * 3000 + b"\0" * 4000)
+    assert ADAPTER.sniff(Source(tmp_path / "x.dat")).confidence == 0

@@ -215,9 +215,11 @@ def laid_along_sum(
 ) -> RecordedIntervals:
     """Intervals as `by_arrival` lays them, where it is known between which of them beats were lost."""
     n = len(length_ms)
+    if not n:
+        return RecordedIntervals(np.empty(0, np.int64), np.empty(0), np.empty(0, bool))
     elapsed = np.cumsum(length_ms)
     late = arrival_ns / _NS_PER_MS - elapsed
-    firsts = np.union1d(np.flatnonzero(broken), [0]).astype(np.int64) if n else np.empty(0, np.int64)
+    firsts = np.union1d(np.flatnonzero(broken), [0]).astype(np.int64)
     ends = np.zeros(n, np.int64)
     for first, stop in zip(firsts, np.append(firsts[1:], n), strict=True):
         run = slice(int(first), int(stop))

@@ -31,7 +31,8 @@ from allostat.recording import (
 )
 from allostat.source import Source
 from allostat_devices.byte_streams import byte_count, refuse_too_large
-from allostat_devices.file_names import has_device_id, input_file, recording_id, without_device_id
+from allostat_devices.file_manifest import FileLook, manifest_of_files
+from allostat_devices.file_names import input_file, recording_id, without_device_id
 from allostat_devices.members import claimed_members, participant_of, shown_name, sniff_members, with_distinct_id
 from allostat_devices.signal_labels import distinct_name, kind_of_label, stream_name, unit_code
 from allostat_devices.zone_inference import zone_of_options
@@ -78,32 +79,7 @@ class Biopac:
 
     def inspect(self, source: Source) -> Manifest:
         """Channels as the headers state them."""
-        streams: list[StreamSummary] = []
-        members = claimed_members(source, _look)
-        for member in members:
-            name = without_device_id(shown_name(source, member))
-            with _quiet():
-                datafile = _headers(_data(source, member), name)
-            prefix = f"{PurePosixPath(name).stem}/" if len(members) > 1 else ""
-            streams += [
-                StreamSummary(prefix + stream, kind, n, rate, unit, 0, round(n / rate * NS_PER_S))
-                for stream, kind, n, rate, unit in _channels(datafile)
-            ]
-        identifiers = ["channel names, marker texts and journal"] if members else []
-        if any(map(has_device_id, [source.name, *members])):
-            identifiers.append("device id in file name")
-        return Manifest(
-            source=without_device_id(source.name),
-            adapter=self.name,
-            confidence=self.sniff(source).confidence,
-            verified=self.verified,
-            streams=tuple(streams),
-            device=Device("BIOPAC"),
-            epoch="relative",
-            identifiers=tuple(identifiers),
-            participant_hint=participant_of(source, members[0]) if members else None,
-            notices=(_unverified(),),
-        )
+        return manifest_of_files(self, source, claimed_members(source, _look), lambda m: _looked_at(source, m))
 
     def read(self, source: Source, options: ReadOptions) -> Iterator[Recording]:
         """One recording for each file: a signal for each channel, markers without their texts.
@@ -121,6 +97,17 @@ class Biopac:
 
 def _unverified() -> Notice:
     return Notice("unverified", "BIOPAC: not verified on a real export")
+
+
+def _looked_at(source: Source, member: str) -> FileLook:
+    with _quiet():
+        datafile = _headers(_data(source, member), without_device_id(shown_name(source, member)))
+    streams = [
+        StreamSummary(stream, kind, n, rate, unit, 0, round(n / rate * NS_PER_S))
+        for stream, kind, n, rate, unit in _channels(datafile)
+    ]
+    identifiers = ("channel names, marker texts and journal",)
+    return FileLook(streams, "relative", (_unverified(),), identifiers, device=Device("BIOPAC"))
 
 
 def _look(source: Source, member: str) -> Sniff:

@@ -39,7 +39,8 @@ from allostat_devices.edf_records import (
     read_records,
     signal_clock,
 )
-from allostat_devices.file_names import has_device_id, input_file, recording_id, without_device_id
+from allostat_devices.file_manifest import FileLook, manifest_of_files
+from allostat_devices.file_names import input_file, recording_id, without_device_id
 from allostat_devices.members import claimed_members, participant_of, shown_name, sniff_members, with_distinct_id
 from allostat_devices.naive_start import placed_start, zone_to_use
 from allostat_devices.signal_labels import distinct_name, kind_of_label, stream_name, unit_code
@@ -68,41 +69,7 @@ class Edf:
 
     def inspect(self, source: Source) -> Manifest:
         """Streams and span as the headers state them and the lengths of the files allow."""
-        streams: list[StreamSummary] = []
-        notices: list[Notice] = []
-        identifiers: dict[str, None] = {}
-        zones: set[TimeZone] = set()
-        epochs: set[Epoch] = set()
-        device = Device()
-        members = claimed_members(source, _look)
-        for member in members:
-            header = _header(source, member)
-            name = shown_name(source, member)
-            zone = _told_zone(header)
-            start_ns, epoch = placed_start(header.start_local_ns, zone)
-            count, _ = complete_records(header, byte_count(source, member))
-            prefix = f"{PurePosixPath(without_device_id(name)).stem}/" if len(members) > 1 else ""
-            streams += _summaries(header, count, start_ns, prefix)
-            notices += _header_notices(header, without_device_id(name))
-            identifiers |= dict.fromkeys(header.identifiers)
-            zones.add(zone)
-            epochs.add(epoch)
-            device = _device(header)
-        if any(map(has_device_id, [source.name, *members])):
-            identifiers["device id in file name"] = None
-        return Manifest(
-            source=without_device_id(source.name),
-            adapter=self.name,
-            confidence=self.sniff(source).confidence,
-            verified=self.verified and not any(n.code == "unverified" for n in notices),
-            streams=tuple(streams),
-            device=device,
-            timezone=zones.pop() if len(zones) == 1 else UNKNOWN_ZONE,
-            epoch=epochs.pop() if len(epochs) == 1 else "relative",
-            identifiers=tuple(identifiers),
-            participant_hint=participant_of(source, members[0]) if members else None,
-            notices=tuple(notices),
-        )
+        return manifest_of_files(self, source, claimed_members(source, _look), lambda m: _looked_at(source, m))
 
     def read(self, source: Source, options: ReadOptions) -> Iterator[Recording]:
         """One recording for each file: a signal for each of its signals, annotations as markers.
@@ -116,6 +83,16 @@ class Edf:
         taken: set[str] = set()
         for member in claimed_members(source, _look):
             yield with_distinct_id(_recording(source, member, options, named, self), taken)
+
+
+def _looked_at(source: Source, member: str) -> FileLook:
+    header = _header(source, member)
+    zone = _told_zone(header)
+    start_ns, epoch = placed_start(header.start_local_ns, zone)
+    count, _ = complete_records(header, byte_count(source, member))
+    notices = _header_notices(header, without_device_id(shown_name(source, member)))
+    streams = _summaries(header, count, start_ns)
+    return FileLook(streams, epoch, notices, header.identifiers, zone, _device(header))
 
 
 def _look(source: Source, member: str) -> Sniff:
@@ -214,7 +191,7 @@ def _kind(signal: EdfSignal) -> SampleKind:
     return kind_of_label(signal.label, signal.unit)
 
 
-def _summaries(header: EdfHeader, count: int, start_ns: int, prefix: str) -> list[StreamSummary]:
+def _summaries(header: EdfHeader, count: int, start_ns: int) -> list[StreamSummary]:
     found: dict[str, StreamSummary] = {}
     for signal in header.signals:
         if signal.is_annotation or not signal.samples_per_record:
@@ -224,7 +201,7 @@ def _summaries(header: EdfHeader, count: int, start_ns: int, prefix: str) -> lis
         rate = signal.samples_per_record / header.record_s
         end_ns = start_ns + round(count * header.record_s * NS_PER_S)
         found[name] = StreamSummary(
-            prefix + name, kind, count * signal.samples_per_record, rate, unit_code(signal.unit), start_ns, end_ns
+            name, kind, count * signal.samples_per_record, rate, unit_code(signal.unit), start_ns, end_ns
         )
     return list(found.values())
 

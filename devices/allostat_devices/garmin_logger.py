@@ -253,6 +253,9 @@ def _recording(source: Source, member: str, options: ReadOptions) -> Recording:
         else:
             what = _KINDS[kind]
             series[what[0]] = _series(what, times, values, lines, epoch, skipped)
+    if not beats and not series:
+        told = "; ".join(n.message for n in skipped.notices())
+        raise InputError("holds no usable row", where=name, found=told or None)
     return Recording(
         id=recording_id(shown_name(source, member), "garmin"),
         beats=beats,

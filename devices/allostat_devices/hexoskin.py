@@ -282,15 +282,16 @@ def _beats(source: Source, member: str, start_ns: int | None, skipped: SkippedRo
     # the first row has no interval yet
     kept = ~((values == 0) & (np.arange(len(values)) == 0))
     times, values, numbers = times[kept], values[kept], numbers[kept]
-    usable = (values > 0) & (values < 1e6) & (np.abs(times) < 1e9)
-    usable |= (values > 0) & (values < 1e6) & (times > _ABSOLUTE) & (times < 2e12)
+    known = (np.abs(times) < 1e9) | ((times > _ABSOLUTE) & (times < 2e12))
+    # a file counts from its start or from 1970, not now this and now that
+    absolute = bool(known.any() and times[known][0] > _ABSOLUTE)
+    usable = (values > 0) & (values < 1e6) & known & ((times > _ABSOLUTE) == absolute)
     skipped.add("out_of_range", int(numbers[~usable][0]) if not usable.all() else 1, int((~usable).sum()))
     times, values, numbers = times[usable], values[usable], numbers[usable]
     if not len(times):
         return {}
     # seconds would make every interval longer than 5 s
     length_ms = values * (1000.0 / _TICKS_PER_S if float(np.median(values)) > 20 else 1000.0)
-    absolute = bool(times[0] > _ABSOLUTE)
     epoch: Epoch = "utc" if absolute or start_ns is not None else "relative"
     if absolute:
         ends = np.rint(times).astype(np.int64) * (NS_PER_S // _TICKS_PER_S)

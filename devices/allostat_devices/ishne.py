@@ -20,7 +20,8 @@ from allostat.errors import InputError
 from allostat.recording import NS_PER_S, Clock, Device, Epoch, Notice, Provenance, Recording, Signal, TimeZone
 from allostat.source import Source
 from allostat_devices.byte_streams import byte_count, fill, refuse_too_large
-from allostat_devices.file_names import has_device_id, input_file, recording_id, without_device_id
+from allostat_devices.file_manifest import FileLook, manifest_of_files
+from allostat_devices.file_names import input_file, recording_id, without_device_id
 from allostat_devices.members import claimed_members, participant_of, shown_name, sniff_members, with_distinct_id
 from allostat_devices.naive_start import placed_start
 from allostat_devices.signal_labels import distinct_name
@@ -84,36 +85,7 @@ class Ishne:
 
     def inspect(self, source: Source) -> Manifest:
         """Leads and span from the header and the length of the file."""
-        streams: list[StreamSummary] = []
-        notices: list[Notice] = []
-        identifiers: dict[str, None] = {}
-        epochs: set[Epoch] = set()
-        members = claimed_members(source, _look)
-        for member in members:
-            name = without_device_id(shown_name(source, member))
-            header = _header(source, member)
-            n = header.frames(byte_count(source, member))
-            start = header.start_local_ns or 0
-            end = start + round(n / header.rate_hz * NS_PER_S)
-            prefix = f"{PurePosixPath(name).stem}/" if len(members) > 1 else ""
-            streams += [StreamSummary(prefix + s, "ecg", n, header.rate_hz, "uV", start, end) for s in header.leads]
-            notices += _notices(header, n, name)
-            identifiers |= dict.fromkeys(header.identifiers)
-            epochs.add("relative" if header.start_local_ns is None else "local")
-        if any(map(has_device_id, [source.name, *members])):
-            identifiers["device id in file name"] = None
-        return Manifest(
-            source=without_device_id(source.name),
-            adapter=self.name,
-            confidence=self.sniff(source).confidence,
-            verified=self.verified,
-            streams=tuple(streams),
-            device=Device(kind="holter"),
-            epoch=epochs.pop() if len(epochs) == 1 else "relative",
-            identifiers=tuple(identifiers),
-            participant_hint=participant_of(source, members[0]) if members else None,
-            notices=tuple(notices),
-        )
+        return manifest_of_files(self, source, claimed_members(source, _look), lambda m: _looked_at(source, m))
 
     def read(self, source: Source, options: ReadOptions) -> Iterator[Recording]:
         """One recording for each file, with one signal for each lead.
@@ -127,6 +99,17 @@ class Ishne:
         taken: set[str] = set()
         for member in claimed_members(source, _look):
             yield with_distinct_id(_recording(source, member, options, zone, self), taken)
+
+
+def _looked_at(source: Source, member: str) -> FileLook:
+    header = _header(source, member)
+    n = header.frames(byte_count(source, member))
+    start = header.start_local_ns or 0
+    end = start + round(n / header.rate_hz * NS_PER_S)
+    streams = [StreamSummary(lead, "ecg", n, header.rate_hz, "uV", start, end) for lead in header.leads]
+    epoch: Epoch = "relative" if header.start_local_ns is None else "local"
+    notices = _notices(header, n, without_device_id(shown_name(source, member)))
+    return FileLook(streams, epoch, notices, header.identifiers, device=Device(kind="holter"))
 
 
 def _look(source: Source, member: str) -> Sniff:

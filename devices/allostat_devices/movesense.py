@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from allostat.adapter import Manifest, ReadOptions, Sniff, StreamSummary, stream_summaries
+from allostat.adapter import Manifest, ReadOptions, Sniff, stream_summaries
 from allostat.errors import InputError
 from allostat.recording import (
     Beats,
@@ -32,7 +32,8 @@ from allostat.recording import (
 )
 from allostat.source import Source
 from allostat_devices.beat_stamps import by_arrival, place
-from allostat_devices.file_names import has_device_id, input_file, recording_id, without_device_id
+from allostat_devices.file_manifest import FileLook, manifest_of_files
+from allostat_devices.file_names import input_file, recording_id, without_device_id
 from allostat_devices.members import claimed_members, participant_of, shown_name, sniff_members, with_distinct_id
 from allostat_devices.packet_clock import packet_clock
 from allostat_devices.text_lines import why_not_text
@@ -90,24 +91,7 @@ class Movesense:
 
     def inspect(self, source: Source) -> Manifest:
         """Streams and span of all packets."""
-        streams: list[StreamSummary] = []
-        members = claimed_members(source, _look)
-        for member in members:
-            recording = _recording(source, member, ReadOptions(), zone_of_options(ReadOptions()), self)
-            streams += stream_summaries(recording)
-        names = [source.name, *members]
-        return Manifest(
-            source=without_device_id(source.name),
-            adapter=self.name,
-            confidence=self.sniff(source).confidence,
-            verified=self.verified,
-            streams=tuple(streams),
-            device=_MOVESENSE,
-            epoch="relative",
-            identifiers=("device id in file name",) if any(map(has_device_id, names)) else (),
-            participant_hint=participant_of(source, members[0]) if members else None,
-            notices=(_unverified(),),
-        )
+        return manifest_of_files(self, source, claimed_members(source, _look), lambda m: _looked_at(source, m))
 
     def read(self, source: Source, options: ReadOptions) -> Iterator[Recording]:
         """One recording for each file.
@@ -125,6 +109,11 @@ class Movesense:
 
 def _unverified() -> Notice:
     return Notice("unverified", "Movesense: not verified on a real export")
+
+
+def _looked_at(source: Source, member: str) -> FileLook:
+    recording = _recording(source, member, ReadOptions(), zone_of_options(ReadOptions()), ADAPTER)
+    return FileLook(stream_summaries(recording), "relative", (_unverified(),), device=_MOVESENSE)
 
 
 def _look(source: Source, member: str) -> Sniff:

@@ -187,12 +187,8 @@ def _at_once(
     if not block:
         return None
     if isinstance(block, list):
-        text = "\n".join(block) + "\n"
-        if not text.isascii():
-            return None
-        block = text.encode("ascii")
-    elif not block.isascii():
-        return None
+        # a letter beyond ASCII makes its own row odd and no other
+        block = ("\n".join(block) + "\n").encode("utf-8", "surrogateescape")
     n = count_of_lines(block)
     numbers, integers = np.empty((width, n)), np.empty((width, n), np.int64)
     states = np.empty(n, np.int8)
@@ -223,12 +219,27 @@ def _read(
     rows, numbers = _of_width(rows, numbers, width, skipped)
     if not rows:
         return [column.parse([]) for column in columns], np.empty(0, np.int64)
+    return _parsed(rows, numbers, columns, skipped)
+
+
+def _parsed(
+    rows: list[list[str]], numbers: list[int], columns: Sequence[Column], skipped: SkippedRows
+) -> tuple[list[NDArray[Any]], NDArray[np.int64]]:
+    """All rows at once; where one of them is bad, each half of them, so that one bad row costs few others."""
     cells = list(zip(*rows, strict=True))
     try:
         return [column.parse(cells[column.index]) for column in columns], np.array(numbers, np.int64)
     except _NUMBER_ERRORS:
-        return _row_by_row(rows, numbers, columns, skipped)
+        if len(rows) <= _FEW_ROWS:
+            return _row_by_row(rows, numbers, columns, skipped)
+    middle = len(rows) // 2
+    first, of_first = _parsed(rows[:middle], numbers[:middle], columns, skipped)
+    second, of_second = _parsed(rows[middle:], numbers[middle:], columns, skipped)
+    joined = [np.concatenate(pair) for pair in zip(first, second, strict=True)]
+    return joined, np.concatenate([of_first, of_second])
 
+
+_FEW_ROWS = 16
 
 _PLAIN: dict[Parser, int] = {
     floats: text_columns.NUMBER,

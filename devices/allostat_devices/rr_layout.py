@@ -30,6 +30,8 @@ _WAVEFORM_NAMES = frozenset({
     "temperature", "resp",
 })  # fmt: skip
 _SAMPLED = re.compile(r"^#.*sampling[ _]?(rate|frequency)\b\D*\d", re.IGNORECASE)
+_LONGEST_NAME = 200
+"""Characters of a column's name or of a comment that are looked at."""
 _OTHER_DEVICES = ("phone timestamp", "phone data rx timestamp")
 
 
@@ -71,7 +73,7 @@ def layout_of(lines: Sequence[str]) -> Layout | NoLayout:
     content = [(i, line.strip()) for i, line in enumerate(lines) if line.strip() and not line.lstrip().startswith("#")]
     if not content:
         return NoLayout("holds no data lines")
-    if any(_SAMPLED.match(line.strip()) for line in lines[:50]):
+    if any(_SAMPLED.match(line.strip()[:_LONGEST_NAME]) for line in lines[:50]):
         return NoLayout("its comments state a sampling rate: a waveform, not a list of intervals")
     first = content[0][1]
     if first == "[Params]":
@@ -114,7 +116,8 @@ def _hrm(lines: Sequence[str]) -> Layout | NoLayout:
 
 
 def _key(name: str) -> str:
-    return re.sub(r"[\s\"]+", "", re.sub(r"[(\[].*?[)\]]", "", name)).casefold()
+    # thousands of opening brackets would take the square of their number
+    return re.sub(r"[\s\"]+", "", re.sub(r"[(\[].*?[)\]]", "", name[:_LONGEST_NAME])).casefold()
 
 
 def _unit_in(name: str) -> str | None:

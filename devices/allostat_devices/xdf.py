@@ -35,7 +35,8 @@ from allostat.recording import (
     ValueSeries,
 )
 from allostat.source import Source
-from allostat_devices.file_names import has_device_id, input_file, recording_id, without_device_id
+from allostat_devices.file_manifest import FileLook, manifest_of_files
+from allostat_devices.file_names import input_file, recording_id, without_device_id
 from allostat_devices.members import claimed_members, participant_of, shown_name, sniff_members, with_distinct_id
 from allostat_devices.naive_start import zone_to_use
 from allostat_devices.signal_labels import distinct_name, kind_of_label, stream_name, unit_code
@@ -68,36 +69,7 @@ class Xdf:
 
     def inspect(self, source: Source) -> Manifest:
         """Streams and numbers of samples from the chunks, without decoding them."""
-        streams: list[StreamSummary] = []
-        notices: list[Notice] = []
-        identifiers: dict[str, None] = {}
-        zones: set[TimeZone] = set()
-        members = claimed_members(source, _look)
-        dated = True
-        for member in members:
-            name = without_device_id(shown_name(source, member))
-            chunks = scan_chunks(_data(source, member), name)
-            start_ns, zone = _anchor(chunks)
-            dated &= start_ns is not None
-            zones.add(zone)
-            prefix = f"{PurePosixPath(name).stem}/" if len(members) > 1 else ""
-            streams += _summaries(chunks, start_ns or 0, prefix)
-            notices += _chunk_notices(chunks, name)
-            identifiers["host, user and session ids in stream headers"] = None
-        if any(map(has_device_id, [source.name, *members])):
-            identifiers["device id in file name"] = None
-        return Manifest(
-            source=without_device_id(source.name),
-            adapter=self.name,
-            confidence=self.sniff(source).confidence,
-            verified=self.verified,
-            streams=tuple(streams),
-            timezone=zones.pop() if len(zones) == 1 else UNKNOWN_ZONE,
-            epoch="utc" if dated and members else "relative",
-            identifiers=tuple(identifiers),
-            participant_hint=participant_of(source, members[0]) if members else None,
-            notices=tuple(notices),
-        )
+        return manifest_of_files(self, source, claimed_members(source, _look), lambda m: _looked_at(source, m))
 
     def read(self, source: Source, options: ReadOptions) -> Iterator[Recording]:
         """One recording for each file: a signal for each channel of numbers, markers of streams of text.
@@ -110,6 +82,15 @@ class Xdf:
         taken: set[str] = set()
         for member in claimed_members(source, _look):
             yield with_distinct_id(_recording(source, member, options, self), taken)
+
+
+def _looked_at(source: Source, member: str) -> FileLook:
+    name = without_device_id(shown_name(source, member))
+    chunks = scan_chunks(_data(source, member), name)
+    start_ns, zone = _anchor(chunks)
+    identifiers = ("host, user and session ids in stream headers",)
+    epoch: Epoch = "relative" if start_ns is None else "utc"
+    return FileLook(_summaries(chunks, start_ns or 0), epoch, _chunk_notices(chunks, name), identifiers, zone)
 
 
 def _look(source: Source, member: str) -> Sniff:
@@ -146,7 +127,7 @@ def _anchor(chunks: Chunks) -> tuple[int | None, TimeZone]:
     return round(moment.timestamp() * 1e6) * 1000, zone
 
 
-def _summaries(chunks: Chunks, start_ns: int, prefix: str) -> list[StreamSummary]:
+def _summaries(chunks: Chunks, start_ns: int) -> list[StreamSummary]:
     found: dict[str, StreamSummary] = {}
     for stream in chunks.streams.values():
         if stream.channel_format == "string":
@@ -158,7 +139,7 @@ def _summaries(chunks: Chunks, start_ns: int, prefix: str) -> list[StreamSummary
             rate = stream.nominal_hz or float("nan")
             end = start_ns + round(seconds * NS_PER_S)
             found[name] = StreamSummary(
-                prefix + name, kind, stream.samples, rate, unit_code(channel.unit), start_ns, end
+                name, kind, stream.samples, rate, unit_code(channel.unit), start_ns, end
             )  # fmt: skip
     return list(found.values())
 

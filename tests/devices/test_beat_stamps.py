@@ -118,3 +118,8 @@ def test_beats_always_ascend_and_no_interval_is_invented(rr: list[float], seed: 
     np.testing.assert_array_equal(told, lengths[(lengths >= 200) & (lengths <= 3000)])
     late = place(by_arrival(ends, lengths), epoch="utc").beats
     assert np.isfinite(late.intervals_ms).sum() == len(told)
+
+
+def test_no_intervals_are_no_beats() -> None:
+    none = by_arrival(np.empty(0, np.int64), np.empty(0), np.empty(0, bool))
+    assert len(place(none, epoch="utc").beats) == 0

@@ -52,6 +52,12 @@ def test_a_row_that_cannot_be_read_breaks_the_series_and_is_counted(tmp_path: Pa
     }  # fmt: skip
 
 
+def test_intervals_that_are_all_out_of_range_are_no_recording(tmp_path: Path) -> None:
+    rows = [line.rsplit(";", 1)[0] + ";9" for line in beats(3)]
+    with pytest.raises(InputError, match=r"holds no usable row.*3 of 3 rows"):
+        read(tmp_path, rows)
+
+
 def test_other_kinds_are_series(tmp_path: Path) -> None:
     lines = [
         "2019-10-16T12:00:00.5+02:00;HEART_RATE;79.0",

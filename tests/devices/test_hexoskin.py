@@ -78,6 +78,13 @@ def test_times_in_ticks_since_1970_are_absolute(tmp_path: Path) -> None:
     np.testing.assert_allclose(beats.intervals_ms[1:], 205 / 0.256)
 
 
+def test_a_stamp_since_1970_among_relative_ones_is_a_bad_row(tmp_path: Path) -> None:
+    rows = b"".join(b"%.4f,%d\n" % (1 + 0.8125 * i, 208) for i in range(20)) + b"438000000000,208\n"
+    recording = read(folder(tmp_path, session(**{"RR_interval.csv": rows})))
+    assert np.nanmax(recording.beats["rr"].intervals_ms) < 1000
+    assert any(n.code == "out_of_range" and n.count == 1 for n in recording.notices)
+
+
 def test_without_a_start_time_is_relative(tmp_path: Path) -> None:
     recording = read(folder(tmp_path, session(**{"info.json": None})))
     assert (recording.epoch, recording.ecg.clock.start_ns) == ("relative", 0)

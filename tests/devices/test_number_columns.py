@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -47,3 +49,18 @@ def test_times_of_the_phone_are_read_alike() -> None:
         cells, 1, ";", 1, [Column(0, phone_times, "bad_time", text_columns.STAMP_NS)], SkippedRows("x")
     )
     assert at_once.tolist() == phone_times(cells).tolist()
+
+
+def test_one_bad_row_among_many_costs_few_others() -> None:
+    parsed = []
+
+    def counted(cells: Sequence[str]) -> np.ndarray:
+        parsed.append(len(cells))
+        return np.array([float(c) for c in cells])
+
+    lines = [f"{i}.12345678901234567" for i in range(5000)]
+    lines[1234] = "x"
+    skipped = SkippedRows("x")
+    (values,), numbers = read_block(lines, 1, ",", 1, [Column(0, counted)], skipped)
+    assert len(values) == 4999 and 1235 not in numbers.tolist() and (np.diff(values) > 0).all()
+    assert skipped.counts == {"bad_number": 1} and len(parsed) < 60

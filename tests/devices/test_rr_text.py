@@ -380,3 +380,11 @@ def test_real_start_offset(recordings: Callable[[str], Path]) -> None:
     assert len(beats) == 106_461
     assert beats.flags[1] == BeatFlag.OUT_OF_RANGE
     assert int((beats.flags == BeatFlag.OUT_OF_RANGE).sum()) == 4
+
+
+@pytest.mark.parametrize("token", ["[", "(", "#sampling rate ", "[ms "])
+def test_names_without_end_take_no_square_of_their_length(token: str) -> None:
+    from allostat_devices.rr_layout import layout_of
+
+    # the square of it would be minutes
+    layout_of([token * (200_000 // len(token)), "#" + token * (200_000 // len(token)), "800"])

@@ -1,10 +1,10 @@
-"""WFDB records, trap by trap; records are written here by a packer that follows the format's description."""
+"""WFDB records, trap by trap."""
 
 from __future__ import annotations
 
 import struct
 import zipfile
-from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -14,87 +14,14 @@ from hypothesis import strategies as st
 
 from allostat.adapter import ReadOptions
 from allostat.errors import InputError
-from allostat.recording import BeatFlag, Recording
+from allostat.recording import BeatFlag
+from allostat.simulate import EXPORTS, simulate_participant, simulate_worn
 from allostat.source import Source
 from allostat_devices.wfdb import ADAPTER
 from allostat_devices.wfdb_annotations import beats_of, parse_annotations
 from allostat_devices.wfdb_header import parse_header
-from allostat_devices.wfdb_samples import MISSING, checksum, decode
-
-MITDB_BEATS = 51_021
-
-
-def packed(samples: np.ndarray, storage: int) -> bytes:
-    """Bytes of samples in one of the storage formats."""
-    match storage:
-        case 16:
-            return samples.astype("<i2").tobytes()
-        case 61:
-            return samples.astype(">i2").tobytes()
-        case 80:
-            return (samples + 128).astype(np.uint8).tobytes()
-        case 160:
-            return (samples + 32768).astype("<u2").tobytes()
-        case 24:
-            return b"".join(int(v).to_bytes(3, "little", signed=True) for v in samples)
-        case 32:
-            return samples.astype("<i4").tobytes()
-        case 310 | 311:
-            return packed_10_bit([int(v) & 0x3FF for v in samples], storage)
-    out = bytearray()
-    values = [int(v) & 0xFFF for v in samples]
-    for i in range(0, len(values) - 1, 2):
-        a, b = values[i], values[i + 1]
-        out += bytes([a & 0xFF, (a >> 8) | ((b >> 8) << 4), b & 0xFF])
-    if len(values) % 2:
-        out += bytes([values[-1] & 0xFF, values[-1] >> 8])
-    return bytes(out)
-
-
-def packed_10_bit(values: list[int], storage: int) -> bytes:
-    out = b""
-    for i in range(0, len(values), 3):
-        a, b, c = [*values[i : i + 3], 0, 0][:3]
-        if storage == 311:
-            word = a | b << 10 | c << 20
-        else:
-            word = (a << 1 | (c & 31) << 11) | (b << 1 | (c >> 5) << 11) << 16
-        # an unfinished word ends with the last byte that a sample needs
-        needed = 4 if len(values) - i >= 3 else (len(values) - i) * 2 if storage == 310 else len(values) - i + 1
-        out += struct.pack("<I", word)[:needed]
-    return out
-
-
-def annotations(marks: list[tuple[int, int]], tail: bytes = b"\x00\x00") -> bytes:
-    """Annotation file of (sample, code)."""
-    out, now = b"", 0
-    for sample, code in marks:
-        step, now = sample - now, sample
-        if step > 1023:
-            out += struct.pack("<HHH", 59 << 10, step >> 16, step & 0xFFFF)
-            step = 0
-        out += struct.pack("<H", code << 10 | step)
-    return out + tail
-
-
-def record(folder: Path, storage: int = 212, name: str = "r1", **about: object) -> tuple[Path, np.ndarray]:
-    folder.mkdir(parents=True, exist_ok=True)
-    samples = np.stack([np.arange(1001) % 90 - 40, np.arange(1001) % 70 - 30], axis=1)
-    sums = [checksum(samples[:, i]) for i in range(2)]
-    gain = about.get("gain", "200(1024)/mV")
-    lines = [f"{name} 2 360 {about.get('n', 1001)}{about.get('start', '')}"]
-    lines += [
-        f"{name}.dat {storage} {gain} 11 1024 0 {s - 65536 if s > 32767 else s} 0 {lead}"
-        for s, lead in zip(sums, ("MLII", "V1"), strict=True)
-    ]
-    (folder / f"{name}.hea").write_text("\n".join(lines) + f"\n{about.get('comment', '')}")
-    (folder / f"{name}.dat").write_bytes(packed(samples.reshape(-1), storage))
-    return folder / f"{name}.hea", samples
-
-
-def read(path: Path, **options: str) -> Recording:
-    (recording,) = ADAPTER.read(Source(path), ReadOptions(**options))  # type: ignore[arg-type]
-    return recording
+from allostat_devices.wfdb_samples import MISSING, decode
+from tests.devices.wfdb_files import annotations, packed, read, record
 
 
 @pytest.mark.parametrize("storage", sorted(MISSING))
@@ -351,107 +278,6 @@ def test_inspecting_tells_a_signal_file_that_is_cut_or_missing(tmp_path: Path, s
 # ---- real recordings
 
 
-def test_real_mitdb(recordings: Callable[[str], Path]) -> None:
-    source = Source(recordings("mitdb"))
-    total = 0
-    ids = []
-    for recording in ADAPTER.read(source, ReadOptions()):
-        ids.append(recording.id)
-        total += len(recording.beats["atr"])
-        assert [len(s) for s in recording.signals.values()] == [650_000, 650_000]
-        assert [n for n in recording.notices if n.severity != "info"] == []
-        assert recording.ecg.clock.rate_hz == 360.0
-    assert len(ids) == 22
-    assert total == MITDB_BEATS
-
-
-def test_real_flutter_of_record_207(recordings: Callable[[str], Path]) -> None:
-    beats = read(recordings("mitdb") / "207.hea").beats["atr"]
-    assert len(beats.gaps) == 6
-    assert not set(beats.extras["annotation_code"]) & {31, 32, 33}
-
-
-def test_real_nstdb_format_16(recordings: Callable[[str], Path]) -> None:
-    recording = read(recordings("nstdb") / "118e24.hea")
-    assert len(recording.beats["atr"]) == 2278
-    assert (recording.ecg.offset, recording.ecg.samples.dtype) == (1024.0, np.dtype(np.int16))
-    assert [n.code for n in recording.notices] == ["no_beat"]
-
-
-def test_real_beats_without_signals(recordings: Callable[[str], Path]) -> None:
-    recording = read(recordings("cst_reference") / "nsr001.hea")
-    assert len(recording.beats["ecg"]) == 106_460
-
-
-@pytest.mark.parametrize("name", ["mitdb/101", "mitdb/208", "nstdb/118e24"])
-def test_real_records_agree_with_the_wfdb_package(recordings: Callable[[str], Path], name: str) -> None:
-    peer = pytest.importorskip("wfdb")
-    folder, stem = name.split("/")
-    path = recordings(folder) / stem
-    recording = read(path.with_suffix(".hea"))
-    theirs = peer.rdrecord(str(path), physical=False)
-    for i, signal in enumerate(recording.signals.values()):
-        np.testing.assert_array_equal(signal.samples, theirs.d_signal[:, i])
-    physical = peer.rdrecord(str(path)).p_signal
-    np.testing.assert_allclose(recording.ecg.physical(), physical[:, 0], rtol=0, atol=1e-12)
-    marks = peer.rdann(str(path), "atr")
-    is_beat = np.isin(marks.symbol, list("NLRBAaJSVrFejnE/fQ?"))
-    beats = recording.beats["atr"]
-    np.testing.assert_array_equal(beats.times_ns, np.rint(marks.sample[is_beat] * 1e9 / 360))
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "test01_00s_frame", "a103l", "3000003_0003", "s0010_re", "multi-segment/041s/041s01", "310derive",
-        "310derive_2", "310derive_3", "311derive", "311derive_2", "311derive_3", "311derive_4", "flacformats",
-        "mixedsignals",
-    ],
-)  # fmt: skip
-def test_real_samples_of_the_format_zoo_agree(recordings: Callable[[str], Path], name: str) -> None:
-    peer = pytest.importorskip("wfdb")
-    path = recordings("wfdb_samples") / name
-    theirs = peer.rdrecord(str(path), physical=False, smooth_frames=False).e_d_signal
-    recording = read(path.with_name(path.name + ".hea"))
-    for signal, expected in zip(recording.signals.values(), theirs, strict=True):
-        np.testing.assert_array_equal(signal.samples, expected)
-    assert {n.code for n in recording.notices} <= {"uncalibrated"}
-
-
-def test_real_binary_formats_agree(recordings: Callable[[str], Path]) -> None:
-    peer = pytest.importorskip("wfdb")
-    path = recordings("wfdb_samples") / "binformats"
-    theirs = peer.rdrecord(str(path)).p_signal
-    recording = read(path.with_name("binformats.hea"))
-    for signal, expected in zip(recording.signals.values(), theirs.T, strict=True):
-        np.testing.assert_allclose(signal.physical(), expected, atol=1e-12)
-
-
-@pytest.mark.parametrize("name", ["041s/041s", "fixed1/v102s", "s25047/s25047-2704-05-04-10-44"])
-def test_real_records_of_several_segments_agree(recordings: Callable[[str], Path], name: str) -> None:
-    peer = pytest.importorskip("wfdb")
-    path = recordings("wfdb_samples") / "multi-segment" / name
-    theirs = peer.rdrecord(str(path), m2s=True, smooth_frames=False)
-    recording = read(path.with_name(path.name + ".hea"))
-    assert len(recording.signals) == theirs.n_sig
-    begin = recording.span_ns[0] if recording.epoch != "relative" else 0
-    columns = theirs.p_signal.T if theirs.e_p_signal is None else theirs.e_p_signal
-    for signal, expected in zip(recording.signals.values(), columns, strict=True):
-        whole = np.full(len(expected), np.nan)
-        for first, stop, block in signal.clock.spans():
-            at = round((block.t0_ns - begin) / 1e9 * block.rate_hz)
-            whole[at : at + stop - first] = signal.physical(first, stop)
-        np.testing.assert_allclose(whole, expected, atol=1e-9)
-    assert ADAPTER.inspect(Source(path.with_name(path.name + ".hea"))).streams
-
-
-def test_a_real_folder_of_segments_is_one_record(recordings: Callable[[str], Path]) -> None:
-    source = Source(recordings("wfdb_samples") / "multi-segment" / "041s")
-    assert set(ADAPTER.sniff(source).members) == set(source.members)
-    (recording,) = ADAPTER.read(source, ReadOptions())
-    assert recording.id == "041s" and {s.duration_s for s in recording.signals.values()} == {16.0}
-
-
 def segmented(folder: Path, text: str, n: int = 1001) -> Path:
     record(folder, 16, "a")
     record(folder, 16, "b")
@@ -509,3 +335,13 @@ def test_header_fields() -> None:
     assert (line.samples_per_frame, line.skew, line.byte_offset) == (4, 2, 24)
     assert (line.gain, line.baseline, line.unit, line.adc_zero) == (4093.0, 2, "Ohm", 2048)
     assert (line.checksum, line.description) == (-35_395, "Resp. Imp.")
+
+
+def test_the_wave_and_the_beats_written_are_read(tmp_path: Path) -> None:
+    start = datetime.fromisoformat("2024-03-04T22:00:00")
+    worn = simulate_worn(simulate_participant("sub-001", 3), start, 0.02, "Europe/Vienna")
+    recording = read(EXPORTS["wfdb"](worn, tmp_path), timezone="Europe/Vienna")
+    np.testing.assert_array_equal(recording.ecg.samples, worn.ecg(250.0).samples)
+    assert recording.ecg.clock.start_ns == worn.start_ns and recording.ecg.clock.rate_hz == 250.0
+    np.testing.assert_allclose(recording.beats["atr"].times_ns, worn.beats_ns, atol=2_000_001)
+    assert "canary" not in repr(recording) and not recording.notices

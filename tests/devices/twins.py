@@ -24,6 +24,7 @@ WRITERS: dict[str, tuple[str, ...]] = {
     "garmin_account": ("garmin-account",),
     "garmin_connect": ("garmin-connect",),
     "garmin_logger": ("garmin-logger",),
+    "google_health": ("google-health",),
     "hexoskin": ("hexoskin",),
     "ishne": ("ishne",),
     "lab_messages": ("fhir", "hl7"),
@@ -33,29 +34,20 @@ WRITERS: dict[str, tuple[str, ...]] = {
     "polar_ecg_logger": ("polar-ecg-logger",),
     "polar_flow": ("polar-flow", "polar-nightly-recovery"),
     "polar_sensor_logger": ("polar-sensor-logger", "polar-verity"),
+    "polar_wrist_ecg": ("polar-wrist-ecg",),
     "rr_text": ("elite-hrv", "hrv-logger", "plain-rr", "selfloops"),
     "samsung_health": ("samsung-health",),
     "shimmer": ("shimmer",),
     "signal_text": ("opensignals",),
     "spacelabs": ("spacelabs",),
+    "vns_analyse": ("vns-analyse",),
+    "wfdb": ("wfdb",),
     "whoop": ("whoop",),
     "withings": ("withings",),
     "xdf": ("xdf",),
     "zephyr": ("zephyr",),
 }
 """Names in `EXPORTS` of what each adapter reads."""
-
-WFDB_FILES = {
-    "r1.hea": b"r1 2 360 60 8:26:04 26/10/1994\nr1.dat 212 200(1024)/mV 11 1024 0 0 0 MLII\n"
-    b"r1.dat 212 200 11 1024 0 0 0 V1\n# 75 F\n",
-    "r1.dat": bytes(range(180)),
-    "r1.atr": b"\x4d\x04\x25\x05\x24\x15\x00\xec\x00\x00\x10\x27\x00\x04\x00\x00",
-}
-
-
-def _wfdb(folder: Path) -> None:
-    for name, content in WFDB_FILES.items():
-        (folder / name).write_bytes(content)
 
 
 def _apple_ecg(folder: Path) -> None:
@@ -83,7 +75,6 @@ BY_HAND: dict[str, Callable[[Path], None]] = {
     "apple_ecg": _apple_ecg,
     "beat_instants": _beat_instants,
     "participant_file": _participant_file,
-    "wfdb": _wfdb,
 }
 
 

@@ -21,6 +21,7 @@ from allostat.simulate.exports import (
     rr_text,
     summaries,
     waveforms,
+    wfdb,
 )
 from allostat.simulate.exports.worn import Worn, simulate_worn
 
@@ -44,6 +45,7 @@ EXPORTS: dict[str, ExportWriter] = {
     "garmin-account": garmin.write_garmin_account_export,
     "garmin-connect": garmin.write_garmin_connect_export,
     "garmin-logger": garmin.write_garmin_logger_export,
+    "google-health": summaries.write_google_health_export,
     "hexoskin": research_devices.write_hexoskin_export,
     "hl7": laboratory.write_hl7_export,
     "hrv-logger": rr_text.write_hrv_logger_export,
@@ -60,10 +62,13 @@ EXPORTS: dict[str, ExportWriter] = {
     "polar-nightly-recovery": summaries.write_nightly_recovery_export,
     "polar-sensor-logger": polar.write_polar_sensor_logger_export,
     "polar-verity": polar.write_polar_verity_export,
+    "polar-wrist-ecg": polar.write_polar_wrist_ecg_export,
     "samsung-health": summaries.write_samsung_export,
     "selfloops": rr_text.write_selfloops_export,
     "shimmer": research_devices.write_shimmer_export,
     "spacelabs": cuffs.write_spacelabs_export,
+    "vns-analyse": rr_text.write_vns_analyse_export,
+    "wfdb": wfdb.write_wfdb_export,
     "whoop": summaries.write_whoop_export,
     "withings": summaries.write_withings_export,
     "xdf": containers.write_xdf_export,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -177,4 +178,29 @@ def write_polar_verity_export(worn: Worn, folder: Path) -> Path:
     """Polar Sensor Logger folder of an optical sensor."""
     path = folder / f"{worn.person.id}_verity"
     write_polar_sensor_logger(path, worn.start_ns, worn.timezone, ppg=worn.ppg(55.0))
+    return path
+
+
+def write_polar_wrist_ecg_export(worn: Worn, folder: Path) -> Path:
+    """AccessLink JSON of a test of half a minute at 130 Hz, times in whole ms, amplitudes in mV."""
+    ecg = worn.ecg(130.0)
+    n = min(len(ecg.samples), round(30 * 130.0))
+    test = {
+        "source_device_id": "A1B2C3D4",
+        "test_time": worn.start_ns // NS_PER_S,
+        "time_zone_offset": local_offset_s(worn.start_ns, worn.timezone) // 60,
+        "average_heart_rate_bpm": round(worn.person.hr_rest),
+        "heart_rate_variability_ms": 41.5,
+        "heart_rate_variability_level": "ECG_HRV_LEVEL_USUAL",
+        "samples": [
+            {"recording_time_delta_ms": round(i * 1000 / 130.0), "amplitude_mv": int(ecg.samples[i]) / 1000}
+            for i in range(n)
+        ],
+        "quality_measurements": [
+            {"recording_time_delta_ms": 1000 * i, "quality_level": "ECG_QUALITY_HIGH" if i else "ECG_QUALITY_LOW"}
+            for i in range(4)
+        ],
+    }
+    path = folder / f"{worn.person.id}_wrist_ecg.json"
+    path.write_text(json.dumps([test], indent=1) + "\n", encoding="utf-8")
     return path

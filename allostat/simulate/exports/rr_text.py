@@ -134,3 +134,19 @@ def write_plain_rr_export(worn: Worn, folder: Path) -> Path:
     path = folder / f"{worn.person.id}_rr.txt"
     write_plain_rr(path, np.diff(worn.beats_ns) / NS_PER_MS)
     return path
+
+
+def write_vns_analyse_export(worn: Worn, folder: Path) -> Path:
+    """VNS Analyse text: parameters, intervals as recorded in s with a note, and the app's corrected list below."""
+    _, lengths = whole_ms_intervals(worn.beats_ns)
+    local = datetime.fromtimestamp(int(worn.beats_ns[0]) // NS_PER_S, zone_info(worn.timezone))
+    recorded = [f"{ms / 1000:.3f}\t" for ms in lengths.tolist()]
+    recorded[min(5, len(recorded) - 1)] += "Notiz: canary"
+    corrected = [f"{min(max(ms, 600), 1200) / 1000:.3f}\t" for ms in lengths.tolist()]
+    lines = [
+        "VNS Analyse", "Name\tcanary", "Herzfrequenz\t61", "", "RR-Intervalle - Rohwerte (Nicht aktiv)", *recorded, "",
+        "RR-Intervalle - Korrigierte Werte (Aktiv)", *corrected,
+    ]  # fmt: skip
+    path = folder / f"{local:%d.%m.%Y %H.%M} {worn.person.id} 0h 06min.txt"
+    path.write_bytes("\r\n".join(lines).encode("latin-1") + b"\r\n")
+    return path

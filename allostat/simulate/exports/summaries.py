@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,34 @@ def write_oura_export(worn: Worn, folder: Path) -> Path:
         })  # fmt: skip
     path = folder / f"{worn.person.id}_oura_sleep.json"
     _json(path, {"data": documents, "next_token": None})
+    return path
+
+
+def write_google_health_export(worn: Worn, folder: Path) -> Path:
+    """One answer of the service with heart rate every 30 s, HRV every five minutes and daily values."""
+
+    def point(kind: str, ns: int, **held: Any) -> dict[str, Any]:
+        offset = _local(worn, ns).utcoffset()
+        time = {
+            "physicalTime": f"{datetime.fromtimestamp(ns / NS_PER_S, UTC):%Y-%m-%dT%H:%M:%S.%fZ}",
+            "utcOffset": f"{int(offset.total_seconds()) if offset else 0}s",
+        }
+        name = {"name": f"users/canary/dataTypes/{kind}/dataPoints/canary"}
+        return name | {kind: {"sampleTime": time, **held}}
+
+    points = []
+    for ns, rate in zip(*(a.tolist() for a in worn.heart_rate(30.0)), strict=True):
+        if np.isfinite(rate):
+            points.append(point("heartRate", ns, beatsPerMinute=str(round(rate))))
+    for ns, rmssd in zip(*(a.tolist() for a in worn.rmssd(float(STEP_S))), strict=True):
+        if np.isfinite(rmssd):
+            key = "rootMeanSquareOfSuccessiveDifferencesMilliseconds"
+            points.append(point("heartRateVariability", ns, **{key: round(rmssd, 2)}))
+    day = {"year": worn.start_date.year, "month": worn.start_date.month, "day": worn.start_date.day}
+    resting = {"date": day, "beatsPerMinute": str(round(worn.person.hr_rest))}
+    points.append({"dataSource": {"platform": "canary"}, "dailyRestingHeartRate": resting})
+    path = folder / f"{worn.person.id}_google_health.json"
+    _json(path, {"dataPoints": points, "nextPageToken": ""})
     return path
 
 

@@ -253,9 +253,7 @@ def _index(
     )
 
 
-def index_values(
-    panel: Panel, available: Mask, u: Floats, definition: Definition, reference: Reference
-) -> Floats:
+def index_values(panel: Panel, available: Mask, u: Floats, definition: Definition, reference: Reference) -> Floats:
     """The index alone, without interval, notes and leave-one-out: what is scored under hundreds of settings.
 
     Parameters

@@ -11,10 +11,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from allostat.allostatic_load.canonical import sha256_of
 from allostat.allostatic_load.definitions import Definition, definition_from, load_definition
 from allostat.allostatic_load.multiverse.choices import choices
 from allostat.biomarkers import biomarker_kinds
+from allostat.canonical import sha256_of
 from allostat.errors import ConfigError
 
 _TOP = frozenset(

@@ -127,7 +127,9 @@ def test_the_end_of_summer_time_is_no_new_day(tmp_path: Path) -> None:
 def test_ambulatory_readings_are_no_resting_pressure(tmp_path: Path) -> None:
     readings = read(write_spacelabs_export(worn(), tmp_path), SPACELABS).blood_pressure
     table, _, _ = lab_biomarkers((), Person("sub-001"), readings=readings, timezone="Europe/Vienna", occasion="1")
-    assert not table.rows
+    assert table.rows
+    assert {r.context for r in table.rows} == {"ambulatory_24h", "ambulatory_awake", "ambulatory_asleep"}
+    assert not {"sbp", "dbp", "pulse_pressure"} & {r.biomarker for r in table.rows}
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

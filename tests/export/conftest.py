@@ -18,7 +18,7 @@ from allostat.study.layout import OutputLayout
 
 T0 = 1_770_000_000 * 10**9
 RATE = 130.16
-NAMES = ("sub-001", "ward 7/b")
+NAMES = ("sub-001", "ward 7 b")
 
 
 def ecg() -> Signal:

@@ -102,7 +102,7 @@ def test_bids_has_valid_names_sidecars_and_values(exported: Callable[[str], Path
     assert float(events[0]["onset"]) == 0.8
     with (folder / "participants.tsv").open() as file:
         people = {p["participant_id"]: p for p in csv.DictReader(file, delimiter="\t")}
-    assert people["sub-ward7b"]["source_id"] == "ward 7/b"
+    assert people["sub-ward7b"]["source_id"] == "ward 7 b"
     validator = pytest.importorskip("bids_validator").BIDSValidator()
     for path in folder.rglob("*"):
         name = "/" + path.relative_to(folder).as_posix()

@@ -118,6 +118,8 @@ def command(
         )
         return code
     _print_missing(missing, quiet=quiet)
+    if not quiet and all(bool(r["index"].isnull().all()) for r in results.values()):
+        _print_served(plain.biomarkers, reference)
     columns, rows = load_rows(results)
     shown = [i for i, name in enumerate(columns) if not name.endswith("sha256")]
     print_table([columns[i] for i in shown], [[row[i] for i in shown] for row in rows])
@@ -155,6 +157,15 @@ def _incomplete(table: BiomarkerTable, definition: str) -> list[MarkerCoverage]:
 
     systems = {s.name: {m.name: m.any_of for m in s.markers} for s in load_definition(definition).systems}
     return [one for one in marker_coverage(table, systems) if not one.complete]
+
+
+def _print_served(table: BiomarkerTable, reference: str | None) -> None:
+    """When nobody got an index: the definitions by which somebody would."""
+    from allostat.allostatic_load.served import definitions_served
+
+    found = definitions_served(table, reference)
+    told = ", ".join(f"{name} ({n})" for name, n in found) or "none: fit a reference, or write a definition"
+    message(f"definitions that this table serves (participants): {told}")
 
 
 def _as_dict(one: MarkerCoverage) -> dict[str, Any]:

@@ -66,3 +66,20 @@ def test_exit_codes(folder: Path, arguments: list[str], code: int, says: str) ->
     assert ended.returncode == code
     assert says in ended.stderr
     assert ended.stdout == ""
+
+
+def test_a_table_that_serves_no_asked_definition_is_told_which_it_serves(tmp_path: Path) -> None:
+    from allostat.allostatic_load.served import definitions_served
+    from allostat.tables import read_biomarker_table
+
+    path = tmp_path / "labs.tsv"
+    path.write_text("participant_id\tsex\tage\tsbp[mmHg]\tdbp[mmHg]\nA\tF\t40\t120\t80\nB\tM\t50\t130\t85\n")
+    assert definitions_served(read_biomarker_table(path)) == ()
+    path.write_text(
+        "participant_id\tsex\tage\tsbp[mmHg]\tdbp[mmHg]\ths_crp[mg/L]\trmssd_rest[ms]\n"
+        "A\tF\t40\t120\t80\t1.2\t30\nB\tM\t50\t130\t85\t2.2\t\n"
+    )
+    served = dict(definitions_served(read_biomarker_table(path)))
+    assert served["system"] == 1
+    assert served["seeman1997"] == 1
+    assert "dm" not in served

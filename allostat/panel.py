@@ -54,7 +54,7 @@ class Panel:
     age_years
         (rows,) NaN unknown.
     groups
-        (rows,) group of each row, empty text unknown.
+        (rows,) text: group of each row, empty when unknown.
     treated
         (rows,) masks by drug class, see `allostat.medications`.
     """
@@ -67,7 +67,7 @@ class Panel:
     present: Mask
     sex: NDArray[np.int8]
     age_years: Floats
-    groups: NDArray[np.str_]
+    groups: NDArray[Any]
     codes: Mapping[str, Mask] = field(default_factory=dict)
     treated: Mapping[str, Mask] = field(default_factory=dict)
 

@@ -24,30 +24,33 @@ POLAR_EPOCH_NS = 946_684_800_000_000_000
 _LATEST_NS = 2**63 - 1 - POLAR_EPOCH_NS
 _HEADER = struct.Struct("<BQB")
 _COMPRESSED = 0x80
+_PPI = np.dtype([("hr", "u1"), ("pp", "<u2"), ("error", "<u2"), ("flags", "u1")])
 
 Unit = Literal["uV", "mG", "1"]
 
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
+    stream: Stream
     channels: int
     bits: int
     unit: Unit
     scale: float = 1.0
 
 
-_RAW = {
-    (Stream.ECG, 0): _Layout(1, 24, "uV"),
-    (Stream.ACC, 1): _Layout(3, 16, "mG"),
-    (Stream.PPG, 0): _Layout(4, 24, "1"),
+# by measurement and the whole byte of the frame type
+_PLAIN = {
+    (0, 0): _Layout(Stream.ECG, 1, 24, "uV"),
+    (2, 1): _Layout(Stream.ACC, 3, 16, "mG"),
+    (1, 0): _Layout(Stream.PPG, 4, 24, "1"),
 }
 _DELTA = {
     # type 0 counts in G, type 1 in mG
-    (Stream.ACC, 0): _Layout(3, 16, "mG", 1000.0),
-    (Stream.ACC, 1): _Layout(3, 16, "mG"),
-    (Stream.PPG, 0): _Layout(4, 24, "1"),
+    (2, 0x80): _Layout(Stream.ACC, 3, 16, "mG", 1000.0),
+    (2, 0x81): _Layout(Stream.ACC, 3, 16, "mG"),
+    (1, 0x80): _Layout(Stream.PPG, 4, 24, "1"),
     # 16 photodiodes and a status word
-    (Stream.PPG, 7): _Layout(17, 24, "1"),
+    (1, 0x87): _Layout(Stream.PPG, 17, 24, "1"),
 }
 
 
@@ -167,23 +170,21 @@ def decode_frame(data: bytes | bytearray, factor: float = 1.0) -> Frame | Malfor
     if length < 10 or length > LONGEST_VALUE_BYTES:
         return wrong_length(data, "data frame", 10) or Malformed(Fault.TOO_SHORT, "data frame", length, "10 bytes")
     measurement, device_ns, kind = _HEADER.unpack_from(data)
-    compressed, layout = kind >= _COMPRESSED, kind & 0x7F
     faults: tuple[Fault, ...] = ()
     last_ns: int | None = None
     if 0 < device_ns <= _LATEST_NS:
         last_ns = device_ns + POLAR_EPOCH_NS
     elif device_ns:
         faults = (Fault.TIME_IMPOSSIBLE,)
-    if compressed:
-        found = _DELTA.get((measurement, layout))
-        if found is not None:
-            return _compressed_frame(data, Stream(measurement), last_ns, layout, found, factor, faults)
-    else:
-        found = _RAW.get((measurement, layout))
-        if found is not None:
-            return _plain_frame(data, Stream(measurement), last_ns, layout, found, faults)
-        if measurement == Stream.PPI and layout == 0:
-            return _intervals(data, last_ns, faults)
+    plain = _PLAIN.get((measurement, kind))
+    if plain is not None:
+        return _plain_frame(data, last_ns, kind, plain, faults)
+    delta = _DELTA.get((measurement, kind))
+    if delta is not None:
+        return _compressed_frame(data, last_ns, kind & 0x7F, delta, factor, faults)
+    if measurement == Stream.PPI and kind == 0:
+        return _intervals(data, last_ns, faults)
+    compressed, layout = kind >= _COMPRESSED, kind & 0x7F
     return RawFrame(
         measurement,
         last_ns,
@@ -197,7 +198,6 @@ def decode_frame(data: bytes | bytearray, factor: float = 1.0) -> Frame | Malfor
 
 def _plain_frame(
     data: bytes | bytearray,
-    stream: Stream,
     last_ns: int | None,
     layout: int,
     found: _Layout,
@@ -206,7 +206,7 @@ def _plain_frame(
     width, channels = found.bits // 8, found.channels
     count, rest = divmod(len(data) - 10, width * channels)
     if count == 0:
-        return Malformed(Fault.TOO_SHORT, f"{stream.name} frame", len(data), f"{10 + width * channels} bytes")
+        return Malformed(Fault.TOO_SHORT, f"{found.stream.name} frame", len(data), f"{10 + width * channels} bytes")
     shape, strides = (count, channels), (width * channels, width)
     if width == 3:
         # a 32-bit word that begins one byte early holds the value in its upper three bytes: the shift extends the sign
@@ -217,12 +217,11 @@ def _plain_frame(
         raw = shorts.astype(np.int32)
     if rest:
         faults = (*faults, Fault.TRAILING_BYTES)
-    return SampleFrame(stream, last_ns, layout, False, raw, found.scale, found.unit, 1 if rest else 0, faults)
+    return SampleFrame(found.stream, last_ns, layout, False, raw, found.scale, found.unit, 1 if rest else 0, faults)
 
 
 def _compressed_frame(
     data: bytes | bytearray,
-    stream: Stream,
     last_ns: int | None,
     layout: int,
     found: _Layout,
@@ -234,15 +233,14 @@ def _compressed_frame(
         return delta
     scale = factor * found.scale
     faults = faults + delta.faults
-    return SampleFrame(stream, last_ns, layout, True, delta.raw, scale, found.unit, delta.missing, faults)
+    return SampleFrame(found.stream, last_ns, layout, True, delta.raw, scale, found.unit, delta.missing, faults)
 
 
 def _intervals(data: bytes | bytearray, last_ns: int | None, faults: tuple[Fault, ...]) -> PpiFrame | Malformed:
     count, rest = divmod(len(data) - 10, 6)
     if count == 0:
         return Malformed(Fault.TOO_SHORT, "PPI frame", len(data), "16 bytes")
-    kind = np.dtype([("hr", "u1"), ("pp", "<u2"), ("error", "<u2"), ("flags", "u1")])
-    rows = np.frombuffer(data, dtype=kind, count=count, offset=10)
+    rows = np.frombuffer(data, dtype=_PPI, count=count, offset=10)
     flags = rows["flags"]
     blocked = (flags & 1) != 0
     raw_ms = rows["pp"].astype(np.uint16)

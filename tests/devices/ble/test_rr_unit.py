@@ -10,10 +10,12 @@ import pytest
 from allostat_devices.ble.rr_unit import RrUnit, RrUnitTest, RrUnitVerdict
 
 
-def packets(seed: int, units_per_s: float, seconds: float) -> list[tuple[float, list[int]]]:
+def packets(
+    seed: int, units_per_s: float, seconds: float, rates_per_min: tuple[float, float] = (50, 110)
+) -> list[tuple[float, list[int]]]:
     """Arrival and raw intervals of one notification per second, with jitter and stalls, of a person at rest."""
     rng = np.random.default_rng(seed)
-    mean_s = 60 / rng.uniform(50, 110)
+    mean_s = 60 / rng.uniform(*rates_per_min)
     count = int(seconds / mean_s) + 50
     at = np.arange(count) * mean_s
     breath, wave = rng.uniform(0, 2 * np.pi, 2)
@@ -21,9 +23,11 @@ def packets(seed: int, units_per_s: float, seconds: float) -> list[tuple[float, 
     rr_s += rng.normal(0, 0.008, count)
     beats_s = np.cumsum(rr_s)
     raw = np.rint(rr_s * units_per_s).astype(int)
+    # where beats fall between two notifications matters when the heart rate is near the notification rate
+    phase_s = rng.uniform(0, 1)
     sent, last_s, result = 0, 0.0, []
     for tick in range(int(seconds)):
-        now_s = tick + 0.5
+        now_s = tick + phase_s
         until = int(np.searchsorted(beats_s, now_s))
         stall_s = rng.uniform(0, 0.8) if rng.random() < 0.02 else 0.0
         last_s = max(last_s, now_s + 0.03 + rng.exponential(0.03) + stall_s)
@@ -43,6 +47,15 @@ def test_both_units_are_told_apart_after_a_minute() -> None:
     right = [judged(seed, 1024, 64).unit is RrUnit.STANDARD for seed in range(100)]
     right += [judged(seed, 1000, 64).unit is RrUnit.MILLISECOND for seed in range(100)]
     assert np.mean(right) >= 0.99
+
+
+def test_a_heart_that_beats_with_the_notifications_is_told_after_a_minute_and_a_half() -> None:
+    for unit, units_per_s in ((RrUnit.STANDARD, 1024), (RrUnit.MILLISECOND, 1000)):
+        for seed in range(60):
+            test = RrUnitTest()
+            for arrival_s, rr_raw in packets(seed, units_per_s, 95, (59, 62)):
+                test.push(arrival_s, rr_raw)
+            assert test.verdict().unit is unit
 
 
 def test_before_a_minute_nothing_is_decided() -> None:

@@ -26,7 +26,7 @@ _HEADER = struct.Struct("<BQB")
 _COMPRESSED = 0x80
 _PPI = np.dtype([("hr", "u1"), ("pp", "<u2"), ("error", "<u2"), ("flags", "u1")])
 
-Unit = Literal["uV", "mG", "1"]
+Unit = Literal["uV", "m[g]", "1"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +41,13 @@ class _Layout:
 # by measurement and the whole byte of the frame type
 _PLAIN = {
     (0, 0): _Layout(Stream.ECG, 1, 24, "uV"),
-    (2, 1): _Layout(Stream.ACC, 3, 16, "mG"),
+    (2, 1): _Layout(Stream.ACC, 3, 16, "m[g]"),
     (1, 0): _Layout(Stream.PPG, 4, 24, "1"),
 }
 _DELTA = {
     # type 0 counts in G, type 1 in mG
-    (2, 0x80): _Layout(Stream.ACC, 3, 16, "mG", 1000.0),
-    (2, 0x81): _Layout(Stream.ACC, 3, 16, "mG"),
+    (2, 0x80): _Layout(Stream.ACC, 3, 16, "m[g]", 1000.0),
+    (2, 0x81): _Layout(Stream.ACC, 3, 16, "m[g]"),
     (1, 0x80): _Layout(Stream.PPG, 4, 24, "1"),
     # 16 photodiodes and a status word
     (1, 0x87): _Layout(Stream.PPG, 17, 24, "1"),
@@ -72,7 +72,7 @@ class SampleFrame:
     scale
         ``raw * scale`` is in ``unit``.
     unit
-        UCUM unit of the scaled samples; ``"mG"`` stands for thousandths of the standard gravity.
+        UCUM unit of the scaled samples; ``"m[g]"`` is a thousandth of the standard gravity.
     missing
         Samples promised behind the last one here; that last one is ``missing`` periods older than ``last_sample_ns``.
     faults

@@ -60,7 +60,7 @@ def test_acceleration_of_an_h10() -> None:
     # first samples of the vendor's vector (AccDataTest.kt, github.com/polarofficial/polar-ble-sdk)
     read = sampled(frame(2, 1, bytes.fromhex("F7FFFFFFE703F8FFFEFFE503")))
     assert read.raw.tolist() == [[-9, -1, 999], [-8, -2, 997]]
-    assert read.unit == "mG"
+    assert read.unit == "m[g]"
     np.testing.assert_array_equal(read.values, read.raw)
 
 

@@ -3,8 +3,8 @@
 A frame holds one whole sample, then blocks of differences of any width, packed least significant bit first. Source:
 Polar BLE SDK, technical documentation and test vectors (github.com/polarofficial/polar-ble-sdk).
 
-Deviation from the vendor's client: a block of width 0 says that its samples equal the last one; the vendor's client
-drops them, which would move every later sample in time. Such a block is counted.
+A block of width 0 says that its samples equal the last one; it is decoded so and counted, for the vendor documents no
+such block.
 """
 
 from __future__ import annotations

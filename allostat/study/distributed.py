@@ -50,6 +50,9 @@ WITHOUT_WORKERS_S = 3600.0
 UNREADY_DEATHS = 6
 """So many workers may end while they load before the first is ready; then the run stops."""
 
+SEEN_WITHIN_S = 30.0
+"""So long a network file system may take to show a worker what the client has written."""
+
 ATTEMPTS = ".attempts"
 _DECIDES_BYTES = ("numpy", "scipy", "numba", "h5py", "h5netcdf", "xarray", "pandas")
 
@@ -367,16 +370,15 @@ def _get_ready(folder: str, versions: dict[str, str]) -> None:
     for name, wanted in versions.items():
         if here[name] != wanted:
             raise InputError("a worker has another version", where=name, found=here[name], expected=wanted)
-    try:
-        seen = (Path(folder) / "token").read_text(encoding="utf-8")
-    except OSError:
-        seen = ""
-    if seen != Path(folder).name:
-        raise InputError(
-            "a worker does not see the output folder",
-            where=str(Path(folder).parent.parent),
-            expected="a folder that all workers share under this path",
-        )
+    token, started = Path(folder) / "token", time.monotonic()
+    while not token.is_file():
+        if time.monotonic() - started >= SEEN_WITHIN_S:
+            raise InputError(
+                "a worker does not see the output folder",
+                where=str(token.parents[2]),
+                expected="a folder that all workers share under this path",
+            )
+        time.sleep(POLL_S)
     import allostat.study.warm  # noqa: F401 - importing it warms this process, once
 
 

@@ -17,7 +17,9 @@ from click.testing import CliRunner
 from allostat.cli import cli
 from allostat.errors import ConfigError, InputError, StoreError
 from allostat.study import Study, distributed, worker
-from allostat.study.distributed import connected
+from allostat.study.distributed import connected, run_distributed
+from allostat.study.inputs import ParticipantRows
+from allostat.study.layout import OutputLayout, write_atomic
 from allostat.study.worker import Task
 
 from .conftest import lab_row, make_study, rr_text
@@ -83,7 +85,11 @@ def run_fatal(task: Task) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         case "A2":
             time.sleep(600)
-    run_task(task)
+    write_atomic(task.layout.status(task.plan.participant), "{}")
+
+
+def ready_at_once(folder: str, versions: dict[str, str]) -> None:
+    """In place of loading everything, for work that needs nothing."""
 
 
 def run_without_disk(task: Task) -> None:
@@ -128,21 +134,6 @@ def test_a_participant_whose_worker_is_killed_is_given_to_another(
     assert _names(tmp_path / "out") == _names(tmp_path / "local")
 
 
-def test_what_kills_two_workers_or_hangs_fails_alone(
-    study: Path, client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    earlier = Study(study).run(tmp_path / "out", jobs=2)
-    assert earlier.all_good
-    monkeypatch.setattr(worker, "run_task", run_fatal)
-    base = Study(study).config
-    result = Study(study, base.replaced("run", time_limit_s=4.0)).run(tmp_path / "out", client=client, force=True)
-    assert states(result) == {"A1": "failed", "A2": "failed", "A3": "done"}
-    assert "the worker process died, 2 times" in reasons(result)["A1"]
-    assert reasons(result)["A2"] == "took longer than the time limit of 4 s"
-    assert not result.layout.store("A1").exists()
-    assert not result.layout.store("A2").exists()
-
-
 def test_an_error_outside_of_the_participant_is_told_and_not_repeated(
     study: Path, client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,7 +171,8 @@ def test_workers_of_another_version_are_not_used(
         Study(study).run(tmp_path / "out", client=client)
 
 
-def test_a_worker_that_does_not_see_the_output_folder_says_so(tmp_path: Path) -> None:
+def test_a_worker_that_does_not_see_the_output_folder_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(distributed, "SEEN_WITHIN_S", 0.0)
     with pytest.raises(InputError, match="does not see the output folder"):
         distributed._get_ready(str(tmp_path / "out" / ".attempts" / "run"), distributed._versions())
 
@@ -206,3 +198,17 @@ def test_a_relative_definition_file_is_refused(study: Path) -> None:
     config = Study(study).config.replaced("allostatic_load", reference="frozen.json")
     with pytest.raises(ConfigError, match="absolute path"):
         distributed.check_cluster_settings(config)
+
+
+def test_what_kills_two_workers_or_hangs_fails_alone(
+    study: Path, client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distributed, "_get_ready", ready_at_once)
+    plan, layout = Study(study).plan(), OutputLayout(tmp_path / "out")
+    tasks = [Task(item, ParticipantRows(), Study(study).config, layout, "mark") for item in plan.participants]
+    ended = run_distributed(tasks, run_fatal, client=client, time_limit_s=2.0, on_start=lambda task: None)
+    crashes = {end.task.plan.participant: end.crash for end in ended}
+    assert "the worker process died, 2 times" in str(crashes["A1"])
+    assert crashes["A2"] == "took longer than the time limit of 2 s"
+    assert crashes["A3"] is None
+    assert _names(tmp_path / "out") == {"sub-A3", "sub-A3/status.json"}

@@ -233,7 +233,8 @@ class _Run:
             self._live = set(self._client.nthreads())
         except OSError as error:
             raise StoreError(
-                f"the scheduler does not answer any more ({error})", expected="the same command again: it resumes"
+                "the scheduler does not answer any more",
+                expected="one that lives, and the same command again: it resumes",
             ) from error
         self._looked = time.monotonic()
         for known in (self._ready, self._stuck):

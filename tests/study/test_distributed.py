@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -85,6 +86,14 @@ def run_fatal(task: Task) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         case "A2":
             time.sleep(600)
+    write_atomic(task.layout.status(task.plan.participant), "{}")
+
+
+def run_unstoppable(task: Task) -> None:
+    """A1 hangs where its worker process cannot be ended, as on a dead network disk."""
+    if task.plan.participant == "A1":
+        faulthandler.cancel_dump_traceback_later()
+        time.sleep(5)
     write_atomic(task.layout.status(task.plan.participant), "{}")
 
 
@@ -200,15 +209,35 @@ def test_a_relative_definition_file_is_refused(study: Path) -> None:
         distributed.check_cluster_settings(config)
 
 
+def engine(study: Path, out: Path, work: Callable[[Task], None], **settings: Any) -> dict[str, str | None]:
+    """How each participant ended, for work that needs nothing loaded."""
+    plan, layout = Study(study).plan(), OutputLayout(out)
+    tasks = [Task(item, ParticipantRows(), Study(study).config, layout, "mark") for item in plan.participants]
+    ended = run_distributed(tasks, work, on_start=lambda task: None, **settings)
+    return {end.task.plan.participant: end.crash for end in ended}
+
+
+def test_a_worker_that_cannot_be_ended_is_left_alone(
+    study: Path, client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distributed, "_get_ready", ready_at_once)
+    monkeypatch.setattr(distributed, "GRACE_S", 0.5)
+    crashes = engine(study, tmp_path / "out", run_unstoppable, client=client, time_limit_s=1.5)
+    assert crashes == {"A1": "took longer than the time limit of 1.5 s", "A2": None, "A3": None}
+
+
 def test_what_kills_two_workers_or_hangs_fails_alone(
     study: Path, client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(distributed, "_get_ready", ready_at_once)
-    plan, layout = Study(study).plan(), OutputLayout(tmp_path / "out")
-    tasks = [Task(item, ParticipantRows(), Study(study).config, layout, "mark") for item in plan.participants]
-    ended = run_distributed(tasks, run_fatal, client=client, time_limit_s=2.0, on_start=lambda task: None)
-    crashes = {end.task.plan.participant: end.crash for end in ended}
+    crashes = engine(study, tmp_path / "out", run_fatal, client=client, time_limit_s=2.0)
     assert "the worker process died, 2 times" in str(crashes["A1"])
     assert crashes["A2"] == "took longer than the time limit of 2 s"
     assert crashes["A3"] is None
     assert _names(tmp_path / "out") == {"sub-A3", "sub-A3/status.json"}
+
+
+def test_a_lost_scheduler_stops_the_run_with_a_sentence(tmp_path: Path) -> None:
+    gone = mock.Mock(**{"nthreads.side_effect": ConnectionResetError()})
+    with pytest.raises(StoreError, match="scheduler does not answer any more.*it resumes"):
+        distributed._Run(gone, tmp_path / ".attempts" / "run").look_around()

@@ -239,5 +239,5 @@ def test_what_kills_two_workers_or_hangs_fails_alone(
 
 def test_a_lost_scheduler_stops_the_run_with_a_sentence(tmp_path: Path) -> None:
     gone = mock.Mock(**{"nthreads.side_effect": ConnectionResetError()})
-    with pytest.raises(StoreError, match="scheduler does not answer any more.*it resumes"):
+    with pytest.raises(StoreError, match=r"scheduler does not answer any more.*it resumes"):
         distributed._Run(gone, tmp_path / ".attempts" / "run").look_around()

@@ -18,6 +18,7 @@ from allostat.cli.output import message, output_options, print_json, print_table
 @click.option("--only", multiple=True, metavar="ID", help="Process these participants only; may be repeated.")
 @click.option("--force", is_flag=True, help="Process again although nothing changed.")
 @click.option("--dry-run", is_flag=True, help="Show the plan and stop, as allostat check does.")
+@click.option("--scheduler", metavar="ADDRESS", help="Run on the Dask cluster of this scheduler (tcp://HOST:PORT).")
 @click.option("--preset", help="HRV preset, in place of the one in study.toml.")
 @click.option("--timezone", help="Time zone of participants who state none, such as Europe/Vienna.")
 @click.option("--reference", help="Frozen reference to score against: a name or a JSON file.")
@@ -32,6 +33,7 @@ def command(path: Path, output: Path | None, jobs: int | None, only: tuple[str, 
       allostat run my_study/ --only sub-007         one participant again
       allostat run export.zip                       one export, no study.toml needed
       allostat run downloads/ --timezone Europe/Rome
+      allostat run my_study/ --scheduler tcp://127.0.0.1:8786    on the workers of a Dask cluster
 
     A run that was killed is resumed by the same command; participants whose inputs and settings did not change are
     not computed again. Exit code 0: all good; 3: input or settings invalid, nothing run; 4: some participants failed
@@ -39,6 +41,8 @@ def command(path: Path, output: Path | None, jobs: int | None, only: tuple[str, 
     """
     from allostat.cli.opening import opened
 
+    scheduler = options["scheduler"]
+    path = path.absolute() if scheduler else path  # workers have other current folders
     study = opened(path, preset=options["preset"], timezone=options["timezone"], reference=options["reference"])
     if options["dry_run"]:
         from allostat.cli.check import show_plan
@@ -46,7 +50,13 @@ def command(path: Path, output: Path | None, jobs: int | None, only: tuple[str, 
         return show_plan(study, as_json=options["as_json"], quiet=options["quiet"])
     if not study.has_settings:
         message("no study.toml: what was assumed is written to config.effective.toml", quiet=options["quiet"])
-    return run_and_show(study, output, jobs=jobs, only=only, force=options["force"], **_shown(options))
+    settings = {"jobs": jobs, "only": only, "force": options["force"], **_shown(options)}
+    if scheduler is None:
+        return run_and_show(study, output, **settings)
+    from allostat.study.distributed import connected
+
+    with connected(scheduler) as client:
+        return run_and_show(study, output, client=client, **settings)
 
 
 def _shown(options: dict[str, Any]) -> dict[str, Any]:
@@ -63,6 +73,7 @@ def run_and_show(
     as_json: bool = False,
     quiet: bool = False,
     verbose: bool = False,
+    client: Any = None,
 ) -> int:
     """Run a study with progress on stderr, print its outcome on stdout, give the exit code."""
     from allostat.cli.progress import progress_of
@@ -72,7 +83,7 @@ def run_and_show(
         message(f"assumed: {text}", quiet=quiet)
     total = len(only) or len(plan.participants)
     with progress_of(total, quiet=quiet) as progress:
-        result = study.run(output, jobs=jobs, only=only, force=force, plan=plan, progress=progress)
+        result = study.run(output, jobs=jobs, only=only, force=force, plan=plan, progress=progress, client=client)
     show_result(result, as_json=as_json, quiet=quiet, verbose=verbose)
     return 0 if result.all_good else EXIT_SOME_FAILED
 

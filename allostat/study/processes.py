@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import connection
@@ -78,7 +78,7 @@ def run_isolated(
     time_limit_s: float,
     on_start: Callable[[T], None],
     meanwhile: Callable[[], None] | None = None,
-) -> Iterator[Ended[T]]:
+) -> Generator[Ended[T], None, None]:
     """Run ``work`` on each task in processes of their own, ``jobs`` at a time; yields each task as it ends.
 
     A process that has ended a task well takes the next one. A crash or a hang ends the process with its task, and a new

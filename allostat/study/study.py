@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from allostat import __version__
 from allostat.errors import ConfigError, InputError
@@ -15,6 +18,9 @@ from allostat.study.inputs import StudyTables, read_tables
 from allostat.study.layout import OutputLayout, check_distinct_folders, locked, write_atomic
 from allostat.study.outcome import Outcome, RunResult, State
 from allostat.study.plan import ParticipantPlan, Plan, fingerprint, make_plan, with_shared_files_told
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 Progress = Callable[[str, Outcome | None], None]
 """Called with a participant as it starts (None) and as it ends."""
@@ -111,6 +117,7 @@ class Study:
         force: bool = False,
         plan: Plan | None = None,
         progress: Progress = lambda participant, outcome: None,
+        client: Client | None = None,
     ) -> RunResult:
         """Run the study and collate its results.
 
@@ -119,7 +126,7 @@ class Study:
         output
             Folder for the results; beside the study when not given.
         jobs
-            Participants at a time; the number of usable cores when not given.
+            Participants at a time; when not given the number of usable cores, or of the cluster's worker processes.
         only
             Identifiers to process; the cohort is still made of everybody who has results.
         force
@@ -128,6 +135,9 @@ class Study:
             What `plan` gave, when it was asked for before.
         progress
             Told of each participant's start and end.
+        client
+            A client of a Dask cluster whose workers share the study and the output folder under the same paths; this
+            computer's own processes when not given.
 
         Raises
         ------
@@ -135,12 +145,15 @@ class Study:
             When inputs or settings are invalid; nothing was run then.
         """
         from allostat.study.collate import load_libraries, write_cohort_files
+        from allostat.study.distributed import check_cluster_settings, run_distributed
         from allostat.study.processes import run_isolated
         from allostat.study.worker import Task, run_task
 
         tables = self.tables()
         plan = plan or self.plan(tables)
         check_settings(self.config)
+        if client is not None:
+            check_cluster_settings(self.config)
         chosen = _chosen(plan, only)
         layout = OutputLayout(Path(output) if output is not None else self.default_output)
         self._check_output(layout.root)
@@ -163,18 +176,23 @@ class Study:
                     continue
                 tasks.append(Task(item, tables.rows_of(item.participant), self.config, layout, mark))
             if tasks:
-                ended = run_isolated(
+                engine = (
+                    partial(run_isolated, jobs=jobs or usable_cores())
+                    if client is None
+                    else partial(run_distributed, jobs=jobs, client=client)
+                )
+                ended = engine(
                     tasks,
                     run_task,
-                    jobs=jobs or usable_cores(),
                     time_limit_s=self.config.run.time_limit_s,
                     on_start=lambda task: progress(task.plan.participant, None),
                     meanwhile=load_libraries,
                 )
-                for end in ended:
-                    who = end.task.plan.participant
-                    outcomes[who] = _outcome(layout, who, end.task.fingerprint, end.crash, end.seconds)
-                    progress(who, outcomes[who])
+                with closing(ended):
+                    for end in ended:
+                        who = end.task.plan.participant
+                        outcomes[who] = _outcome(layout, who, end.task.fingerprint, end.crash, end.seconds)
+                        progress(who, outcomes[who])
             ordered = tuple(outcomes[p.participant] for p in plan.participants if p.participant in outcomes)
             result = RunResult(layout, plan, ordered)
             write_cohort_files(self.path, self.config, result, tables)

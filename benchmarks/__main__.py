@@ -39,7 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", nargs="?", choices=["accuracy", "exports", "index", "kills", "multiverse"], default="accuracy")
+    whats = ["accuracy", "exports", "index", "kills", "multiverse"]
+    parser.add_argument("what", nargs="?", choices=whats, default="accuracy")
     parser.add_argument("--only-own", action="store_true", help="leave the other tools out")
     parser.add_argument("--environments", type=Path, help="folder of the other tools' environments")
     parser.add_argument("--json", type=Path, help="write the results to this file")

@@ -93,6 +93,8 @@ def _status_aside(status: Path) -> Iterator[None]:
     """
     aside = status.with_name(f".{status.name}.aside")
     try:
+        # What a killed run left aside belongs to a store file that may be gone.
+        aside.unlink(missing_ok=True)
         if status.exists():
             os.replace(status, aside)
         try:

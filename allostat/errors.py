@@ -87,6 +87,14 @@ class StoreError(AllostatError):
     """A stored file is damaged, foreign, newer than this version, or cannot be written."""
 
 
+class DiskError(StoreError):
+    """The disk refused: full, read-only, failing. What was there before is as it was."""
+
+
+class NewerSchemaError(StoreError):
+    """A stored file was written by a newer version, which alone may read or replace it."""
+
+
 def nearest(name: str, valid: Iterable[str]) -> str | None:
     """The valid name most like ``name``, or None when none is close (case does not count)."""
     names = list(valid)

@@ -19,7 +19,7 @@ from allostat.store.durable import replace_file
 from allostat.store.hdf5_read import damage_as_store_error
 from allostat.store.hdf5_write import write_tree
 from allostat.store.participant import read_summary
-from allostat.store.safety import open_groups
+from allostat.store.safety import open_groups, refuse_to_replace_newer
 from allostat.store.tables import decode_table, encode_table, join_codes
 from allostat.store.tree import Group, Variable
 from allostat.store.values import decode_json, encode_attributes, encode_json, encode_variable
@@ -55,8 +55,10 @@ class CohortTable:
 
 def write_cohort(cohort: CohortTable, path: str | PathLike[str]) -> str:
     """Write the cohort file, whole or not at all; errors and result as `write_participant`."""
+    target = Path(path)
+    refuse_to_replace_newer(target)
     tree = encode_cohort(cohort)
-    return replace_file(Path(path), lambda p: write_tree(p, tree), lambda p: check_written(p, tree))
+    return replace_file(target, lambda p: write_tree(p, tree), lambda p: check_written(p, tree))
 
 
 def read_cohort(path: str | PathLike[str]) -> CohortTable:

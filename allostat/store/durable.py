@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
 
-from allostat.errors import StoreError
+from allostat.errors import DiskError
 
 _BLOCK = 1 << 20
 
@@ -30,12 +31,13 @@ def replace_file(path: Path, write: Callable[[Path], None], verify: Callable[[Pa
 
     Raises
     ------
-    StoreError
-        When anything fails; the temporary file is gone then and an older ``path`` is as it was.
+    DiskError
+        The disk refuses; the temporary file is gone then and an older ``path`` is as it was, as with every other
+        exception.
     """
-    remove_leftovers(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
+        remove_leftovers(path)
         write(temporary)
         fsync_file(temporary)
         verify(temporary)
@@ -43,12 +45,48 @@ def replace_file(path: Path, write: Callable[[Path], None], verify: Callable[[Pa
         os.replace(temporary, path)
         fsync_folder(path.parent)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise StoreError(f"cannot be written ({error})", where=path.name) from error
+        _discard(temporary)
+        raise DiskError(f"cannot be written ({error})", where=path.name) from error
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        _discard(temporary)
         raise
     return digest
+
+
+def _discard(temporary: Path) -> None:
+    # A disk that is read-only, or became so after an error, refuses this as well: the first error is the one to tell,
+    # and the next writer removes what lies there.
+    with contextlib.suppress(OSError):
+        temporary.unlink(missing_ok=True)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it; harmless when it is there.
+
+    Raises
+    ------
+    DiskError
+        It cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DiskError(f"folder cannot be made ({error})", where=path.name) from error
+
+
+def remove_files(*paths: Path) -> None:
+    """Remove files that may be there.
+
+    Raises
+    ------
+    DiskError
+        One is there and cannot be removed.
+    """
+    for path in paths:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise DiskError(f"cannot be removed ({error})", where=path.name) from error
 
 
 def remove_leftovers(path: Path) -> None:

@@ -25,6 +25,10 @@ CHUNK_SAMPLES = 32_768
 COMPACT_BYTES = 8_192
 """Smaller arrays lie inside their object header, whose checksum covers them; larger ones in compressed chunks."""
 
+IN_MEMORY_BYTES = 64 * 2**20
+"""Trees up to this size are made in memory first."""
+
+_FILE: dict[str, Any] = {"libver": ("v110", "v110"), "track_order": True}
 _BACK_REFERENCE = np.dtype([("dataset", h5py.ref_dtype), ("dimension", np.int32)])
 
 
@@ -36,8 +40,25 @@ def write_tree(path: Path, tree: Group) -> None:
     OSError, StoreError
         When the file exists or cannot be written.
     """
-    with h5py.File(path, "x", libver=("v110", "v110"), track_order=True, locking=False) as file:
-        _write_group(file.id, tree, _DimensionIds())
+    if _size(tree) <= IN_MEMORY_BYTES:
+        # HDF5 keeps a file whose last bytes a full disk refused, fails the next file for it and crashes at the end of
+        # the process. A file made in memory meets the disk in one plain write.
+        with h5py.File(path, "w", driver="core", backing_store=False, **_FILE) as file:
+            _write_group(file.id, tree, _DimensionIds())
+            file.flush()
+            image = file.id.get_file_image()
+        with path.open("xb") as plain:
+            plain.write(image)
+        return
+    try:
+        with h5py.File(path, "x", locking=False, **_FILE) as file:
+            _write_group(file.id, tree, _DimensionIds())
+    except RuntimeError as error:
+        raise OSError(str(error)) from error
+
+
+def _size(tree: Group) -> int:
+    return sum(variable.data.nbytes for _, group in tree.walk() for variable in group.variables.values())
 
 
 class _DimensionIds:

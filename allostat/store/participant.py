@@ -17,7 +17,7 @@ from allostat.store.durable import replace_file
 from allostat.store.hdf5_read import damage_as_store_error
 from allostat.store.hdf5_write import write_tree
 from allostat.store.result import ParticipantResult
-from allostat.store.safety import open_groups
+from allostat.store.safety import open_groups, refuse_to_replace_newer
 from allostat.store.streams import (
     decode_beats,
     decode_notices,
@@ -55,10 +55,12 @@ def write_participant(result: ParticipantResult, path: str | PathLike[str], *, s
     Raises
     ------
     StoreError
-        When something in the result cannot be stored (the message names group and variable), or the disk refuses.
+        When something in the result cannot be stored (the message names group and variable), the disk refuses
+        (`DiskError`), or the older file was written by a newer version (`NewerSchemaError`).
         The older file is untouched then and no temporary file is left.
     """
     target = Path(path)
+    refuse_to_replace_newer(target)
     tree = encode_participant(result, signals=signals)
     return replace_file(target, lambda p: write_tree(p, tree), lambda p: check_written(p, tree))
 

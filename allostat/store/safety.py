@@ -19,7 +19,7 @@ from typing import Any, Literal
 import h5py
 from h5py import h5a, h5d, h5g, h5l, h5o, h5t, h5z
 
-from allostat.errors import StoreError
+from allostat.errors import NewerSchemaError, StoreError
 from allostat.store.hdf5_read import FORMAT_ATTRIBUTES, NOT_A_VARIABLE, damage_as_store_error, read_attribute
 
 SCHEMA_VERSION = 1
@@ -124,6 +124,29 @@ def open_store(path: str | PathLike[str], content: Content | None = None) -> Ite
         yield file
 
 
+def refuse_to_replace_newer(path: Path) -> None:
+    """Keep a file that a newer version wrote from being replaced; any other, also a damaged one, may be.
+
+    Raises
+    ------
+    NewerSchemaError
+        The file is there and of a newer schema.
+    """
+    if not path.is_file():
+        return
+    try:
+        with open_groups(path, None, ()):
+            pass
+    except NewerSchemaError as error:
+        raise NewerSchemaError(
+            "was written by a newer allostat and is not replaced: update allostat, or write to another folder",
+            where=path.name, found=error.found, expected=error.expected,
+        ) from error  # fmt: skip
+    except StoreError:
+        # Damaged or foreign under a name that allostat gives: writing anew is the remedy.
+        return
+
+
 def _check_schema(root: Any, where: str, content: Content | None) -> None:
     with damage_as_store_error(where):
         said = {
@@ -135,8 +158,8 @@ def _check_schema(root: Any, where: str, content: Content | None) -> None:
         raise StoreError("is not a file that allostat wrote", where=where, found=f"schema_version {version}",
                          expected="root attributes allostat_file and schema_version")  # fmt: skip
     if int(version) > SCHEMA_VERSION:
-        raise StoreError("was written by a newer allostat: update allostat to read it", where=where,
-                         found=f"schema version {version}", expected=f"at most {SCHEMA_VERSION}")  # fmt: skip
+        raise NewerSchemaError("was written by a newer allostat: update allostat to read it", where=where,
+                               found=f"schema version {version}", expected=f"at most {SCHEMA_VERSION}")  # fmt: skip
     if int(version) < 1:
         raise StoreError("is of a schema version that never existed", where=where, found=version)
     if content is not None and said["allostat_file"] != content:

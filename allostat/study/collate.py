@@ -44,7 +44,9 @@ def write_cohort_files(place: Path, config: StudyConfig, result: RunResult, tabl
     """Write everything in the output folder that speaks of all participants of the study at ``place``."""
     layout = result.layout
     everybody = [p.participant for p in result.plan.participants]
-    present = [p for p in everybody if _has_results(layout, p)]
+    # What an earlier run left of one who failed in this one was made with other inputs or settings.
+    failed = {o.participant for o in result.having("failed")}
+    present = [p for p in everybody if p not in failed and _has_results(layout, p)]
     summaries = {p: layout.read_status(p) or {} for p in present}
     cohort = collate(
         [layout.store(p) for p in present],

@@ -24,8 +24,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from allostat import __version__
-from allostat.errors import AllostatError, ConfigError, InputError, StoreError
-from allostat.store.durable import fsync_folder
+from allostat.errors import AllostatError, ConfigError, DiskError, InputError, NewerSchemaError, StoreError
+from allostat.store.durable import fsync_folder, make_folder, remove_files
+from allostat.store.safety import refuse_to_replace_newer
 from allostat.study.layout import OutputLayout, write_atomic
 from allostat.study.processes import Ended
 
@@ -166,7 +167,9 @@ def run_distributed(
                 if crash is _WORKER_DIED and attempt.number < ATTEMPTS_PER_PARTICIPANT:
                     waiting.append((attempt.task, attempt.number + 1))
                     continue
-                yield Ended(attempt.task, time.monotonic() - attempt.started, crash)
+                refused = isinstance(crash, _Refusal)
+                seconds = time.monotonic() - attempt.started
+                yield Ended(attempt.task, seconds, None if refused else crash, str(crash) if refused else None)
             if waiting or run.running:
                 run.wait()
     finally:
@@ -325,7 +328,15 @@ class _Run:
         error = attempt.future.exception()
         if isinstance(error, (_BegunBefore, KilledWorker)):
             return _WORKER_DIED
+        if isinstance(error, (DiskError, NewerSchemaError)):
+            return _Refusal(str(error))
         return f"the worker could not run it: {error if isinstance(error, AllostatError) else repr(error)}"
+
+
+class _Refusal(str):
+    """Why nothing was put in place although the work could be done: what was there before stays there."""
+
+    __slots__ = ()
 
 
 class _BegunBefore(Exception):
@@ -341,14 +352,19 @@ def _moved(task: Task, folder: Path) -> Task:
 def _put_in_place(staged: OutputLayout, final: OutputLayout, who: str) -> str | None:
     """Move what an attempt left over what was there, the status last; what it did not leave is removed."""
     try:
-        final.folder(who).mkdir(parents=True, exist_ok=True)
+        refuse_to_replace_newer(final.store(who))
+        make_folder(final.folder(who))
+        # No status while the store file is replaced: an old one must never stand beside a new file.
+        remove_files(final.status(who))
         for part in (OutputLayout.store, OutputLayout.page, OutputLayout.log, OutputLayout.status):
             if part(staged, who).is_file():
                 part(staged, who).replace(part(final, who))
             else:
                 part(final, who).unlink(missing_ok=True)
         fsync_folder(final.folder(who))
-    except OSError as error:
+    except NewerSchemaError as error:
+        return _Refusal(str(error))
+    except (OSError, DiskError) as error:
         return f"its files could not be moved to their place ({error})"
     shutil.rmtree(staged.root, ignore_errors=True)
     return None

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from allostat.errors import ConfigError, InputError, StoreError
-from allostat.store.durable import replace_file
+from allostat.store.durable import make_folder, replace_file
 from allostat.store.locks import FileLock
 
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
@@ -83,7 +83,7 @@ def write_atomic(path: Path, content: str | bytes) -> None:
 
     Raises
     ------
-    StoreError
+    DiskError
         When it cannot be written; an older file is as it was.
     """
     data = content.encode("utf-8") if isinstance(content, str) else content
@@ -92,7 +92,7 @@ def write_atomic(path: Path, content: str | bytes) -> None:
         if written.read_bytes() != data:
             raise StoreError("a file was written and does not read back", where=path.name)
 
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     replace_file(path, lambda temporary: _write(temporary, data), verify)
 
 
@@ -106,7 +106,7 @@ def locked(root: Path) -> Iterator[None]:
 
     The lock is the operating system's and ends with the process, however that ends.
     """
-    root.mkdir(parents=True, exist_ok=True)
+    make_folder(root)
     lock = FileLock(root / ".lock")
     if not lock.acquire():
         raise ConfigError(

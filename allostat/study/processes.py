@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -15,6 +16,8 @@ from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from typing import Any, Generic, TypeVar
 
+from allostat.errors import AllostatError
+
 T = TypeVar("T")
 
 WARM_MODULE = "allostat.study.warm"
@@ -22,11 +25,16 @@ WARM_MODULE = "allostat.study.warm"
 
 @dataclass(frozen=True, slots=True)
 class Ended(Generic[T]):
-    """How the process of one task ended. ``crash`` is a sentence when it did not end by itself."""
+    """How one task ended.
+
+    ``crash`` is a sentence when its process did not end by itself, ``refused`` one when the work raised an
+    `AllostatError` that it could not deal with itself: a disk that takes nothing.
+    """
 
     task: T
     seconds: float
     crash: str | None = None
+    refused: str | None = None
 
 
 def warm_context() -> BaseContext:
@@ -149,9 +157,9 @@ class _Worker(Generic[T]):
     def ended(self, now: float, time_limit_s: float) -> Ended[T] | None:
         """How the task ended; None while it runs."""
         assert self._task is not None
-        seconds, crash = now - self.started, None
+        seconds, crash, refused = now - self.started, None, None
         try:
-            done = self._pipe.poll() and self._pipe.recv()
+            done, refused = self._pipe.recv() if self._pipe.poll() else (False, None)
         except (EOFError, OSError):
             done = False
         if not done and not self._process.is_alive():
@@ -160,8 +168,8 @@ class _Worker(Generic[T]):
             crash = f"took longer than the time limit of {time_limit_s:g} s"
         elif not done:
             return None
-        self.usable = crash is None and self._left > 0
-        return Ended(self._task, seconds, crash)
+        self.usable = crash is None and refused is None and self._left > 0
+        return Ended(self._task, seconds, crash, refused)
 
     def end(self) -> None:
         """End the process."""
@@ -172,13 +180,26 @@ class _Worker(Generic[T]):
 def _serve(pipe: Any, work: Callable[[T], None]) -> None:
     """Life of a worker: tasks come through the pipe until it is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted, too, and ends its workers
+    threading.Thread(target=_end_with_the_run, name="end-with-the-run", daemon=True).start()
     while True:
         try:
             task = pipe.recv()
         except EOFError:
             return
-        work(task)
-        pipe.send(True)
+        try:
+            work(task)
+        except AllostatError as error:
+            pipe.send((True, str(error)))
+        else:
+            pipe.send((True, None))
+
+
+def _end_with_the_run() -> None:
+    """End when the run was killed: its lock is gone with it, and a resumed run writes the same files."""
+    run = multiprocessing.parent_process()
+    assert run is not None
+    connection.wait([run.sentinel])
+    os._exit(1)
 
 
 def _crash(code: int | None) -> str | None:

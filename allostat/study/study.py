@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from allostat import __version__
 from allostat.errors import ConfigError, InputError
+from allostat.store.durable import remove_files
 from allostat.study.config import FILE_NAME, StudyConfig
 from allostat.study.inputs import StudyTables, read_tables
 from allostat.study.layout import OutputLayout, check_distinct_folders, locked, write_atomic
@@ -144,6 +145,7 @@ class Study:
         AllostatError
             When inputs or settings are invalid; nothing was run then.
         """
+        from allostat.store.safety import refuse_to_replace_newer
         from allostat.study.collate import load_libraries, write_cohort_files
         from allostat.study.distributed import check_cluster_settings, run_distributed
         from allostat.study.processes import run_isolated
@@ -158,6 +160,7 @@ class Study:
         layout = OutputLayout(Path(output) if output is not None else self.default_output)
         self._check_output(layout.root)
         with locked(layout.root):
+            refuse_to_replace_newer(layout.root / "cohort.h5")
             write_atomic(layout.root / "config.effective.toml", self.config.toml())
             outcomes: dict[str, Outcome] = {}
             tasks = []
@@ -191,7 +194,11 @@ class Study:
                 with closing(ended):
                     for end in ended:
                         who = end.task.plan.participant
-                        outcomes[who] = _outcome(layout, who, end.task.fingerprint, end.crash, end.seconds)
+                        if end.refused is not None:
+                            # The disk, or a newer version's file: what was there before stays there.
+                            outcomes[who] = Outcome(who, "failed", end.refused, end.seconds)
+                        else:
+                            outcomes[who] = _outcome(layout, who, end.task.fingerprint, end.crash, end.seconds)
                         progress(who, outcomes[who])
             ordered = tuple(outcomes[p.participant] for p in plan.participants if p.participant in outcomes)
             result = RunResult(layout, plan, ordered)
@@ -286,5 +293,4 @@ def _outcome(layout: OutputLayout, who: str, mark: str, crash: str | None, secon
 
 def _remove_results(layout: OutputLayout, participant: str) -> None:
     """Results of an earlier run must not stand beside a failure of this one."""
-    for path in (layout.store(participant), layout.page(participant), layout.status(participant)):
-        path.unlink(missing_ok=True)
+    remove_files(layout.status(participant), layout.store(participant), layout.page(participant))

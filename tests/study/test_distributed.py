@@ -15,13 +15,16 @@ from unittest import mock
 import pytest
 from click.testing import CliRunner
 
+from allostat.biomarkers import Person
 from allostat.cli import cli
 from allostat.errors import ConfigError, InputError, StoreError
+from allostat.store import ParticipantResult, write_participant
 from allostat.study import Study, distributed, worker
 from allostat.study.distributed import connected, run_distributed
 from allostat.study.inputs import ParticipantRows
 from allostat.study.layout import OutputLayout, write_atomic
 from allostat.study.worker import Task
+from tests.store.test_bad_disks import newer
 
 from .conftest import lab_row, make_study, rr_text
 
@@ -241,3 +244,19 @@ def test_a_lost_scheduler_stops_the_run_with_a_sentence(tmp_path: Path) -> None:
     gone = mock.Mock(**{"nthreads.side_effect": ConnectionResetError()})
     with pytest.raises(StoreError, match=r"scheduler does not answer any more.*it resumes"):
         distributed._Run(gone, tmp_path / ".attempts" / "run").look_around()
+
+
+def test_a_file_of_a_newer_version_is_kept_and_told(tmp_path: Path) -> None:
+    """What an attempt left is not moved over it; older results of others give way without a status in between."""
+    staged, final = OutputLayout(tmp_path / "staged"), OutputLayout(tmp_path / "out")
+    for layout in (staged, final):
+        layout.folder("A1").mkdir(parents=True)
+    write_participant(ParticipantResult("A1", Person("A1")), staged.store("A1"))
+    write_participant(ParticipantResult("A1", Person("A1", "F")), final.store("A1"))
+    staged.status("A1").write_text("{}")
+    kept = newer(final.store("A1"))
+    told = distributed._put_in_place(staged, final, "A1")
+    assert isinstance(told, distributed._Refusal)
+    assert "newer allostat" in told
+    assert final.store("A1").read_bytes() == kept
+    assert staged.status("A1").is_file()

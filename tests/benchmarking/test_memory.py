@@ -12,7 +12,9 @@ from allostat.errors import ConfigError
 def test_a_day_of_ecg_takes_little_beyond_itself() -> None:
     use = r_peak_memory(24.0)
     assert use.input_mb == pytest.approx(43.2)
-    assert 0 < use.output_mb <= use.beyond_mb <= BAR_MB
+    # Peaks may lie in pages that the process had before, so they bound nothing from below.
+    assert 0 < use.beyond_mb <= BAR_MB
+    assert 0 < use.output_mb < 1.0
     assert "within the bar" in use.text
 
 

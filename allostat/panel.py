@@ -12,15 +12,16 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self, get_args
+from typing import TYPE_CHECKING, Any, Self, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from allostat.biomarkers import BiomarkerTable, Person, Sex, biomarker_kind, biomarker_kinds
+from allostat.biomarkers import BiomarkerTable, Person, Sex, biomarker_kind, biomarker_kinds, refuse_implausible
 from allostat.errors import InputError
 from allostat.medications import DrugClass, taken
-from allostat.units import conversion_factor, ucum
+from allostat.tables.participants import parse_medications, parse_sex
+from allostat.units import converted, converted_error, ucum
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -303,17 +304,16 @@ def _numbers(column: pd.Series, name: str) -> Floats:
 def _converted(column: pd.Series, name: str, unit: str, who: Any) -> Floats:
     """Values of one column in the biomarker's own unit, within its plausible range."""
     kind = biomarker_kind(name)
-    factor = conversion_factor(unit, kind.unit, analyte=name, where=f"column {column.name}")
-    values = _numbers(column, name) * factor
+    raw, where = _numbers(column, name), f"column {column.name}"
+    values: Floats = np.asarray(converted(cast("Any", raw), unit, kind.unit, analyte=name, where=where))
     bad = ~np.isnan(values) & ~((values >= kind.plausible_low) & (values <= kind.plausible_high))
     if bad.any():
         first = int(np.flatnonzero(bad)[0])
-        raise InputError(
-            f"{name} is implausible in its unit (UNIT_SUSPECT)",
-            where=f"column {column.name}, participant {np.asarray(who)[first]} and {int(bad.sum()) - 1} others",
-            found=f"{np.asarray(column)[first]} {unit}",
-            expected=f"{kind.plausible_low:g} to {kind.plausible_high:g} {kind.unit}",
-        )
+        others = f" and {int(bad.sum()) - 1} others" if bad.sum() > 1 else ""
+        refuse_implausible(
+            kind, float(values[first]), written=f"{raw[first]:g}", unit=unit,
+            where=f"{where}, participant {np.asarray(who)[first]}{others}",
+        )  # fmt: skip
     return values
 
 
@@ -321,7 +321,8 @@ def _standard_errors(column: pd.Series, name: str, unit: str, who: Any) -> Float
     kind = biomarker_kind(name)
     errors = _numbers(column, name)
     if kind.transform == "identity":
-        errors = errors * conversion_factor(unit, kind.unit, analyte=name, where=f"column {column.name}")
+        where = f"column {column.name}"
+        errors = np.asarray(converted_error(cast("Any", errors), unit, kind.unit, analyte=name, where=where))
     bad = (errors < 0) | np.isinf(errors)
     if bad.any():
         first = int(np.flatnonzero(bad)[0])
@@ -340,18 +341,15 @@ def _person_columns(
 
     sex = np.full(rows, -1, dtype=np.int8)
     if "sex" in frame.columns:
-        codes = {"F": 0, "M": 1, "f": 0, "m": 1, "female": 0, "male": 1, "": -1}
-        told = frame["sex"].astype(object).where(frame["sex"].notna(), "")
-        for text in pd.unique(told):
-            if str(text) not in codes:
-                raise InputError("unknown sex", where="column sex", found=text, valid=("F", "M"))
-        sex[at] = told.map(lambda text: codes[str(text)]).to_numpy(dtype=np.int8)
+        told = frame["sex"].astype(object).where(frame["sex"].notna(), "").astype(str)
+        codes = {text: _sex_code(parse_sex(text.strip(), where="column sex")) for text in pd.unique(told)}
+        sex[at] = told.map(codes).to_numpy(dtype=np.int8)
     age = np.full(rows, math.nan)
     for name in ("age", "age_years"):
         if name in frame.columns:
             age[at] = _numbers(frame[name], name)
-            if ((age < 0) | (age > 125)).any():
-                raise InputError("an age in years", where=f"column {name}", expected="0 to 125")
+            if ((age < 0) | (age > 120)).any():
+                raise InputError("implausible age", where=f"column {name}", expected="0 to 120 years")
     group = np.full(rows, "", dtype=object)
     if "group" in frame.columns:
         group[at] = frame["group"].astype(object).where(frame["group"].notna(), "").astype(str).to_numpy()
@@ -360,6 +358,6 @@ def _person_columns(
         lists: list[tuple[str, ...]] = [()] * rows
         texts = frame["medications"].astype(object).where(frame["medications"].notna(), "").astype(str)
         for i, text in zip(at.tolist(), texts, strict=True):
-            lists[i] = tuple(part.strip() for part in text.split(";") if part.strip())
+            lists[i] = parse_medications(text)
         drugs = _treated(lists, 1)
     return sex, age, group.astype(np.str_), drugs

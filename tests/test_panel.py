@@ -74,17 +74,29 @@ def test_some_participants_of_a_panel_keep_their_rows(values: list[float], first
         ("hs_crp", [1.0, 2.0], r"expected hs_crp\[mg/L\]"),
         ("hs_crpp[mg/L]", [1.0, 2.0], "nearest valid: 'hs_crp'"),
         ("dbp[mmHg]", ["high", 80.0], "holds text"),
-        ("dbp[mmHg]", [8.0, 80.0], "UNIT_SUSPECT"),
-        ("dbp[mmHg]", [math.inf, 80.0], "UNIT_SUSPECT"),
         ("standard_error[dbp]", [1.0, 1.0], "without its biomarker"),
         ("standard_error[hs_crp]", [-1.0, 1.0], "zero or more"),
         ("sex", ["F", "X"], "unknown sex"),
-        ("age", [200.0, 4.0], "age in years"),
+        ("age", [121.0, 4.0], "implausible age"),
     ],
 )
 def test_bad_columns_are_refused_by_name(column: str, values: list[object], what: str) -> None:
     with pytest.raises(InputError, match=what):
         Panel.from_frame(WIDE.assign(**{column: values}))
+
+
+@pytest.mark.parametrize("bad", [8.0, math.inf])
+def test_an_implausible_value_is_a_suspect_of_its_unit(bad: float) -> None:
+    with pytest.raises(UnitError, match=r"column dbp\[mmHg\], participant b: .*UNIT_SUSPECT"):
+        Panel.from_frame(WIDE.assign(**{"dbp[mmHg]": [bad, 80.0]}))
+
+
+def test_a_unit_with_another_zero_is_converted_as_in_tables() -> None:
+    frame = WIDE.assign(**{"hba1c[mmol/mol]": [38.0, 53.0], "standard_error[hba1c]": [1.0, 1.0]})
+    panel = Panel.from_frame(frame)
+    at = panel.column_of["hba1c"]
+    assert panel.value[:, at] == pytest.approx([7.0, 5.63], abs=0.01)
+    assert panel.standard_error[:, at] == pytest.approx([0.09148] * 2, abs=1e-4)
 
 
 def test_a_unit_that_does_not_convert_is_refused() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from allostat.allostatic_load.keys import only_keys, text_of
 from allostat.allostatic_load.options import COMMON_OPTIONS, OPTIONS, Algorithm, Comparison, Strata, Value, option_value
 from allostat.biomarkers import biomarker_kinds
 from allostat.canonical import sha256_of
@@ -140,21 +141,21 @@ def load_definition(name_or_path: str | Path) -> Definition:
 
 def definition_from(entry: Mapping[str, Any], *, where: str = "definition") -> Definition:
     """A definition from its keys, each of them checked; errors as `load_definition`."""
-    _only(entry, _TOP, where)
+    only_keys(entry, _TOP, where)
     options, missing = entry.get("options", {}), entry.get("missing", {})
-    _only(missing, _MISSING, f"{where}, missing")
+    only_keys(missing, _MISSING, f"{where}, missing")
     systems = tuple(_system(s, f"{where}, system {i + 1}") for i, s in enumerate(_list(entry, "systems", where)))
     algorithm: Algorithm = _choice(entry, "algorithm", get_args(Algorithm), where)
-    _only(options, (*COMMON_OPTIONS, *OPTIONS[algorithm]), f"{where}, options")
+    only_keys(options, (*COMMON_OPTIONS, *OPTIONS[algorithm]), f"{where}, options")
     definition = Definition(
-        id=_text(entry, "id", where),
-        version=_text(entry, "version", where),
-        title=_text(entry, "title", where),
-        citation=_text(entry, "citation", where),
+        id=text_of(entry, "id", where),
+        version=text_of(entry, "version", where),
+        title=text_of(entry, "title", where),
+        citation=text_of(entry, "citation", where),
         doi=str(entry.get("doi", "")),
         algorithm=algorithm,
         systems=systems,
-        default_reference=_text(entry, "default_reference", where),
+        default_reference=text_of(entry, "default_reference", where),
         options={n: option_value(algorithm, n, options[n], where) for n in OPTIONS[algorithm] if n in options},
         strata=_choice(options, "strata", get_args(Strata), where, "sex"),
         operator=_comparison(options, where),
@@ -168,8 +169,8 @@ def definition_from(entry: Mapping[str, Any], *, where: str = "definition") -> D
 
 
 def _system(entry: Mapping[str, Any], where: str) -> System:
-    _only(entry, _SYSTEM, where)
-    name = _text(entry, "name", where)
+    only_keys(entry, _SYSTEM, where)
+    name = text_of(entry, "name", where)
     markers = tuple(
         _marker(m, f"{where} ({name}), marker {i + 1}") for i, m in enumerate(_list(entry, "markers", where))
     )
@@ -177,10 +178,10 @@ def _system(entry: Mapping[str, Any], where: str) -> System:
 
 
 def _marker(entry: Mapping[str, Any], where: str) -> Marker:
-    _only(entry, _MARKER, where)
+    only_keys(entry, _MARKER, where)
     if ("biomarker" in entry) == ("any_of" in entry):
         raise ConfigError("a marker has either 'biomarker' or 'any_of'", where=where, found=", ".join(entry))
-    biomarkers = tuple(_list(entry, "any_of", where)) if "any_of" in entry else (_text(entry, "biomarker", where),)
+    biomarkers = tuple(_list(entry, "any_of", where)) if "any_of" in entry else (text_of(entry, "biomarker", where),)
     for biomarker in biomarkers:
         _known_biomarker(biomarker, where)
     directions = {biomarker_kinds()[b].direction for b in biomarkers}
@@ -217,21 +218,6 @@ def _refuse_repeats(definition: Definition, where: str) -> None:
         twice = sorted({n for n in names if names.count(n) > 1})
         if twice:
             raise ConfigError(f"a {what} occurs twice", where=where, found=", ".join(twice))
-
-
-def _only(entry: object, valid: Collection[str], where: str) -> None:
-    if not isinstance(entry, Mapping):
-        raise ConfigError("expected a table of keys", where=where, found=entry)
-    for key in entry:
-        if key not in valid:
-            raise ConfigError("unknown key", where=where, found=key, valid=valid)
-
-
-def _text(entry: Mapping[str, Any], key: str, where: str) -> str:
-    value = entry.get(key)
-    if not isinstance(value, str) or not value:
-        raise ConfigError(f"key {key!r} is missing or no text", where=where, found=value, expected="text")
-    return value
 
 
 def _list(entry: Mapping[str, Any], key: str, where: str) -> list[Any]:

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from allostat.export.frames import cohort_frames
 from allostat.study.layout import write_atomic
+from allostat.study.output_tables import defused
 
 if TYPE_CHECKING:
     from allostat.study.opened import StudyResults
-
-_EXECUTED = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write(results: StudyResults, participants: Sequence[str], folder: Path) -> list[Path]:
@@ -28,4 +27,4 @@ def write(results: StudyResults, participants: Sequence[str], folder: Path) -> l
 
 
 def _defused(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_EXECUTED) else value
+    return defused(value) if isinstance(value, str) else value

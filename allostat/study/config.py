@@ -15,6 +15,7 @@ from allostat.errors import ConfigError
 from allostat.medication_rules import MedicationRules, rule_options
 
 FILE_NAME = "study.toml"
+_MEDICATION = MedicationRules()
 _RULE_OPTIONS = {"acute_crp": ("exclude", "keep", "winsorise"), "below_lod": ("sqrt2", "half", "missing")}
 
 
@@ -65,13 +66,13 @@ class RulesSection:
     """What is done about treatment and the like (`allostat.medication_rules`), about hs-CRP above 10 mg/L
     (``acute_crp``), and about values below a limit of detection (``below_lod``)."""
 
-    antihypertensive: str = "adjust"
-    statin: str = "adjust"
-    beta_blocker: str = "flag"
-    corticosteroid: str = "exclude"
-    pregnancy: str = "exclude"
-    oral_contraceptive: str = "flag"
-    smoking: str = "flag"
+    antihypertensive: str = _MEDICATION.antihypertensive
+    statin: str = _MEDICATION.statin
+    beta_blocker: str = _MEDICATION.beta_blocker
+    corticosteroid: str = _MEDICATION.corticosteroid
+    pregnancy: str = _MEDICATION.pregnancy
+    oral_contraceptive: str = _MEDICATION.oral_contraceptive
+    smoking: str = _MEDICATION.smoking
     acute_crp: str = "exclude"
     below_lod: str = "sqrt2"
 

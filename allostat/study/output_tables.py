@@ -29,9 +29,12 @@ def cell(value: Any) -> str:
     if isinstance(value, int):
         return str(value)
     text = str(value).replace("\t", " ").replace("\r", " ").replace("\n", " ")
-    if str(value).startswith(_EXECUTED):
-        return "'" + text
-    return text or MISSING
+    return ("'" + text if defused(str(value)) != str(value) else text) or MISSING
+
+
+def defused(text: str) -> str:
+    """A text that a spreadsheet would execute, with an apostrophe before it; any other as it is."""
+    return f"'{text}" if text.startswith(_EXECUTED) else text
 
 
 def write_tsv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

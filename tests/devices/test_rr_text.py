@@ -384,7 +384,8 @@ def test_real_start_offset(recordings: Callable[[str], Path]) -> None:
 
 @pytest.mark.parametrize("token", ["[", "(", "#sampling rate ", "[ms "])
 def test_names_without_end_take_no_square_of_their_length(token: str) -> None:
-    from allostat_devices.rr_layout import layout_of
+    from allostat_devices.rr_layout import Layout, NoLayout, layout_of
 
     # the square of it would be minutes
-    layout_of([token * (200_000 // len(token)), "#" + token * (200_000 // len(token)), "800"])
+    found = layout_of([token * (200_000 // len(token)), "#" + token * (200_000 // len(token)), "800"])
+    assert isinstance(found, (Layout, NoLayout))

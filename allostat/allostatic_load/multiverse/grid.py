@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from allostat.allostatic_load.definitions import Definition, definition_from, load_definition
+from allostat.allostatic_load.keys import only_keys, text_of
 from allostat.allostatic_load.multiverse.choices import choices
 from allostat.biomarkers import biomarker_kinds
 from allostat.canonical import sha256_of
@@ -143,12 +144,12 @@ def grid_from(entry: Mapping[str, Any], *, where: str = "grid", folder: Path | N
     folder
         Where relative paths of definitions begin; None: the working folder.
     """
-    _only(entry, _TOP, where)
+    only_keys(entry, _TOP, where)
     named = entry.get("choices", {})
-    _only(named, choices(), f"{where}, choices")
+    only_keys(named, choices(), f"{where}, choices")
     default = {name: choice.default for name, choice in choices().items()}
     given = entry.get("default", {})
-    _only(given, choices(), f"{where}, default")
+    only_keys(given, choices(), f"{where}, default")
     levels = {name: _levels(name, named.get(name), given.get(name, default[name]), where) for name in choices()}
     default |= {name: levels[name][0] for name in choices() if name not in given and default[name] not in levels[name]}
     default |= {name: str(level) for name, level in given.items()}
@@ -159,7 +160,7 @@ def grid_from(entry: Mapping[str, Any], *, where: str = "grid", folder: Path | N
                 valid=levels[name],
             )  # fmt: skip
     variants = entry.get("definitions", {})
-    _only(variants, levels["definition"], f"{where}, definitions")
+    only_keys(variants, levels["definition"], f"{where}, definitions")
     definitions = {
         name: _variant(name, variants[name], f"{where}, definitions, {name}")
         if name in variants
@@ -167,7 +168,7 @@ def grid_from(entry: Mapping[str, Any], *, where: str = "grid", folder: Path | N
         for name in levels["definition"]
     }
     return MultiverseGrid(
-        id=_text(entry, "id", where),
+        id=text_of(entry, "id", where),
         version=str(entry.get("version", "1")),
         title=str(entry.get("title", "")),
         levels=levels,
@@ -200,7 +201,7 @@ def _levels(name: str, given: object, default: object, where: str) -> tuple[str,
 
 def _variant(name: str, entry: Mapping[str, Any], where: str) -> Definition:
     """A definition that a grid makes: another algorithm over the markers of ``base``, or a plain list of markers."""
-    _only(entry, _VARIANT, where)
+    only_keys(entry, _VARIANT, where)
     if ("base" in entry) == ("markers" in entry):
         raise ConfigError("a definition of a grid has either 'base' or 'markers'", where=where, found=", ".join(entry))
     if "base" in entry:
@@ -225,7 +226,7 @@ def _variant(name: str, entry: Mapping[str, Any], where: str) -> Definition:
 
 
 def _on_base(name: str, entry: Mapping[str, Any], where: str) -> Definition:
-    base = load_definition(_text(entry, "base", where))
+    base = load_definition(text_of(entry, "base", where))
     first = base.systems[0].markers[0].any_of[0]
     # Algorithm and options are checked by the reader of definition files; the markers are those of the base.
     checked = definition_from(
@@ -252,9 +253,9 @@ def _on_base(name: str, entry: Mapping[str, Any], where: str) -> Definition:
 
 
 def _removal(entry: Mapping[str, Any], levels: Mapping[str, tuple[str, ...]], where: str) -> Removal:
-    _only(entry, _REMOVE, where)
+    only_keys(entry, _REMOVE, where)
     when = entry.get("when", {})
-    _only(when, levels, f"{where}, when")
+    only_keys(when, levels, f"{where}, when")
     if not when:
         raise ConfigError("a removal says when", where=where, expected="when = { choice = [levels] }")
     among = {name: tuple(str(x) for x in (v if isinstance(v, list) else [v])) for name, v in when.items()}
@@ -262,7 +263,7 @@ def _removal(entry: Mapping[str, Any], levels: Mapping[str, tuple[str, ...]], wh
         for level in some:
             if level not in levels[name]:
                 raise ConfigError(f"no such level of {name}", where=f"{where}, when", found=level, valid=levels[name])
-    return Removal(among, _text(entry, "reason", where))
+    return Removal(among, text_of(entry, "reason", where))
 
 
 def _bands(given: object, where: str) -> tuple[tuple[int, int], ...]:
@@ -279,18 +280,3 @@ def _bands(given: object, where: str) -> tuple[tuple[int, int], ...]:
             )  # fmt: skip
         bands.append((band[0], band[1]))
     return tuple(bands)
-
-
-def _only(entry: object, valid: Collection[str], where: str) -> None:
-    if not isinstance(entry, Mapping):
-        raise ConfigError("expected a table of keys", where=where, found=entry)
-    for key in entry:
-        if key not in valid:
-            raise ConfigError("unknown key", where=where, found=key, valid=valid)
-
-
-def _text(entry: Mapping[str, Any], key: str, where: str) -> str:
-    value = entry.get(key)
-    if not isinstance(value, str) or not value:
-        raise ConfigError(f"key {key!r} is missing or no text", where=where, found=value, expected="text")
-    return value

@@ -18,7 +18,6 @@ import time
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from enum import IntEnum
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +26,7 @@ from typing import Any, Self
 from allostat.errors import StoreError
 from allostat.store.durable import fsync_folder
 from allostat.store.locks import FileLock
+from allostat.strap import RecordKind as RecordKind
 
 MAGIC = b"ALSTJN1\n"
 FORMAT_VERSION = 1
@@ -41,27 +41,6 @@ _LENGTH = struct.Struct("<I")
 _PART = re.compile(r"(?P<session>.+)\.(?P<part>\d{4})\.journal")
 
 
-class RecordKind(IntEnum):
-    """What a record holds."""
-
-    HEART_RATE = 1
-    """Notification of the Heart Rate Service."""
-    PMD_DATA = 2
-    """Notification of Polar Measurement Data."""
-    CONTROL_POINT = 3
-    """Control-point traffic, both directions."""
-    CONNECT = 4
-    DISCONNECT = 5
-    GAP = 6
-    MARKER = 7
-    SETTINGS = 8
-    NOTE = 9
-    BATTERY = 10
-    ADVERTISEMENT = 11
-    SENSOR_DATA = 12
-    """Notification of another vendor's sensor service."""
-
-
 @dataclass(frozen=True, slots=True)
 class Record:
     """One record of a journal.
@@ -69,7 +48,7 @@ class Record:
     Parameters
     ----------
     kind
-        See `RecordKind`; a number that this version does not know is kept as it is.
+        See `allostat.strap.RecordKind`; a number that this version does not know is kept as it is.
     strap
         Number of the strap within the session.
     monotonic_ns, wall_ns

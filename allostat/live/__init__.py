@@ -1,0 +1,1 @@
+"""Live sessions: straps followed, every byte journalled, every sample placed or declared missing."""

@@ -204,6 +204,10 @@ class TestParticipants:
 
 
 class TestLabs:
+    def test_a_wide_table_is_told_apart_from_a_lacking_column(self, write: Write) -> None:
+        with pytest.raises(InputError, match="wide: one column per sample.*one row per value: participant_id"):
+            read_labs(write("subject,condition,0,1,2\ns1,control,6.9,7.0,5.7\n"))
+
     def test_a_row_with_everything(self, write: Write) -> None:
         row = read_labs(write(LABS + "s1\thsCRP\t1.2\tmg/l\tserum\t2024-03-01T08:00+01:00\t\tA\n")).rows[0]
         assert (row.analyte, row.value, row.unit, row.assay) == ("hs_crp", 1.2, "mg/L", "A")

@@ -20,6 +20,7 @@ MISSING_CELLS = frozenset({"", "na", "n/a", "nan", "null", "none", "-", "."})
 
 _LOOKS_LIKE_A_MISSPELLING = 0.75
 _MAX_BYTES = 512 << 20
+_SAMPLE_NAME = re.compile(r"(s|t|sample|cortisol|cort)?[ _]?\d{1,3}(\D.*)?", re.IGNORECASE)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
@@ -200,6 +201,14 @@ def _header(
             raise InputError("unknown column", where=where, found=name, valid=[near])
     for column in columns:
         if column.required and column.name in lacking:
+            samples = [n for n in unknown if _SAMPLE_NAME.fullmatch(n)]
+            if "value" in lacking and len(samples) > 1:
+                raise InputError(
+                    "table is wide: one column per sample, without what a value needs to be told",
+                    where=where,
+                    found=", ".join(samples),
+                    expected="one row per value: " + ", ".join(c.name for c in columns if c.required),
+                )
             raise InputError(
                 f"table lacks the column {column.name!r}", where=where, found=", ".join(names), expected=column.name
             )

@@ -205,7 +205,7 @@ class TestParticipants:
 
 class TestLabs:
     def test_a_wide_table_is_told_apart_from_a_lacking_column(self, write: Write) -> None:
-        with pytest.raises(InputError, match="wide: one column per sample.*one row per value: participant_id"):
+        with pytest.raises(InputError, match=r"wide: one column per sample.*one row per value: participant_id"):
             read_labs(write("subject,condition,0,1,2\ns1,control,6.9,7.0,5.7\n"))
 
     def test_a_row_with_everything(self, write: Write) -> None:

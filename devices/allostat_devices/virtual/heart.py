@@ -204,6 +204,28 @@ class MovementSignal:
         return milli_g
 
 
+class ScaledSignal:
+    """Another signal in other counts.
+
+    Parameters
+    ----------
+    signal
+        What is measured.
+    counts
+        Counts per unit of ``signal``.
+    """
+
+    def __init__(self, signal: Signal, counts: float) -> None:
+        self._signal = signal
+        self._counts = counts
+        self.channels = signal.channels
+
+    def block(self, first: int, times_s: NDArray[np.float64]) -> NDArray[np.int32]:
+        """See `Signal.block`."""
+        scaled: NDArray[np.int32] = np.rint(self._signal.block(first, times_s) * self._counts).astype(np.int32)
+        return scaled
+
+
 class RecordedSignal:
     """Samples of a recording, one for each sample that the sensor takes, from the start again after the last one.
 

@@ -196,7 +196,7 @@ class HeartRate:
         if not self.contact:
             self._last_beat_s = None
             return
-        for beat in self._heart.beats_between(after - strap.origin_s, self._seen_until_s - strap.origin_s).tolist():
+        for beat in self._heart.beats_between(after - strap.origin_s, self._seen_until_s - strap.origin_s):
             last, self._last_beat_s = self._last_beat_s, beat
             if last is None:
                 continue

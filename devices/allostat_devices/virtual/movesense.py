@@ -180,7 +180,7 @@ class _HeartRatePackets:
         self._timer = strap.loop.call_later(1.0, self._send)
         after, self._seen_until_s = self._seen_until_s, now
         rr: list[int] = []
-        for beat in self._heart.beats_between(after - strap.origin_s, now - strap.origin_s).tolist():
+        for beat in self._heart.beats_between(after - strap.origin_s, now - strap.origin_s):
             if self._last_beat_s is not None:
                 rr.append(round((beat - self._last_beat_s) * 1000))
             self._last_beat_s = beat

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from allostat.errors import ConfigError
 from allostat_devices.ble.polar_delta import DeltaSamples, decode_delta
 from allostat_devices.ble.polar_frames import SampleFrame, decode_frame
+from allostat_devices.virtual.device_clock import DeviceClock
 from allostat_devices.virtual.pmd_frames import (
     DeltaLayout,
     PlainLayout,
@@ -17,6 +19,7 @@ from allostat_devices.virtual.pmd_frames import (
     pack_whole,
     width_of,
 )
+from tests.devices.ble import test_polar_delta as vectors
 
 FAST = settings(max_examples=50, deadline=None)
 
@@ -33,6 +36,27 @@ def test_differences_of_every_width_come_back(width: int) -> None:
     expected = np.cumsum(np.vstack([[whole], steps]), axis=0).astype(np.int32)
     np.testing.assert_array_equal(decoded.raw, expected)
     assert width_of(steps) == width
+
+
+@pytest.mark.parametrize(
+    ("vector", "channels", "bits"),
+    [(vectors.PPG_TYPE_0, 4, 24), (vectors.PPG_TYPE_7, 17, 24)],
+)
+def test_the_vendors_vectors_are_written_byte_by_byte(vector: bytes, channels: int, bits: int) -> None:
+    decoded = decode_delta(vector, channels, bits)
+    assert isinstance(decoded, DeltaSamples)
+    rows = decoded.raw.astype(np.int64)
+    written, at = pack_whole(rows[0].tolist(), bits), 1
+    while len(written) < len(vector):
+        width, count = vector[len(written)], vector[len(written) + 1]
+        written += pack_block(np.diff(rows[at - 1 : at + count], axis=0), width)
+        at += count
+    assert written == vector and at == len(rows)
+
+
+def test_a_clock_before_2000_is_refused() -> None:
+    with pytest.raises(ConfigError):
+        DeviceClock().start(0.0, 0)
 
 
 def test_bits_are_written_least_significant_first() -> None:

@@ -33,6 +33,7 @@ from allostat_devices.virtual.polar_streams import (
     RESOLUTION,
     Measurement,
     PulseIntervals,
+    ReplayedFrames,
     SampledMeasurement,
 )
 from allostat_devices.virtual.strap import Advertisement, VirtualStrap
@@ -56,6 +57,8 @@ class Body:
         Beats; drawn from the seed when None.
     ecg
         ECG in microvolt; that of ``heart`` when None.
+    ecg_frames
+        Notifications of 73 samples that an H10 once sent, to be sent again byte by byte instead of ``ecg``.
     pulse
         PPG in counts, four channels; that of ``heart`` when None.
     movement
@@ -71,6 +74,7 @@ class Body:
     seed: int | None = None
     heart: Heart | None = None
     ecg: Signal | None = None
+    ecg_frames: tuple[bytes, ...] = ()
     pulse: Signal | None = None
     movement: Signal | None = None
     rate_ratio: float = 1.0
@@ -150,8 +154,11 @@ def polar_h10(
         As in `VirtualStrap`.
     """
     whole = _whole(number, body)
-    measurements = {
-        ECG: SampledMeasurement(whole.ecg, PlainLayout(0, 3, 73), {RATE: (130,), RESOLUTION: (14,)}, whole.rate_ratio),
+    ecg_settings = {RATE: (130,), RESOLUTION: (14,)}
+    measurements: dict[int, Measurement] = {
+        ECG: SampledMeasurement(whole.ecg, PlainLayout(0, 3, 73), ecg_settings, whole.rate_ratio)
+        if not body.ecg_frames
+        else ReplayedFrames(body.ecg_frames, 73, ecg_settings),
         ACC: SampledMeasurement(
             whole.movement,
             PlainLayout(1, 2, 36),

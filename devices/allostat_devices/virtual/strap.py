@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
+from allostat.errors import ConfigError
 from allostat_devices.virtual.air import Air
 from allostat_devices.virtual.device_clock import DeviceClock
 from allostat_devices.virtual.gatt import READ_NOT_PERMITTED, WRITE_NOT_PERMITTED, AttError, Characteristic, Service
@@ -131,7 +132,7 @@ class VirtualStrap:
     def loop(self) -> asyncio.AbstractEventLoop:
         """The loop it lives on."""
         if self._loop is None:
-            raise RuntimeError("the strap has not begun: give it to a radio first")
+            raise ConfigError("this strap lives on no loop yet: use its radio first", found=self.advertisement.name)
         return self._loop
 
     def now(self) -> float:
@@ -208,7 +209,7 @@ class VirtualStrap:
             Called when the connection ends from this side or by loss.
         """
         if self.connected:
-            raise RuntimeError("the strap is connected already")
+            raise ConfigError("this strap is connected already", found=self.advertisement.name)
         self.mtu_bytes = mtu_bytes
         self._hang_up = hang_up
         self.truth.connections += 1

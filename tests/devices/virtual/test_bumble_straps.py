@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -239,6 +240,25 @@ def test_hosts_of_a_server_are_hosts_of_their_own_and_a_lost_one_frees_its_strap
             assert not any(strap.connected for strap in straps)
             async with BumbleRadio.over_tcp(*at) as one:
                 assert (await hosted(one, straps[1])).client.is_connected
+
+    run_fast(main())
+
+
+def test_bytes_that_are_no_hci_do_a_server_no_harm() -> None:
+    strap = h10()
+
+    async def main() -> None:
+        async with StrapServer([strap], wall_ns=lambda: START_NS) as server:
+            rng = random.Random(1)
+            for _ in range(20):
+                _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+                writer.write(bytes([rng.choice((0, 1, 2, 4, 255))]) + rng.randbytes(rng.randint(0, 400)))
+                await writer.drain()
+                await asyncio.sleep(0.1)
+                writer.close()
+                await writer.wait_closed()
+            async with BumbleRadio.over_tcp("127.0.0.1", server.port) as radio:
+                assert (await hosted(radio, strap)).client.is_connected
 
     run_fast(main())
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from types import MappingProxyType
 
+from allostat.errors import ConfigError
 from allostat_devices.virtual.device_clock import DeviceClock
 from allostat_devices.virtual.gatt import Service, uuid16
 from allostat_devices.virtual.heart import (
@@ -81,6 +83,14 @@ class Body:
     drift_ppm: float = 0.0
     clock_offset_s: float = 0.0
 
+    def __post_init__(self) -> None:
+        if not 0.1 <= self.rate_ratio <= 10 or not abs(self.drift_ppm) <= 100_000 or not isfinite(self.clock_offset_s):
+            raise ConfigError(
+                "no strap keeps time so",
+                found=f"rate {self.rate_ratio}, {self.drift_ppm} ppm, {self.clock_offset_s} s ahead",
+                expected="a rate ratio of 0.1 to 10, at most 100000 ppm",
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class _Whole:
@@ -111,6 +121,8 @@ def _whole(number: int, body: Body) -> _Whole:
 
 def _address(model: int, number: int) -> str:
     """A static random address, by model and number; no maker owns it."""
+    if not 0 <= number < 2**24:
+        raise ConfigError("no number of a strap", found=number, expected=f"0 to {2**24 - 1}")
     return ":".join(f"{byte:02X}" for byte in (0xC0, model, 0, *number.to_bytes(3, "big")))
 
 

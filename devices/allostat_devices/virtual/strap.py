@@ -87,6 +87,12 @@ class VirtualStrap:
         clock: DeviceClock | None = None,
         keep_truth: bool = True,
     ) -> None:
+        if not advertising_interval_s > 0 or not supervision_timeout_s > 0 or largest_mtu_bytes < 23:
+            raise ConfigError(
+                "no such strap",
+                found=f"{advertising_interval_s} s, {supervision_timeout_s} s, {largest_mtu_bytes} bytes",
+                expected="an advertising interval and a timeout above 0 s, an MTU of 23 bytes or more",
+            )
         self.address = address.upper()
         self.advertisement = advertisement
         self.services = tuple(services)
@@ -189,7 +195,12 @@ class VirtualStrap:
     @property
     def in_range(self) -> bool:
         """Whether requests reach it."""
-        return self.now() >= self._away_until_s
+        return self.away_for_s <= 0
+
+    @property
+    def away_for_s(self) -> float:
+        """Seconds until it is in range again; 0 when it is."""
+        return max(0.0, self._away_until_s - self.now())
 
     @property
     def connected(self) -> bool:

@@ -183,6 +183,24 @@ def test_refused_connects_range_and_phones() -> None:
     over_bumble([strap], story)
 
 
+def test_a_request_to_a_strap_out_of_range_waits_or_fails_with_the_link() -> None:
+    strap = h10()
+
+    async def story(radio: BumbleRadio) -> None:
+        clock = asyncio.get_running_loop().time
+        host = await hosted(radio, strap)
+        strap.inflict(OutOfRange(1))
+        began = clock()
+        assert await host.client.read_gatt_char(hrs.BATTERY_LEVEL) == b"\x5a"
+        assert clock() - began == pytest.approx(1, abs=0.01)
+        strap.inflict(OutOfRange(10))
+        with pytest.raises(BleakError):
+            await host.client.read_gatt_char(hrs.BATTERY_LEVEL)
+        assert clock() - began == pytest.approx(3, abs=0.01)
+
+    over_bumble([strap], story)
+
+
 def test_a_connect_that_is_given_up_does_not_stand_in_the_way_of_the_next() -> None:
     strap = h10()
 

@@ -102,6 +102,18 @@ def test_intervals_of_no_heart_are_refused(rr: list[float]) -> None:
         heart_from_rr(rr)
 
 
+def test_straps_that_cannot_be_are_refused() -> None:
+    for wrong in ({"rate_ratio": 0.0}, {"rate_ratio": float("nan")}, {"drift_ppm": 1e6}, {"clock_offset_s": np.inf}):
+        with pytest.raises(ConfigError):
+            Body(**wrong)
+    with pytest.raises(ConfigError):
+        polar_h10(2**24)
+    with pytest.raises(ConfigError):
+        polar_h10(1, advertising_interval_s=0)
+    with pytest.raises(ConfigError, match="loop"):
+        polar_h10(1).now()
+
+
 def test_signals_of_no_sensor_are_refused() -> None:
     with pytest.raises(ConfigError):
         RecordedSignal(np.zeros(0, dtype=np.int32))

@@ -37,6 +37,10 @@ class DeviceClock:
         """Fall back to `RESET_UNIX_NS`."""
         self._set_at_s, self._set_to_ns = now_s, RESET_UNIX_NS
 
+    def step(self, seconds: float) -> None:
+        """Move forward, or back when negative."""
+        self._set_to_ns += round(seconds * 1e9)
+
     def drift(self, now_s: float, ppm: float) -> None:
         """Run at another speed from now on."""
         self._set_to_ns = self.unix_ns(now_s)

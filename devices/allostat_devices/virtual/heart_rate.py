@@ -105,6 +105,7 @@ class HeartRate:
         self.contact = True
         self.wide = False
         self.rr_flag = True
+        self.silent = False
         self.energy_kj = 0.0
         self.held_until_s = 0.0
         self.supports_energy = supports_energy
@@ -164,7 +165,7 @@ class HeartRate:
         self._next_s += self._interval_s
         self._timer = strap.loop.call_at(self._next_s, self._tick)
         self._take_beats(now - self._delay_s)
-        if now < self.held_until_s:
+        if self.silent or now < self.held_until_s:
             return
         self._packets += 1
         energy = None

@@ -7,15 +7,8 @@ from allostat_devices.virtual.gatt import uuid16
 from allostat_devices.virtual.heart import EcgSignal, Heart, MovementSignal, Signal, resting_heart
 from allostat_devices.virtual.heart_rate import Battery, DeviceInformation, HeartRate
 from allostat_devices.virtual.pmd_frames import PlainLayout
-from allostat_devices.virtual.polar_measurement import (
-    ACC,
-    ECG,
-    RANGE,
-    RATE,
-    RESOLUTION,
-    Measurement,
-    PolarMeasurement,
-)
+from allostat_devices.virtual.polar_measurement import ACC, ECG, PolarMeasurement
+from allostat_devices.virtual.polar_streams import RANGE, RATE, RESOLUTION, SampledMeasurement
 from allostat_devices.virtual.strap import Advertisement, VirtualStrap
 
 _HEART_RATE = uuid16(0x180D)
@@ -60,13 +53,13 @@ def polar_h10(
     seed = number if seed is None else seed
     heart = resting_heart(seed) if heart is None else heart
     measurements = {
-        ECG: Measurement(
+        ECG: SampledMeasurement(
             EcgSignal(heart, seed) if ecg is None else ecg,
             PlainLayout(0, 3, 73),
             {RATE: (130,), RESOLUTION: (14,)},
             rate_ratio,
         ),
-        ACC: Measurement(
+        ACC: SampledMeasurement(
             MovementSignal(heart, seed),
             PlainLayout(1, 2, 36),
             {RATE: (25, 50, 100, 200), RESOLUTION: (16,), RANGE: (2, 4, 8)},

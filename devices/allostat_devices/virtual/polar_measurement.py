@@ -6,32 +6,28 @@ sends.
 
 from __future__ import annotations
 
+import math
 import struct
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import IntEnum
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from allostat_devices.virtual.gatt import CCCD_WRONG, WRONG_LENGTH, AttError, Characteristic
-from allostat_devices.virtual.pmd_frames import HEADER_BYTES, FrameLayout, frame_header
-from allostat_devices.virtual.truth import StreamRun
+from allostat_devices.virtual.heart_rate import HeartRate
+from allostat_devices.virtual.polar_streams import CHANNELS, FACTOR, RANGE, RANGE_MILLI, RATE, RESOLUTION
 
 if TYPE_CHECKING:
-    from allostat_devices.virtual.heart import Signal
+    from allostat_devices.virtual.polar_streams import Measurement, Running
     from allostat_devices.virtual.strap import VirtualStrap
+    from allostat_devices.virtual.truth import StreamRun
 
 SERVICE = "fb005c80-02e7-f387-1cad-8acd2d8df0c8"
 CONTROL = "fb005c81-02e7-f387-1cad-8acd2d8df0c8"
 DATA = "fb005c82-02e7-f387-1cad-8acd2d8df0c8"
 
 ECG, PPG, ACC, PPI, SDK_MODE = 0, 1, 2, 3, 9
-RATE, RESOLUTION, RANGE, RANGE_MILLI, CHANNELS, FACTOR = range(6)
 _SETTING_BYTES = {RATE: 2, RESOLUTION: 2, RANGE: 2, RANGE_MILLI: 4, CHANNELS: 1, FACTOR: 4}
-_BLOCK_S = 6.0
 
 
 class Code(IntEnum):
@@ -56,34 +52,6 @@ class Code(IntEnum):
 
 _REFUSED = {RATE: Code.WRONG_RATE, RESOLUTION: Code.WRONG_RESOLUTION, RANGE: Code.WRONG_RANGE,
             RANGE_MILLI: Code.WRONG_RANGE, CHANNELS: Code.WRONG_CHANNELS}  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """A stream that a device offers.
-
-    Attributes
-    ----------
-    signal
-        What is measured.
-    layout
-        How samples stand in frames.
-    settings
-        Values offered by type of setting; the first one is taken when a request names none.
-    rate_ratio
-        True samples per second of the device's own clock, over the nominal rate.
-    factor
-        Sent with the answer to a start request when not None.
-    sdk_settings
-        Values offered in SDK mode.
-    """
-
-    signal: Signal
-    layout: FrameLayout
-    settings: Mapping[int, tuple[int, ...]]
-    rate_ratio: float = 1.0
-    factor: float | None = None
-    sdk_settings: Mapping[int, tuple[int, ...]] = field(default_factory=lambda: MappingProxyType({}))
 
 
 class PolarMeasurement:
@@ -119,7 +87,11 @@ class PolarMeasurement:
         self._has_sdk_mode = has_sdk_mode
         self._least_mtu_bytes = least_mtu_bytes
         self._answer_delay_s = answer_delay_s
-        self._running: dict[int, _Running] = {}
+        self.delays_s: deque[float] = deque()
+        self.pieces_bytes: deque[int] = deque()
+        self.silent_until_s = -math.inf
+        self._refusals: list[tuple[int, int | None, int | None]] = []
+        self._running: dict[int, Running] = {}
         self._sdk_mode = False
 
     def attach(self, strap: VirtualStrap) -> None:
@@ -144,8 +116,9 @@ class PolarMeasurement:
             raise AttError(WRONG_LENGTH)
         if not self._strap.is_subscribed(CONTROL):
             raise AttError(CCCD_WRONG)
-        status, parameters = self._answer(data)
         stream = data[1] if len(data) > 1 else 0
+        refused = self._refusal(data[0], stream & 0x3F)
+        status, parameters = self._answer(data) if refused is None else (refused, b"")
         self._reply(data[0], stream, status, parameters)
 
     def subscribed(self, uuid: str, on: bool) -> None:
@@ -155,7 +128,7 @@ class PolarMeasurement:
         """A device ends its streams with the connection."""
         for stream in list(self._running):
             self._running.pop(stream).end()
-        self._sdk_mode = False
+        self._set_sdk_mode(False)
 
     def stop_by_itself(self, streams: Sequence[int]) -> None:
         """End streams without being asked, and say so."""
@@ -165,12 +138,45 @@ class PolarMeasurement:
                 running.end()
         self._strap.push(CONTROL, bytes([1, *streams]))
 
+    def until_mid_frame_s(self) -> float:
+        """Seconds until a frame of the first stream is half full; 0 when none runs."""
+        return self._running[min(self._running)].until_mid_frame_s() if self._running else 0.0
+
+    # --- faults
+
+    def refuse(self, status: int, operation: int | None, stream: int | None, times: int) -> None:
+        """Answer the next requests with a status; None = any operation, any stream."""
+        self._refusals.extend([(status, operation, stream)] * times)
+
+    def stray(self, value: bytes) -> None:
+        """Indicate what nobody asked for."""
+        self._strap.push(CONTROL, value)
+
+    def _refusal(self, operation: int, stream: int) -> int | None:
+        for at, (status, of_operation, of_stream) in enumerate(self._refusals):
+            if of_operation in (None, operation) and of_stream in (None, stream):
+                del self._refusals[at]
+                return status
+        return None
+
     # --- requests
 
     def _reply(self, operation: int, stream: int, status: int, parameters: bytes) -> None:
         head = bytes([0xF0, operation, stream, status])
-        value = head + b"\0" + parameters
-        self._strap.loop.call_later(self._answer_delay_s, self._strap.push, CONTROL, value)
+        delay_s = self.delays_s.popleft() if self.delays_s else self._answer_delay_s
+        if math.isinf(delay_s):
+            return
+        room = self._strap.mtu_bytes - 3 - 5
+        room = min(room, self.pieces_bytes.popleft()) if self.pieces_bytes else room
+        pieces = [parameters[at : at + room] for at in range(0, len(parameters), room)] or [b""]
+        # each piece has the head again; all but the last say that more follow
+        values = [head + bytes([at + 1 < len(pieces)]) + piece for at, piece in enumerate(pieces)]
+        self._strap.loop.call_later(delay_s, self._indicate, self._strap.truth.connections, values)
+
+    def _indicate(self, connection: int, values: Sequence[bytes]) -> None:
+        if connection == self._strap.truth.connections:
+            for value in values:
+                self._strap.push(CONTROL, value)
 
     def _answer(self, request: bytes) -> tuple[int, bytes]:
         operation = request[0]
@@ -207,14 +213,23 @@ class PolarMeasurement:
             return Code.INVALID_STATE
         if self._sdk_mode == on:
             return Code.ALREADY_IN_STATE
-        self._sdk_mode = on
+        self._set_sdk_mode(on)
         return Code.OK
+
+    def _set_sdk_mode(self, on: bool) -> None:
+        self._sdk_mode = on
+        heart_rate = self._strap.service(HeartRate)
+        if heart_rate is not None:
+            # the mode switches the device's own algorithms off
+            heart_rate.silent = on
 
     def _start(self, stream: int, found: Measurement, asked: bytes) -> tuple[int, bytes]:
         if stream in self._running:
             return Code.ALREADY_IN_STATE, b""
         if self._strap.mtu_bytes < self._least_mtu_bytes:
             return Code.WRONG_MTU, b""
+        if self._sdk_mode and not found.sdk_settings:
+            return Code.INVALID_STATE, b""
         offered = self._settings(found)
         chosen = {setting: values[0] for setting, values in offered.items()}
         wanted = unpack_settings(asked)
@@ -224,9 +239,13 @@ class PolarMeasurement:
             if value not in offered.get(setting, ()):
                 return _REFUSED.get(setting, Code.WRONG_PARAMETER), b""
             chosen[setting] = value
-        self._running[stream] = _Running(self._strap, stream, found, chosen[RATE])
+        self._running[stream] = found.start(self._strap, stream, chosen, self._send)
         factor = b"" if found.factor is None else bytes([FACTOR, 1]) + struct.pack("<f", found.factor)
         return Code.OK, factor or b"\0"
+
+    def _send(self, frame: bytes, run: StreamRun, count: int) -> None:
+        if self._strap.now() >= self.silent_until_s:
+            self._strap.push(DATA, frame, run, count)
 
     def _stop(self, stream: int) -> tuple[int, bytes]:
         running = self._running.pop(stream, None)
@@ -256,53 +275,3 @@ def unpack_settings(asked: bytes) -> dict[int, int] | None:
         found[asked[at]] = int.from_bytes(asked[at + 2 : at + 2 + width], "little")
         at += 2 + width
     return found
-
-
-class _Running:
-    """A stream that runs: a frame is sent when its last sample has been taken."""
-
-    def __init__(self, strap: VirtualStrap, stream: int, measurement: Measurement, rate_hz: int) -> None:
-        self._strap = strap
-        self._stream = stream
-        self._signal, self._layout = measurement.signal, measurement.layout
-        self._started_s = strap.now()
-        # the sensor counts the strap's own seconds
-        self._rate_hz = rate_hz * measurement.rate_ratio * (1 + strap.clock.drift_ppm * 1e-6)
-        self._room_bytes = strap.mtu_bytes - 3 - HEADER_BYTES
-        self._block = max(round(_BLOCK_S * rate_hz), 512)
-        self._frames: deque[tuple[int, bytes]] = deque()
-        self._sent = 0
-        self.run = StreamRun(stream, strap.truth.connections, self._started_s, self._rate_hz)
-        strap.truth.runs.append(self.run)
-        self._wait()
-
-    def end(self) -> None:
-        """Stop; what is in the frame that is not full is never sent."""
-        self._timer.cancel()
-        now = self._strap.now()
-        self.run.ended_s = now
-        self.run.taken = int((now - self._started_s) * self._rate_hz + 1e-6)
-
-    def _time_of(self, samples: int) -> float:
-        """When so many samples have been taken."""
-        return self._started_s + samples / self._rate_hz
-
-    def _wait(self) -> None:
-        if not self._frames:
-            times = self._started_s + np.arange(self._sent + 1, self._sent + 1 + self._block) / self._rate_hz
-            samples = self._signal.block(self._sent, times - self._strap.origin_s)
-            self._frames.extend(self._layout.cut(samples, self._room_bytes))
-        self._due_s = self._time_of(self._sent + self._frames[0][0])
-        self._timer = self._strap.loop.call_at(self._due_s, self._send)
-
-    def _send(self) -> None:
-        count, payload = self._frames.popleft()
-        self._sent += count
-        device_ns = self._strap.clock.unix_ns(self._due_s)
-        run = self.run
-        run.taken = run.framed = self._sent
-        run.frames += 1
-        if self._strap.truth.keep:
-            run.device_ns.append(device_ns)
-        self._strap.push(DATA, frame_header(self._stream, device_ns, self._layout.frame_type) + payload, run, count)
-        self._wait()

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeVar
 
 from allostat_devices.virtual.air import Air
 from allostat_devices.virtual.device_clock import DeviceClock
 from allostat_devices.virtual.gatt import READ_NOT_PERMITTED, WRITE_NOT_PERMITTED, AttError, Characteristic, Service
 from allostat_devices.virtual.truth import BeatTruth, StreamRun, Truth
+
+if TYPE_CHECKING:
+    from allostat_devices.virtual.fault_script import Fault, Script
+
+_S = TypeVar("_S")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,8 @@ class VirtualStrap:
         What it agrees to.
     advertising_interval_s
         Between two advertisements.
+    supervision_timeout_s
+        After so many seconds out of range the link counts as lost.
     seed
         Of everything random about this strap.
     clock
@@ -67,6 +77,7 @@ class VirtualStrap:
         *,
         largest_mtu_bytes: int = 232,
         advertising_interval_s: float = 1.0,
+        supervision_timeout_s: float = 2.0,
         seed: int = 0,
         clock: DeviceClock | None = None,
         keep_truth: bool = True,
@@ -76,11 +87,17 @@ class VirtualStrap:
         self.services = tuple(services)
         self.largest_mtu_bytes = largest_mtu_bytes
         self.advertising_interval_s = advertising_interval_s
+        self.supervision_timeout_s = supervision_timeout_s
         self.clock = clock or DeviceClock()
         self.truth = Truth(keep=keep_truth)
         self.random = random.Random(f"{seed} {self.address}")
         self.air = Air(self.random, self.truth)
         self.mtu_bytes = 23
+        self.refusals: deque[bool] = deque()
+        self.small_mtus: deque[int] = deque()
+        self._away_until_s = -math.inf
+        self._held_until_s = -math.inf
+        self._scripts: list[Script] = []
         self._of = {found.uuid: service for service in self.services for found in service.characteristics}
         self._offered = {found.uuid: found for service in self.services for found in service.characteristics}
         self._subscriptions: set[str] = set()
@@ -102,6 +119,9 @@ class VirtualStrap:
             self._loop = loop
             self.origin_s = loop.time()
             self.clock.start(self.origin_s, wall_ns)
+            scripts, self._scripts = self._scripts, []
+            for script in scripts:
+                self.follow(script)
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -114,7 +134,49 @@ class VirtualStrap:
         """Instant on the loop's clock."""
         return self.loop.time()
 
+    # --- faults
+
+    def inflict(self, fault: Fault) -> None:
+        """Let something go wrong, now."""
+        fault.strike(self)
+
+    def follow(self, script: Script) -> None:
+        """Let things go wrong at their times, counted from when the strap began; what is past is left out."""
+        if self._loop is None:
+            self._scripts.append(script)
+            return
+        for event in script.events:
+            if self.origin_s + event.at_s >= self.now():
+                self.loop.call_at(self.origin_s + event.at_s, event.fault.strike, self)
+
+    def leave(self, seconds: float) -> None:
+        """Go out of range for a while."""
+        self._away_until_s = max(self._away_until_s, self.now() + seconds)
+        if self.connected:
+            self.air.stall(self._away_until_s)
+            if self._away_until_s - self.now() >= self.supervision_timeout_s:
+                self.loop.call_later(self.supervision_timeout_s, self.drop_link, self.truth.connections)
+
+    def hold(self, seconds: float) -> None:
+        """Belong to another host for a while."""
+        self._held_until_s = max(self._held_until_s, self.now() + seconds)
+
+    def drop_link(self, connection: int) -> None:
+        """End a connection by its number, if it is still up."""
+        if connection == self.truth.connections:
+            self.link_down()
+
     # --- connection
+
+    @property
+    def advertising(self) -> bool:
+        """Whether a host can hear and connect it: in range, not connected to this host or to another one."""
+        return not self.connected and self.now() >= max(self._away_until_s, self._held_until_s)
+
+    @property
+    def in_range(self) -> bool:
+        """Whether requests reach it."""
+        return self.now() >= self._away_until_s
 
     @property
     def connected(self) -> bool:
@@ -181,6 +243,18 @@ class VirtualStrap:
             self._subscriptions.discard(uuid)
         self._of[uuid].subscribed(uuid, on)
 
+    @property
+    def subscriptions(self) -> list[str]:
+        """UUIDs of the characteristics that the host has switched on, in order."""
+        return sorted(self._subscriptions)
+
+    def service(self, kind: type[_S]) -> _S | None:
+        """The strap's service of a class, None when it has none."""
+        for service in self.services:
+            if isinstance(service, kind):
+                return service
+        return None
+
     def is_subscribed(self, uuid: str) -> bool:
         """Whether the host has switched this characteristic on."""
         return uuid in self._subscriptions
@@ -188,4 +262,4 @@ class VirtualStrap:
     def push(self, uuid: str, value: bytes, run: StreamRun | BeatTruth | None = None, count: int = 0) -> None:
         """Notify or indicate a value if the host wants it; ``count`` samples (or RR intervals) of ``run`` are in it."""
         if uuid in self._subscriptions:
-            self.air.send(uuid, value, run, count)
+            self.air.send(uuid, value, run, count, "indicate" in self._offered[uuid].properties)

@@ -65,7 +65,9 @@ class Link:
 
     def frame(self, watch: StreamWatch) -> None:
         """A good frame of a stream came."""
-        watch.frame(self.now())
+        if watch.frame(self.now()):
+            # its deadline has come nearer
+            self.wake.set()
         self.good.set()
 
     def note(self, code: str, message: str) -> None:

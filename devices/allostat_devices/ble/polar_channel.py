@@ -136,9 +136,12 @@ class PolarChannel:
             self._link.note("mode_unknown", "The strap does not tell whether it is in SDK mode.")
 
     async def _leave_sdk_mode(self) -> None:
-        await self._conversation.ask(SDK_MODE_OFF)
+        reply = await self._conversation.ask(SDK_MODE_OFF)
         self._sdk_mode = False
-        self._link.note("sdk_mode_left", "The strap was in SDK mode, which switches its heart rate off; it was left.")
+        if reply.status == 0:
+            self._link.note(
+                "sdk_mode_left", "The strap was in SDK mode, which switches its heart rate off; it was left."
+            )
 
     # --- start
 

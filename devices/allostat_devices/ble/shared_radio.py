@@ -1,8 +1,8 @@
-"""One radio for all straps of a session: it connects one strap at a time, and scans only between connections.
+"""One radio for all straps of a session: it connects one strap at a time.
 
 A strap that is away costs the others nothing. While it is the only one, the radio waits for it with a connection that
 completes as soon as it advertises. As soon as another strap wants the radio too, both are waited for by scanning, and
-only a strap that was heard is connected to.
+only a strap that was heard is connected to. Scanning goes on meanwhile, until the adapter shows that it cannot do both.
 """
 
 from __future__ import annotations
@@ -69,6 +69,7 @@ class SharedRadio:
         self._scanning = asyncio.Lock()
         self._scanner: BleakScanner | None = None
         self._paused = False
+        self._scans_beside = True
         self._listeners: dict[object, tuple[str, Heard]] = {}
         self._wanting = self._always_listening = 0
         self._shared, self._alone = asyncio.Event(), asyncio.Event()
@@ -163,7 +164,7 @@ class SharedRadio:
             while True:
                 if not place.fresh:
                     await self._wait_for(place)
-                async with self._connecting, self._without_scanner():
+                async with self._connecting, self._pause():
                     client = await self._try(place, lost)
                 if client is not None:
                     place.failures = 0
@@ -177,7 +178,11 @@ class SharedRadio:
             self._weigh()
 
     @contextlib.asynccontextmanager
-    async def _without_scanner(self) -> AsyncIterator[None]:
+    async def _pause(self) -> AsyncIterator[None]:
+        """Stop scanning for a connection where the adapter cannot do both."""
+        if self._scans_beside:
+            yield
+            return
         self._paused = True
         try:
             await self._balance()
@@ -190,6 +195,7 @@ class SharedRadio:
         """One attempt; None when the strap did not show up."""
         assert place.device is not None
         fresh, place.fresh = place.fresh, False
+        scanned = self._scanner is not None
         client = BleakClient(place.device, lambda _: lost(), timeout=ALONE_S + 10, backend=self._client_type)
         task = asyncio.ensure_future(client.connect())
         try:
@@ -210,6 +216,10 @@ class SharedRadio:
             # the system has forgotten the strap: only a scan finds it again
             place.device = None
         if not fresh and isinstance(error, (BleakDeviceNotFoundError, TimeoutError)):
+            return None
+        if scanned and self._scans_beside:
+            # perhaps the strap, perhaps an adapter that cannot connect while it scans: tried again without
+            self._scans_beside, place.fresh = False, fresh
             return None
         place.failures += fresh
         raise error

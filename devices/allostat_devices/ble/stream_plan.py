@@ -101,10 +101,12 @@ class StreamWatch:
         """It is not expected to send."""
         self.begun_s = None
 
-    def frame(self, now_s: float) -> None:
-        """A good frame came."""
+    def frame(self, now_s: float) -> bool:
+        """A good frame came; True for the first one since the stream was started."""
+        first = self.last_frame_s is None or (self.begun_s is not None and self.last_frame_s < self.begun_s)
         self.last_frame_s = now_s
         self.restarts = 0
+        return first
 
     @property
     def deadline_s(self) -> float | None:

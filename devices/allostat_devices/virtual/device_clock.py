@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from allostat.errors import ConfigError
+
 POLAR_EPOCH_UNIX_NS = 946_684_800_000_000_000
 """2000-01-01 UTC."""
 RESET_UNIX_NS = 1_546_300_800_000_000_000
 """2019-01-01 UTC, where an H10 begins again."""
+
+
+def _sayable(unix_ns: int) -> int:
+    if unix_ns < POLAR_EPOCH_UNIX_NS:
+        raise ConfigError("a strap's clock begins in 2000", found=unix_ns, expected=f"{POLAR_EPOCH_UNIX_NS} ns or more")
+    return unix_ns
 
 
 class DeviceClock:
@@ -26,8 +34,8 @@ class DeviceClock:
         self._set_to_ns = 0
 
     def start(self, now_s: float, wall_ns: int) -> None:
-        """Set to the true time plus the offset."""
-        self._set_at_s, self._set_to_ns = now_s, wall_ns + round(self._offset_s * 1e9)
+        """Set to the true time plus the offset; `ConfigError` before 2000, which no frame can say."""
+        self._set_at_s, self._set_to_ns = now_s, _sayable(wall_ns + round(self._offset_s * 1e9))
 
     def unix_ns(self, at_s: float) -> int:
         """What the clock shows at an instant of the loop's clock."""
@@ -39,7 +47,7 @@ class DeviceClock:
 
     def step(self, seconds: float) -> None:
         """Move forward, or back when negative."""
-        self._set_to_ns += round(seconds * 1e9)
+        self._set_to_ns = _sayable(self._set_to_ns + round(seconds * 1e9))
 
     def drift(self, now_s: float, ppm: float) -> None:
         """Run at another speed from now on."""

@@ -6,8 +6,9 @@ can be computed again from its time. It is either drawn from a seed or given (RR
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -46,21 +47,25 @@ class Heart:
     beats_s: NDArray[np.float64]
     turn_s: float
     breaths_per_min: float = 15.0
+    # the same beats, for the bisection that each notification needs
+    _listed: list[float] = field(init=False, repr=False)
 
-    def beats_between(self, after_s: float, until_s: float) -> NDArray[np.float64]:
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_listed", self.beats_s.tolist())
+
+    def beats_between(self, after_s: float, until_s: float) -> list[float]:
         """Instants of the beats in (after, until], seconds."""
-        first, last = (self._beats_until(edge) for edge in (after_s, until_s))
-        turn, index = np.divmod(np.arange(first, last), len(self.beats_s))
-        beats: NDArray[np.float64] = turn * self.turn_s + self.beats_s[index]
-        return beats
+        listed, count = self._listed, len(self._listed)
+        beats = range(self._beats_until(after_s), self._beats_until(until_s))
+        return [beat // count * self.turn_s + listed[beat % count] for beat in beats]
 
     def _beats_until(self, until_s: float) -> int:
         turn, rest = divmod(until_s, self.turn_s)
-        return int(turn) * len(self.beats_s) + int(np.searchsorted(self.beats_s, rest, side="right"))
+        return int(turn) * len(self._listed) + bisect_right(self._listed, rest)
 
     def phases(self, times_s: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
         """Seconds since the beat before, seconds (below 0) to the beat after, and the interval between the two."""
-        around = self.beats_between(float(times_s[0]) - 4.0, float(times_s[-1]) + 4.0)
+        around = np.array(self.beats_between(float(times_s[0]) - 4.0, float(times_s[-1]) + 4.0))
         after = np.searchsorted(around, times_s, side="right")
         before = times_s - around[after - 1]
         ahead = times_s - around[after]
@@ -202,6 +207,28 @@ class MovementSignal:
         tilt += np.array([110.0, -60.0, 985.0])
         milli_g: NDArray[np.int32] = np.rint(tilt + self._noise.at(first, len(breath))).astype(np.int32)
         return milli_g
+
+
+class ScaledSignal:
+    """Another signal in other counts.
+
+    Parameters
+    ----------
+    signal
+        What is measured.
+    counts
+        Counts per unit of ``signal``.
+    """
+
+    def __init__(self, signal: Signal, counts: float) -> None:
+        self._signal = signal
+        self._counts = counts
+        self.channels = signal.channels
+
+    def block(self, first: int, times_s: NDArray[np.float64]) -> NDArray[np.int32]:
+        """See `Signal.block`."""
+        scaled: NDArray[np.int32] = np.rint(self._signal.block(first, times_s) * self._counts).astype(np.int32)
+        return scaled
 
 
 class RecordedSignal:

@@ -80,6 +80,8 @@ class HeartRate:
         Whether it knows of skin contact.
     supports_energy
         Whether every tenth packet has the energy, and the control point resets it.
+    sends_rr
+        Whether it knows of RR intervals.
     buffer
         How many intervals wait at most; when there are more the oldest is dropped, silently.
     """
@@ -95,6 +97,7 @@ class HeartRate:
         delay_s: float = 0.25,
         supports_contact: bool = True,
         supports_energy: bool = False,
+        sends_rr: bool = True,
         buffer: int = 30,
     ) -> None:
         self.characteristics = (
@@ -116,6 +119,7 @@ class HeartRate:
         self._supports_contact = supports_contact
         self._waiting: deque[int] = deque()
         self._buffer = buffer
+        self._sends_rr = sends_rr
         self._seen_until_s = 0.0
         self._last_beat_s: float | None = None
         self._last_rr_s = 1.0
@@ -192,7 +196,7 @@ class HeartRate:
         if not self.contact:
             self._last_beat_s = None
             return
-        for beat in self._heart.beats_between(after - strap.origin_s, self._seen_until_s - strap.origin_s).tolist():
+        for beat in self._heart.beats_between(after - strap.origin_s, self._seen_until_s - strap.origin_s):
             last, self._last_beat_s = self._last_beat_s, beat
             if last is None:
                 continue
@@ -200,6 +204,8 @@ class HeartRate:
             rr_s = (beat - last) * (1 + strap.clock.drift_ppm * 1e-6)
             raw = min(0xFFFF, round(rr_s * self._per_s))
             self._last_rr_s = rr_s
+            if not self._sends_rr:
+                continue
             truth.beats.formed += 1
             if truth.keep:
                 truth.beats.raw.append(raw)

@@ -206,7 +206,7 @@ class _Intervals:
         """Beats and the intervals (s) that they end."""
         origin = self._strap.origin_s
         found: list[tuple[float, float]] = []
-        for beat in self._measurement.heart.beats_between(self._seen_until_s - origin, until_s - origin).tolist():
+        for beat in self._measurement.heart.beats_between(self._seen_until_s - origin, until_s - origin):
             if self._last_beat_s is not None:
                 found.append((beat + origin, beat - self._last_beat_s))
             self._last_beat_s = beat

@@ -7,53 +7,15 @@ import asyncio
 import numpy as np
 import pytest
 from bleak import BleakClient, BleakScanner
-from bleak.backends.characteristic import BleakGATTCharacteristic
 from bleak.exc import BleakDeviceNotFoundError, BleakError, BleakGATTProtocolError
 
 from allostat.errors import ConfigError
 from allostat_devices.ble import heart_rate_service as hrs
 from allostat_devices.ble import polar_pmd as pmd
-from allostat_devices.ble.heart_rate_service import HeartRateMeasurement
-from allostat_devices.ble.polar_frames import SampleFrame, decode_frame
 from allostat_devices.virtual.heart import EcgSignal, resting_heart
 from allostat_devices.virtual.jumping_loop import run_fast
-from allostat_devices.virtual.models import heart_rate_strap, polar_h10
-from allostat_devices.virtual.radio import VirtualRadio
-from allostat_devices.virtual.strap import VirtualStrap
-
-START_NS = 1_750_000_000_000_000_000
-ECG_START = pmd.start_request(pmd.Stream.ECG, {pmd.Setting.SAMPLE_RATE_HZ: 130, pmd.Setting.RESOLUTION_BITS: 14})
-
-
-class Received:
-    """Notifications of a connection with the instants of their arrival."""
-
-    def __init__(self) -> None:
-        self.frames: list[tuple[float, SampleFrame]] = []
-        self.heart_rate: list[tuple[float, HeartRateMeasurement]] = []
-        self.control: list[bytes] = []
-
-    def frame(self, _: BleakGATTCharacteristic, data: bytearray) -> None:
-        decoded = decode_frame(data)
-        assert isinstance(decoded, SampleFrame)
-        self.frames.append((asyncio.get_running_loop().time(), decoded))
-
-    def beat(self, _: BleakGATTCharacteristic, data: bytearray) -> None:
-        decoded = hrs.decode_measurement(data)
-        assert isinstance(decoded, HeartRateMeasurement)
-        self.heart_rate.append((asyncio.get_running_loop().time(), decoded))
-
-    def answer(self, _: BleakGATTCharacteristic, data: bytearray) -> None:
-        self.control.append(bytes(data))
-
-    async def subscribe(self, client: BleakClient) -> None:
-        await client.start_notify(pmd.CONTROL_POINT, self.answer)
-        await client.start_notify(pmd.DATA, self.frame)
-        await client.start_notify(hrs.MEASUREMENT, self.beat)
-
-
-def radio_with(*straps: VirtualStrap) -> VirtualRadio:
-    return VirtualRadio(straps, wall_ns=lambda: START_NS)
+from allostat_devices.virtual.models import Body, heart_rate_strap, polar_h10
+from tests.devices.virtual.listening import ECG_START, START_NS, STOP_ECG, Host, radio_with
 
 
 def test_scanner_reports_names_services_and_strength_within_3_s() -> None:
@@ -72,42 +34,43 @@ def test_scanner_reports_names_services_and_strength_within_3_s() -> None:
 
 def test_an_hour_of_h10_loses_nothing_and_its_bytes_are_the_samples_of_the_truth() -> None:
     heart = resting_heart(7)
-    strap = polar_h10(7, heart=heart, rate_ratio=1.0005, drift_ppm=20)
-    radio, received = radio_with(strap), Received()
+    strap = polar_h10(7, Body(heart=heart, rate_ratio=1.0005, drift_ppm=20))
+    radio = radio_with(strap)
 
-    async def main() -> None:
+    async def main() -> Host:
         device = await BleakScanner.find_device_by_name("Polar H10 A0000007", backend=radio.scanner)
         assert device is not None
         async with BleakClient(device, backend=radio.client) as client:
             assert client.mtu_size == 232
-            await received.subscribe(client)
+            received = Host(client)
+            await received.listen()
             features = pmd.decode_control(await client.read_gatt_char(pmd.CONTROL_POINT))
             assert features == pmd.Features(frozenset([pmd.Stream.ECG, pmd.Stream.ACC]))
-            await client.write_gatt_char(pmd.CONTROL_POINT, pmd.settings_request(pmd.Stream.ECG), response=True)
-            await client.write_gatt_char(pmd.CONTROL_POINT, ECG_START, response=True)
+            await received.ask(pmd.settings_request(pmd.Stream.ECG))
+            await received.ask(ECG_START)
             await asyncio.sleep(3600)
-            await client.write_gatt_char(pmd.CONTROL_POINT, pmd.stop_request(pmd.Stream.ECG), response=True)
-            await asyncio.sleep(0.1)
+            await received.ask(STOP_ECG)
+            return received
 
-    run_fast(main())
+    received = run_fast(main())
     # the bytes that an H10 answers
     assert [data.hex() for data in received.control] == ["f0010000000001820001010e00", "f00200000000", "f003000000"]
     (run,) = strap.truth.of(0)
-    assert run.frames == run.frames_delivered == len(received.frames)
-    assert run.framed == run.delivered == sum(len(frame.raw) for _, frame in received.frames)
+    assert run.frames == run.frames_delivered == len(received.samples)
+    assert run.framed == run.delivered == sum(len(frame.raw) for frame in received.samples)
     assert 0 <= run.taken - run.framed < 73
     assert run.taken == pytest.approx(3600 * 130 * 1.0005, abs=130)
-    sent = np.concatenate([frame.raw for _, frame in received.frames])
+    sent = np.concatenate([frame.raw for frame in received.samples])
     expected = EcgSignal(heart, 7).block(0, run.sample_times() - strap.origin_s)
     np.testing.assert_array_equal(sent, expected)
-    last = np.array([frame.last_sample_ns for _, frame in received.frames], dtype=np.int64)
+    last = np.array([frame.last_sample_ns for frame in received.samples], dtype=np.int64)
     np.testing.assert_array_equal(last, np.array(run.device_ns))
     # device time runs 20 ppm fast, and a frame arrives after its last sample
     arrived = np.array([at for at, _ in received.frames])
     true = (last - START_NS) / 1e9 / (1 + 20e-6)
     assert ((arrived - true) > 0.029).all() and np.median(arrived - true) < 0.05
     beats = strap.truth.beats
-    got = [raw for _, packet in received.heart_rate for raw in packet.rr_raw]
+    got = received.rr
     assert got == list(beats.raw)[: len(got)] and beats.formed == beats.delivered + beats.discarded
     assert len(got) == pytest.approx(3600 * 62 / 60, rel=0.05)
 

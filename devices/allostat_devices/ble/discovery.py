@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bleak import BleakAdapter, BleakScanner
+from bleak.args.bluez import BlueZScannerArgs
 from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData
 from bleak.exc import (
@@ -40,7 +41,7 @@ class _Model:
     services: frozenset[StrapService]
 
 
-def _model(name: str, maker: str, model: str, kind: str, *services: StrapService) -> _Model:
+def _model(name: str, maker: str, model: str | None, kind: str, *services: StrapService) -> _Model:
     return _Model(re.compile(name, re.I), Device(maker, model, None, kind), frozenset(services))
 
 
@@ -55,7 +56,7 @@ _MODELS = (
     _model(r"Polar 360\b", _POLAR, "360", "wrist", "heart_rate", "polar_pmd"),
     _model(r"Polar Loop\b", _POLAR, "Loop", "wrist", "heart_rate", "polar_pmd"),
     _model(r"Polar (Vantage|Ignite|Grit|Pacer)\b", _POLAR, "watch", "wrist", "heart_rate", "polar_pmd"),
-    _model(r"Movesense\b", "Movesense", "Movesense", "chest strap", "heart_rate", "movesense"),
+    _model(r"Movesense\b", "Movesense", None, "chest strap", "heart_rate", "movesense"),
     _model(r"Suunto Smart Sensor\b", _SUUNTO, "Smart Sensor", "chest strap", "heart_rate"),
     _model(r"HRM-?(Dual|Pro|Fit)", "Garmin", "HRM", "chest strap", "heart_rate"),
     _model(r"TICKR", "Wahoo Fitness", "TICKR", "chest strap", "heart_rate"),
@@ -123,9 +124,13 @@ def _news(before: FoundStrap | None, now: FoundStrap) -> bool:
 
 
 async def scan_straps(
-    seconds: float, *, backend: Any = None, found: Callable[[FoundStrap], None] | None = None
+    seconds: float,
+    *,
+    backend: Any = None,
+    found: Callable[[FoundStrap], None] | None = None,
+    adapter: str | None = None,
 ) -> list[FoundStrap]:
-    """As `allostat.strap.StrapLink.scan`."""
+    """As `allostat.strap.StrapLink.scan`, with one of several adapters."""
     straps: dict[str, FoundStrap] = {}
 
     def heard(device: BLEDevice, advertisement: AdvertisementData) -> None:
@@ -140,7 +145,10 @@ async def scan_straps(
 
     try:
         scanner = BleakScanner(
-            heard, _ADVERTISED if _needs_a_filter() else None, backend=None if backend is None else backend.scanner
+            heard,
+            _ADVERTISED if _needs_a_filter() else None,
+            bluez=BlueZScannerArgs() if adapter is None else BlueZScannerArgs(adapter=adapter),
+            backend=None if backend is None else backend.scanner,
         )
         async with asyncio.timeout(_START_WITHIN_S):
             await scanner.start()

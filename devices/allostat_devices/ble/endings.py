@@ -45,3 +45,7 @@ async def first_of(work: Coroutine[Any, Any, _T], end: asyncio.Event, within_s: 
 
 async def _settled(*tasks: asyncio.Future[Any]) -> None:
     await asyncio.wait(tasks)
+    for task in tasks:
+        if not task.cancelled():
+            # retrieved, so that the loop does not complain when a cancellation hides it
+            task.exception()

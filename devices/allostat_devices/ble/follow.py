@@ -98,8 +98,13 @@ class _Follower:
 
 
 async def follow_strap(
-    strap: FoundStrap, sink: EventSink, options: FollowOptions, choices: StrapChoices, backend: object
+    strap: FoundStrap,
+    sink: EventSink,
+    options: FollowOptions,
+    choices: StrapChoices,
+    backend: object,
+    adapter: str | None,
 ) -> None:
     """Follow one strap over the radio that all straps of this event loop share."""
-    with shared_radio(backend) as radio:
+    with shared_radio(backend, adapter) as radio:
         await _Follower(strap, sink, options, choices, radio).forever()

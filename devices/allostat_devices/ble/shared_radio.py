@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bleak import BleakClient, BleakScanner
+from bleak.args.bluez import BlueZScannerArgs
 from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData
 from bleak.exc import BleakDeviceNotFoundError, BleakError
@@ -60,9 +61,12 @@ class SharedRadio:
     ----------
     backend
         None for the system's radio, else an object with the bleak backends ``scanner`` and ``client``.
+    adapter
+        Name of one of several adapters (Linux: ``hci1``); None for the system's choice.
     """
 
-    def __init__(self, backend: Any = None) -> None:
+    def __init__(self, backend: Any = None, adapter: str | None = None) -> None:
+        self._bluez = BlueZScannerArgs() if adapter is None else BlueZScannerArgs(adapter=adapter)
         self._scanner_type = None if backend is None else backend.scanner
         self._client_type = None if backend is None else backend.client
         self._connecting = asyncio.Lock()
@@ -124,7 +128,7 @@ class SharedRadio:
         async with self._scanning, asyncio.timeout(_SCANNER_WITHIN_S):
             wanted = bool(self._listeners) and not self._paused
             if wanted and self._scanner is None:
-                scanner = BleakScanner(self._hear, backend=self._scanner_type)
+                scanner = BleakScanner(self._hear, bluez=self._bluez, backend=self._scanner_type)
                 await scanner.start()
                 self._scanner = scanner
             elif not wanted and self._scanner is not None:
@@ -196,7 +200,14 @@ class SharedRadio:
         assert place.device is not None
         fresh, place.fresh = place.fresh, False
         scanned = self._scanner is not None
-        client = BleakClient(place.device, lambda _: lost(), timeout=ALONE_S + 10, backend=self._client_type)
+        client = BleakClient(
+            place.device,
+            lambda _: lost(),
+            timeout=ALONE_S + 10,
+            # a strap that comes back to Windows is not found with services that were kept from before
+            winrt={"use_cached_services": False},
+            backend=self._client_type,
+        )
         task = asyncio.ensure_future(client.connect())
         try:
             await self._patiently(task, fresh, place.failures)
@@ -256,14 +267,14 @@ async def hang_up(client: BleakClient) -> None:
                 await client.disconnect()
 
 
-_RADIOS: dict[tuple[int, int], tuple[SharedRadio, list[object]]] = {}
+_RADIOS: dict[tuple[asyncio.AbstractEventLoop, int, str | None], tuple[SharedRadio, list[object]]] = {}
 
 
 @contextlib.contextmanager
-def shared_radio(backend: Any) -> Iterator[SharedRadio]:
-    """The radio that all straps of this event loop share; it is gone with the last of them."""
-    key = (id(asyncio.get_running_loop()), id(backend))
-    radio, users = _RADIOS.setdefault(key, (SharedRadio(backend), []))
+def shared_radio(backend: Any, adapter: str | None = None) -> Iterator[SharedRadio]:
+    """The radio that all straps of this event loop and adapter share; it is gone with the last of them."""
+    key = (asyncio.get_running_loop(), id(backend), adapter)
+    radio, users = _RADIOS.setdefault(key, (SharedRadio(backend, adapter), []))
     me = object()
     users.append(me)
     try:

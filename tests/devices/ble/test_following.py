@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pytest
 from bleak.backends.characteristic import BleakGATTCharacteristic
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from allostat.strap import (
+    AdvertisedHeartRate,
     FollowOptions,
     IntervalBatch,
     RecordKind,
@@ -20,7 +24,7 @@ from allostat.strap import (
 )
 from allostat_devices.ble import heart_rate_service as hrs
 from allostat_devices.ble import polar_pmd as pmd
-from allostat_devices.ble.link import BleLink
+from allostat_devices.ble.link import LINK, BleLink
 from allostat_devices.virtual.device_faults import (
     SETTINGS,
     START,
@@ -33,9 +37,10 @@ from allostat_devices.virtual.device_faults import (
     StopStreams,
     StrayAnswer,
 )
+from allostat_devices.virtual.fault_script import random_script
 from allostat_devices.virtual.jumping_loop import run_fast
-from allostat_devices.virtual.models import heart_rate_strap, polar_h10
-from allostat_devices.virtual.radio import VirtualRadio
+from allostat_devices.virtual.models import heart_rate_strap, movesense_sensor, polar_h10, verity_sense
+from allostat_devices.virtual.polar_measurement import PolarMeasurement
 from allostat_devices.virtual.radio_faults import (
     Disconnect,
     Garbage,
@@ -44,7 +49,9 @@ from allostat_devices.virtual.radio_faults import (
     RefuseConnects,
     SmallMtu,
 )
-from tests.devices.ble.following import ACC, ECG, Followed, followed, radio_with
+from allostat_devices.virtual.strap import VirtualStrap
+from tests.devices.ble.following import ACC, ECG, PPG, PPI, Followed, followed, radio_with
+from tests.devices.ble.resuming import resume_times
 
 BOTH = FollowOptions(streams=("ecg", "acc"))
 ECG_START = pmd.start_request(pmd.Stream.ECG, {pmd.Setting.SAMPLE_RATE_HZ: 130, pmd.Setting.RESOLUTION_BITS: 14})
@@ -425,6 +432,11 @@ def test_a_stream_that_ends_again_and_again_is_restarted_with_growing_delays() -
     assert one.times(PMD, since_s=50) and len(one.times(CONNECT)) == 1
 
 
+def test_lost_links_of_any_length_resume_within_3_s_of_the_return() -> None:
+    took = resume_times(straps=8, seconds=600, seed=5, advertising_interval_s=0.2)
+    assert len(took) > 15 and took[-1] <= 3 and np.median(took) < 1.5
+
+
 # --- rules 7 and 10: a failing strap never blocks the others
 
 
@@ -492,20 +504,114 @@ def test_a_strap_whose_connections_hang_leaves_the_radio_to_others() -> None:
     assert len(good.times(CONNECT)) == 11 and silences(good.times(PMD)) < 5 + 6 + 3
 
 
-# --- SDK mode
+# --- SDK mode, other kinds of straps
+
+
+def follow(strap: VirtualStrap, for_s: float, *faults: tuple[float, Any], options: FollowOptions | None = None,
+           link: BleLink = LINK) -> Followed:  # fmt: skip
+    """Follow one strap; each fault strikes after its seconds."""
+    radio = radio_with(strap)
+
+    async def main() -> Followed:
+        async with followed(radio, options=options, link=link) as (one,):
+            loop = asyncio.get_running_loop()
+            for at_s, fault in faults:
+                loop.call_later(at_s, fault.strike, one.strap)
+            await asyncio.sleep(for_s)
+        return one
+
+    return run_fast(main())
+
+
+def test_ppg_and_ppi_of_an_armband() -> None:
+    one = follow(verity_sense(1), 120)
+    values = one.values()
+    started = [value.stream for value in values if isinstance(value, StreamStarted)]
+    assert started == ["ppg", "ppi"] and one.notes == []
+    blocks = [value for value in values if isinstance(value, SampleBlock)]
+    assert {(block.stream, block.nominal_hz, block.raw.shape[1]) for block in blocks} == {("ppg", 55.0, 4)}
+    beats = [value for value in values if isinstance(value, IntervalBatch) and value.stream == "ppi"]
+    assert len(beats) > 10 and all(batch.error_ms is not None for batch in beats)
+
+
+def test_ppi_may_take_15_s_between_frames_and_35_s_to_begin_again() -> None:
+    ppi = FollowOptions(streams=("ppi",))
+    short = follow(verity_sense(1), 120, (60, SilentStreams(8)), options=ppi)
+    assert "silent" not in short.notes
+    longer = follow(verity_sense(1), 180, (60, SilentStreams(20)), options=ppi)
+    assert longer.notes.count("silent") == 1 and len(longer.times(CONNECT)) == 1
+    assert longer.times(PMD, PPI, since_s=150)
 
 
 def test_sdk_mode_is_entered_when_asked_for_and_left_at_the_end() -> None:
-    one = follow_h10(for_s=5)
-    assert pmd.SDK_MODE_ON not in one.requests
-    radio = radio_with(polar_h10(1))
+    asked = FollowOptions(streams=("ppg", "ppi"))
+    usual = follow(verity_sense(1), 30, options=asked)
+    assert pmd.SDK_MODE_ON not in usual.requests
+    one = follow(verity_sense(1), 30, options=asked, link=BleLink(sdk_mode=True))
+    assert one.requests[0] == pmd.SDK_MODE_ON and one.requests[-1] == pmd.SDK_MODE_OFF
+    (started,) = [value for value in one.values() if isinstance(value, StreamStarted)]
+    assert (started.stream, started.nominal_hz) == ("ppg", 176.0)
+    h10 = follow(polar_h10(1), 10, link=BleLink(sdk_mode=True))
+    assert "no_sdk_mode" in h10.notes and h10.times(PMD)
 
-    async def main() -> Followed:
-        async with followed(radio, link=BleLink(sdk_mode=True)) as (followed_one,):
-            await asyncio.sleep(5)
-        return followed_one
 
-    assert "no_sdk_mode" in run_fast(main()).notes
+def test_a_device_left_in_sdk_mode_is_taken_out_of_it() -> None:
+    strap = verity_sense(1)
+    service = strap.service(PolarMeasurement)
+    assert service is not None
+    service._sdk_mode = True
+    one = follow(strap, 60)
+    assert "sdk_mode_left" in one.notes and one.times(PMD, PPI) and one.times(PMD, PPG)
+
+
+def test_status_12_during_a_stream_frees_the_mode_and_restarts_the_others() -> None:
+    one = follow(verity_sense(1), 60, (20, AnswerStatus(12, START, PPG)), (20, StopStreams((PPG,))))
+    assert pmd.SDK_MODE_OFF in one.requests and len(one.times(CONNECT)) == 1
+    assert one.times(PMD, PPG, since_s=40) and one.times(PMD, PPI, since_s=55)
+
+
+def test_movesense_subscribes_again_after_a_lost_link() -> None:
+    one = follow(movesense_sensor(1), 60, (20, OutOfRange(10)), link=BleLink(movesense_uv_per_count=0.381))
+    subscriptions = [request for request in one.requests if request[:1] == b"\x01"]
+    assert len(subscriptions) == 2 == len(one.times(CONNECT)) and one.requests[-1][:1] == b"\x02"
+    values = one.values()
+    blocks = [value for value in values if isinstance(value, SampleBlock)]
+    assert {(block.unit, block.scale, block.nominal_hz) for block in blocks} == {("uV", 0.381, 125.0)}
+    assert sum(len(block.raw) for block in blocks) > 125 * 40
+    assert sum(len(value.raw) for value in values if isinstance(value, IntervalBatch)) > 30
+    back = 3.0 + 20 + 10
+    assert one.times(RecordKind.SENSOR_DATA, since_s=back)[0] - back <= 3
+
+
+def test_movesense_without_a_scale_stays_counts() -> None:
+    blocks = [value for value in follow(movesense_sensor(1), 10).values() if isinstance(value, SampleBlock)]
+    assert {(block.unit, block.scale) for block in blocks} == {("1", 1.0)}
+
+
+def test_a_device_that_only_broadcasts_is_listened_to_beside_straps_that_connect() -> None:
+    watch = heart_rate_strap(9)
+    watch.advertisement = replace(
+        watch.advertisement, name="Polar Vantage V3", services=(), manufacturer_data={0x6B: bytes([0x32, 1, 71, 72])}
+    )
+    radio = radio_with(watch, polar_h10(1))
+
+    async def main() -> tuple[Followed, Followed]:
+        async with followed(radio) as (broadcast, strap):
+            await asyncio.sleep(30)
+            strap.strap.inflict(OutOfRange(5))
+            await asyncio.sleep(30)
+        return broadcast, strap
+
+    broadcast, strap = run_fast(main())
+    assert {kind for _, kind, _ in broadcast.records} == {RecordKind.ADVERTISEMENT}
+    assert len(broadcast.records) > 30 and len(strap.times(CONNECT)) == 2
+    (value,) = broadcast.values()
+    assert value == AdvertisedHeartRate(72.0, True)
+
+
+def test_short_notifications_cannot_be_had_and_that_is_said() -> None:
+    one = follow(polar_h10(1), 10, options=FollowOptions(low_latency=True))
+    assert one.notes == ["no_short_notifications"]
 
 
 # --- rule 8: the end
@@ -542,13 +648,26 @@ def test_leaving_a_strap_that_has_just_gone_out_of_range() -> None:
     assert run_fast(main()) <= 13
 
 
-def cancelled_after(seconds: float, prepare: Callable[[VirtualRadio], None], times: int = 1) -> None:
+LEFT_ALONE: tuple[Any, ...] = ()
+MISBEHAVIOUR: tuple[tuple[Any, ...], ...] = (
+    LEFT_ALONE,
+    (AnswerMissing(2),),
+    (AnswerLate(3.0, 2),),
+    (AnswerStatus(6, START), AnswerStatus(12, START)),
+    (RefuseConnects(2), SmallMtu(23)),
+    (RefuseConnects(2, in_discovery=True),),
+    (SilentStreams(20),),
+)
+
+
+def cancelled_after(seconds: float, faults: tuple[Any, ...] = (), times: int = 1) -> None:
     """Cancel at a moment, as often as a hasty user does, and look for anything that is left."""
-    radio = radio_with(polar_h10(1), heart_rate_strap(2))
+    radio = radio_with(polar_h10(1), verity_sense(2), heart_rate_strap(3), movesense_sensor(4))
 
     async def main() -> None:
         radio.begin()
-        prepare(radio)
+        for fault in faults:
+            radio.straps[0].inflict(fault)
         async with followed(radio, options=BOTH) as all_of_them:
             await asyncio.sleep(seconds)
             for _ in range(times - 1):
@@ -559,6 +678,31 @@ def cancelled_after(seconds: float, prepare: Callable[[VirtualRadio], None], tim
     run_fast(main())
 
 
-def test_cancelled_in_steps_of_10_ms_while_it_connects_nothing_is_left() -> None:
-    for step in range(250):
-        cancelled_after(step / 100, lambda radio: None, times=1 + step % 3)
+def test_cancelled_in_steps_while_everything_connects_nothing_is_left() -> None:
+    for step in range(60):
+        cancelled_after(step * 0.055, times=1 + step % 3)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(0, 25), st.sampled_from(MISBEHAVIOUR), st.integers(1, 3))
+def test_cancelled_at_any_moment_nothing_is_left(seconds: float, faults: tuple[Any, ...], times: int) -> None:
+    cancelled_after(seconds, faults, times)
+
+
+@settings(max_examples=6, deadline=None)
+@given(st.integers(0, 10**6))
+def test_after_any_faults_every_strap_streams_again(seed: int) -> None:
+    straps = [polar_h10(1), verity_sense(2), movesense_sensor(3), heart_rate_strap(4)]
+    radio = radio_with(*straps)
+    for number, strap in enumerate(straps):
+        strap.follow(random_script(seed + number, duration_s=120, every_s=6))
+
+    async def main() -> None:
+        async with followed(radio) as all_of_them:
+            await asyncio.sleep(180)
+            for one in all_of_them:
+                now = asyncio.get_running_loop().time()
+                assert one.strap.connected and one.times(HR, since_s=now - 3)
+                assert len(one.streaming) == {0: 1, 1: 2}.get(straps.index(one.strap), 0)
+
+    run_fast(main())

@@ -49,6 +49,7 @@ from allostat_devices.virtual.radio_faults import (
     RefuseConnects,
     SmallMtu,
 )
+from allostat_devices.virtual.radio_trouble import RadioTrouble
 from allostat_devices.virtual.strap import VirtualStrap
 from tests.devices.ble.following import ACC, ECG, PPG, PPI, Followed, followed, radio_with
 from tests.devices.ble.resuming import resume_times
@@ -504,6 +505,55 @@ def test_a_strap_whose_connections_hang_leaves_the_radio_to_others() -> None:
     assert len(good.times(CONNECT)) == 11 and silences(good.times(PMD)) < 5 + 6 + 3
 
 
+def test_bluetooth_that_is_switched_off_is_told_and_straps_come_back_with_it() -> None:
+    radio = radio_with(polar_h10(1), polar_h10(2))
+
+    async def main() -> list[Followed]:
+        async with followed(radio) as all_of_them:
+            await asyncio.sleep(20)
+            radio.trouble = RadioTrouble.POWERED_OFF
+            for one in all_of_them:
+                one.strap.inflict(Disconnect())
+            await asyncio.sleep(100)
+            radio.trouble = None
+            await asyncio.sleep(30)
+        return all_of_them
+
+    for one in run_fast(main()):
+        (note,) = [fact for fact in one.facts(RecordKind.NOTE) if fact["code"] == "failed"]
+        assert "switch it on" in note["message"]
+        assert one.times(PMD, since_s=140)
+
+
+def test_links_with_adapters_of_their_own_connect_side_by_side() -> None:
+    radio = radio_with(polar_h10(1), polar_h10(2))
+    adapters: set[str | None] = set()
+    scanner = radio.scanner
+
+    class Spy(scanner):  # type: ignore[valid-type,misc]
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            adapters.add(kwargs["bluez"].get("adapter"))
+            super().__init__(*args, **kwargs)
+
+    radio.scanner = Spy
+
+    async def main() -> None:
+        first, second = BleLink(adapter="hci0"), BleLink(adapter="hci1")
+        found = await first.scan(3, backend=radio)
+        await second.scan(1, backend=radio)
+        tasks = [
+            asyncio.create_task(link.follow(strap, lambda kind, data: None, FollowOptions(), backend=radio))
+            for link, strap in zip((first, second), found, strict=True)
+        ]
+        await asyncio.sleep(10)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    run_fast(main())
+    assert adapters == {"hci0", "hci1"} and radio.most_connecting == 2
+
+
 # --- SDK mode, other kinds of straps
 
 
@@ -694,11 +744,11 @@ def test_cancelled_at_any_moment_nothing_is_left(seconds: float, faults: tuple[A
 def test_after_any_faults_every_strap_streams_again(seed: int) -> None:
     straps = [polar_h10(1), verity_sense(2), movesense_sensor(3), heart_rate_strap(4)]
     radio = radio_with(*straps)
-    for number, strap in enumerate(straps):
-        strap.follow(random_script(seed + number, duration_s=120, every_s=6))
 
     async def main() -> None:
         async with followed(radio) as all_of_them:
+            for number, strap in enumerate(straps):
+                strap.follow(random_script(seed + number, duration_s=120, every_s=6))
             await asyncio.sleep(180)
             for one in all_of_them:
                 now = asyncio.get_running_loop().time()

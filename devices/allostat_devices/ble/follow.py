@@ -58,7 +58,9 @@ class _Follower:
             self.sink(RecordKind.ADVERTISEMENT, company + bytes(data))
 
     async def forever(self) -> None:
-        place = Place(self.strap.identity, self.strap.handle, fresh=self.strap.handle is not None, heard=self.heard)
+        # one without a signal strength is connected by the system already, and would be waited for in vain
+        kept = self.strap.handle is not None and self.strap.rssi_dbm is None
+        place = Place(self.strap.identity, self.strap.handle, fresh=kept, heard=self.heard)
         while True:
             try:
                 if self.strap.services == {"advertised_heart_rate"}:

@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 from bleak.backends.characteristic import BleakGATTCharacteristic
+from bleak.backends.device import BLEDevice
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from allostat.errors import ConfigError
 from allostat.strap import (
     AdvertisedHeartRate,
+    EventSink,
     FollowOptions,
     FoundStrap,
     IntervalBatch,
@@ -39,7 +41,7 @@ from allostat_devices.virtual.device_faults import (
     StopStreams,
     StrayAnswer,
 )
-from allostat_devices.virtual.fault_script import random_script
+from allostat_devices.virtual.fault_script import At, Script, random_script
 from allostat_devices.virtual.jumping_loop import run_fast
 from allostat_devices.virtual.models import heart_rate_strap, movesense_sensor, polar_h10, verity_sense
 from allostat_devices.virtual.polar_measurement import PolarMeasurement
@@ -196,6 +198,52 @@ def test_the_scanned_device_is_connected_to_and_not_its_address() -> None:
 
     run_fast(main())
     assert len(given) == 2 and not any(isinstance(device, str) for device in given)
+
+
+def test_a_strap_that_the_system_has_kept_connected_is_taken_over_while_others_connect() -> None:
+    radio = radio_with(polar_h10(1), polar_h10(2))
+    scanner = radio.scanner
+
+    class Deaf(scanner):  # type: ignore[valid-type,misc]
+        def call_detection_callbacks(self, device: BLEDevice, advertisement: Any) -> None:
+            if device.address != radio.straps[0].address:
+                super().call_detection_callbacks(device, advertisement)
+
+    async def main() -> None:
+        kept, other = sorted(await LINK.scan(3, backend=radio), key=lambda strap: strap.identity)
+        radio.scanner = Deaf
+        got = {strap.identity: 0 for strap in (kept, other)}
+
+        def sink_of(identity: str) -> EventSink:
+            def sink(kind: RecordKind, data: bytes) -> None:
+                got[identity] += kind is PMD
+
+            return sink
+
+        tasks = [
+            asyncio.create_task(LINK.follow(strap, sink_of(strap.identity), FollowOptions(), backend=radio))
+            for strap in (replace(kept, rssi_dbm=None), other)
+        ]
+        await asyncio.sleep(20)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert min(got.values()) > 10
+
+    run_fast(main())
+
+
+def test_a_strap_that_left_after_the_scan_costs_the_others_nothing() -> None:
+    radio = radio_with(*(polar_h10(number) for number in range(1, 6)))
+
+    async def main() -> list[Followed]:
+        radio.straps[0].follow(Script((At(3.0, OutOfRange(100)),)))
+        async with followed(radio) as all_of_them:
+            await asyncio.sleep(15)
+        return all_of_them
+
+    _, *others = run_fast(main())
+    assert max(one.times(CONNECT)[0] for one in others) < 3 + 8
 
 
 # --- rule 2: for ever, with back-off

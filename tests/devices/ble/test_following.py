@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -768,6 +770,21 @@ def test_leaving_a_strap_that_has_just_gone_out_of_range() -> None:
         return loop.time() - began
 
     assert run_fast(main()) <= 13
+
+
+def test_ctrl_c_stops_the_streams_before_the_program_ends() -> None:
+    radio = radio_with(polar_h10(1))
+    one = Followed(radio.straps[0])
+
+    async def main() -> None:
+        (strap,) = await LINK.scan(3, backend=radio)
+        asyncio.get_running_loop().call_later(10, os.kill, os.getpid(), signal.SIGINT)
+        await LINK.follow(strap, one.sink, BOTH, backend=radio)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_fast(main())
+    one.assert_left()
+    assert {request[:1] for request in one.requests[-2:]} == {b"\x03"} and one.times(PMD)
 
 
 LEFT_ALONE: tuple[Any, ...] = ()

@@ -79,13 +79,12 @@ class _Follower:
 
     async def _once(self, place: Place) -> None:
         """One connection from its search to its end."""
-        lost = asyncio.Event()
         absent = asyncio.get_running_loop().call_later(TELL_ABSENT_S, self.note, "absent", _ABSENT)
         try:
-            client = await self.radio.connect(place, lost.set)
+            connected = await self.radio.connect(place)
         finally:
             absent.cancel()
-        connection = StrapConnection(client, lost, self.sink, self.options, self.known, self.choices)
+        connection = StrapConnection(connected, self.sink, self.options, self.known, self.choices)
         reason = STOPPED
         try:
             await connection.live()

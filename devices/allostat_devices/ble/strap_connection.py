@@ -182,7 +182,7 @@ class StrapConnection:
                 restart = self._restarts.setdefault(name, _Restart())
                 deadline = watch.deadline_s if restart.due_s is None else restart.due_s
                 if deadline is not None and deadline <= link.now():
-                    if restart.due_s is None:
+                    if restart.due_s is None and watch.begun_s is not None:
                         watch.restarts += 1
                         if watch.restarts > MOST_RESTARTS:
                             raise Reconnect(f"{name} stays silent")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -146,6 +147,15 @@ def test_a_refused_setting_is_chosen_anew_from_what_the_strap_lists(status: int)
     one = follow_h10(AnswerStatus(status, START))
     assert [request[:2] for request in one.requests[:4]] == [b"\x01\x00", b"\x02\x00", b"\x01\x00", b"\x02\x00"]
     assert len(one.times(PMD)) > 40
+
+
+@pytest.mark.parametrize("status", [7, 11, 12, 13])
+def test_what_may_change_is_tried_again_and_told_once(status: int) -> None:
+    one = follow_h10(AnswerStatus(status, START, ACC, times=5), options=BOTH, for_s=200)
+    assert one.notes.count(f"refused_{status}") == 1 and len(one.times(CONNECT)) == 1
+    assert one.times(PMD, ACC, since_s=180)
+    interruptions = sum(later - at > 0.7 for at, later in pairwise(one.times(PMD, ECG)))
+    assert interruptions == (1 if status == 12 else 0)
 
 
 def test_settings_that_are_refused_leave_the_documented_ones() -> None:

@@ -34,6 +34,7 @@ from allostat_devices.ble.stream_plan import MOST_RESTARTS, BackOff
 
 END_WITHIN_S = 8.0
 """For stopping and unsubscribing; then the connection is ended whatever runs."""
+_ENDED = {"ended_by_strap": "was ended by the strap", "stopped_for_mode": "was stopped to free the strap's mode"}
 _LOST = "the connection to the strap was lost"
 _SERVICES: Mapping[StrapService, str] = {
     "heart_rate": hrs.SERVICE,
@@ -173,8 +174,9 @@ class StrapConnection:
         link = self._link
         link.wake.clear()
         now = link.now()
-        for name in sorted(link.again):
+        for name, ended_by in sorted(link.again.items()):
             self._schedule(name, now)
+            link.note(ended_by, f"{name} {_ENDED[ended_by]}; it is started again.")
         link.again.clear()
         due: list[float] = []
         for channel in self._channels:
@@ -197,7 +199,7 @@ class StrapConnection:
                 await link.wake.wait()
 
     def _schedule(self, name: str, now_s: float) -> None:
-        """Plan the restart of a stream that the strap ended: at once, and later when that did not help before."""
+        """Plan the restart of a stream that ended: at once, and later when that did not help before."""
         restart = self._restarts.setdefault(name, _Restart())
         watch = next(channel.watches[name] for channel in self._channels if name in channel.watches)
         if watch.last_frame_s is not None and watch.last_frame_s >= restart.asked_s:
@@ -205,7 +207,6 @@ class StrapConnection:
             restart.due_s = now_s
         else:
             restart.due_s = now_s + restart.back_off.delay_s()
-        self._link.note("ended_by_strap", f"The strap ended {name}; it is started again.")
 
     # --- set-up
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from bleak.exc import BleakError
 
+from allostat.recording import Device
 from allostat.strap import EventSink, FollowOptions, RecordKind, StrapService
 from allostat_devices.ble import heart_rate_service as hrs
 from allostat_devices.ble import movesense_gatt, polar_pmd
@@ -53,12 +54,15 @@ class KnownStrap:
 
     Attributes
     ----------
+    advertised
+        What its advertisement told of the device.
     information
         What the strap says about itself; None until it was read.
     mtu_refusals
         Connections in a row that were given up for their MTU.
     """
 
+    advertised: Device = field(default_factory=Device)
     information: Mapping[str, Any] | None = None
     mtu_refusals: int = 0
 
@@ -238,8 +242,9 @@ class StrapConnection:
                     raise
                 problem = error
         read = hrs.decode_device_information(values, None)
-        facts = {"maker": read.maker, "model": read.model, "firmware": read.firmware}
-        facts |= {"hardware": read.hardware, "software": read.software}
+        told = self._known.advertised
+        facts = {"maker": read.maker or told.manufacturer, "model": read.model or told.model, "kind": told.kind}
+        facts |= {"firmware": read.firmware, "hardware": read.hardware, "software": read.software}
         if problem is not None:
             facts["unread"] = sentence_of(problem)
         return facts

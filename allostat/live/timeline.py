@@ -30,6 +30,9 @@ from allostat.strap import (
     UnitVerdict,
 )
 
+STANDARD_MS_PER_UNIT = 1000 / 1024
+"""Of RR intervals, as the Heart Rate Service has them."""
+
 
 class StrapTimeline:
     """Segments, streams and counts of one strap.
@@ -45,6 +48,8 @@ class StrapTimeline:
     ----------
     malformed
         What could not be read or was not wanted, counted by reason.
+    rr_ms_per_unit
+        What the decoder says that the strap's RR intervals count in.
     """
 
     def __init__(self, strap: int, *, rr_ms_per_unit: float | None = None) -> None:
@@ -58,8 +63,9 @@ class StrapTimeline:
         self.heart_rate_bpm = float("nan")
         self.contact: bool | None = None
         self.battery_percent: int | None = None
-        self.unit_verdict: UnitVerdict | None = None
-        self._rr_ms_per_unit = rr_ms_per_unit
+        self.rr_ms_per_unit = STANDARD_MS_PER_UNIT
+        self.rr_unit_message = ""
+        self._known_rr_ms_per_unit = rr_ms_per_unit
         self._clock = DeviceClock()
         self._samples: dict[str, SampleTracker] = {}
         self._intervals: dict[str, IntervalTracker] = {}
@@ -219,8 +225,8 @@ class StrapTimeline:
         return placed
 
     def _push_intervals(self, batch: IntervalBatch, host_ns: int) -> list[Placed]:
-        if self._rr_ms_per_unit is not None and batch.stream == "rr":
-            batch = _rescaled(batch, self._rr_ms_per_unit)
+        if self._known_rr_ms_per_unit is not None and batch.stream == "rr":
+            batch = _rescaled(batch, self._known_rr_ms_per_unit)
         tracker = self._intervals.get(batch.stream)
         if tracker is None:
             tracker = self._intervals[batch.stream] = IntervalTracker(self.strap, batch.stream)
@@ -242,9 +248,12 @@ class StrapTimeline:
         return placed
 
     def _judge_unit(self, verdict: UnitVerdict) -> list[Placed]:
-        self.unit_verdict = verdict
+        changed = verdict.ms_per_unit != self.rr_ms_per_unit
+        self.rr_ms_per_unit = verdict.ms_per_unit
+        if verdict.message is not None:
+            self.rr_unit_message = verdict.message
         tracker = self._intervals.get("rr")
-        if self._rr_ms_per_unit is not None or tracker is None:
+        if not changed or self._known_rr_ms_per_unit is not None or tracker is None:
             return []
         return tracker.interrupt("rr_unit")
 

@@ -15,7 +15,7 @@ from allostat.strap import RecordKind, StrapDecoder
 
 SESSION = 0xFFFF
 """Strap number of records that belong to the session as a whole."""
-BEGUN, STOPPED, DISK = "session_begun", "session_stopped", "disk_full"
+BEGUN, STOPPING, STOPPED = "session_begun", "session_stopping", "session_stopped"
 """Codes of the session's own notes."""
 
 
@@ -58,6 +58,7 @@ class SessionPipeline:
         self.disk_lost = 0
         self.stopped_by_note = False
         self._closed = False
+        self._stopping_ns: int | None = None
         self._decoders = [decoder() for _ in range(straps)]
 
     @property
@@ -93,17 +94,23 @@ class SessionPipeline:
         if record.kind != RecordKind.NOTE:
             return []
         notes = _note(record, host_ns)
+        if any(n.code == STOPPING for n in notes):
+            self._stopping_ns = host_ns
         if any(n.code == STOPPED for n in notes):
             self.stopped_by_note = True
             return [*self.close(), *notes]
         return [*notes]
 
     def close(self) -> list[Placed | MarkerSet | NoteTaken]:
-        """Close the books of all straps at the last record; nothing happens a second time."""
+        """Close the books of all straps at the last record; nothing happens a second time.
+
+        After the session was told to stop, nothing is owed any more: straps are disconnected one by one.
+        """
         if self._closed:
             return []
         self._closed = True
-        return [placed for timeline in self.timelines for placed in timeline.close(self.now_ns)]
+        end_ns = self.now_ns if self._stopping_ns is None else min(self.now_ns, self._stopping_ns)
+        return [placed for timeline in self.timelines for placed in timeline.close(end_ns)]
 
 
 def session_note(code: str, message: str) -> bytes:

@@ -18,6 +18,7 @@ from allostat.live.pipeline import (
     BEGUN,
     SESSION,
     STOPPED,
+    STOPPING,
     NoteTaken,
     SessionPipeline,
     marker_data,
@@ -39,6 +40,13 @@ _DATA = frozenset({RecordKind.HEART_RATE, RecordKind.PMD_DATA, RecordKind.SENSOR
 """Kinds that may be left out of the live view when it cannot keep up; the journal has them."""
 _TURN_S = 0.005
 """Processing gives way to arrivals after so long."""
+
+
+@dataclass(frozen=True, slots=True)
+class _LeftOut:
+    """Stands in the queue where notifications of a strap were left out."""
+
+    strap: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +124,11 @@ class Session:
         self._sinks, self._analysis = list(sinks), analysis
         self._clock = clock or SystemClock()
         self._options = options or FollowOptions()
-        self._queue: deque[tuple[Record, int]] = deque()
+        self._queue: deque[tuple[Record | _LeftOut, int]] = deque()
         self._queue_records = queue_records
         self._wake = asyncio.Event()
         self._stop = asyncio.Event()
+        self._left_out: set[int] = set()
         self._not_analysed = 0
         self._message = ""
         self._problems: dict[str, str] = {}
@@ -189,6 +198,7 @@ class Session:
         self, following: list[asyncio.Task[None]], ticking: asyncio.Task[None], processing: asyncio.Task[None]
     ) -> SessionResult:
         assert self._recorder is not None
+        self._arrived(RecordKind.NOTE, SESSION, session_note(STOPPING, ""))
         for task in following:
             task.cancel()
         await asyncio.gather(*following, return_exceptions=True)
@@ -238,7 +248,9 @@ class Session:
         if len(self._queue) >= self._queue_records and kind in _DATA:
             self._not_analysed += 1
             self._statuses[strap].not_analysed += 1
-            self._pipeline.timelines[strap].skipped()
+            if strap not in self._left_out:
+                self._left_out.add(strap)
+                self._queue.append((_LeftOut(strap), arrived_ns))
             return
         self._queue.append((record, arrived_ns))
         self._wake.set()
@@ -256,6 +268,10 @@ class Session:
         until = time.perf_counter() + _TURN_S
         while self._queue:
             record, arrived_ns = self._queue.popleft()
+            if isinstance(record, _LeftOut):
+                self._left_out.discard(record.strap)
+                self._pipeline.timelines[record.strap].skipped()
+                continue
             self._process_record(record)
             if record.strap < len(self._statuses):
                 self._statuses[record.strap].processed(arrived_ns)

@@ -74,6 +74,7 @@ class StrapTimeline:
         self._reason = "lost"
         self._wall_step_ns = 0
         self._entered: set[str] = set()
+        self._ended: set[str] = set()
         self._skipped: Counter[str] = Counter()
 
     # --- what is known
@@ -139,6 +140,7 @@ class StrapTimeline:
                         self._break("restarted")
                 case StreamStopped(stream=stream, asked=True):
                     placed += self._close_stream(stream, host_ns, "stopped")
+                    self._ended.add(stream)
                 case StreamStopped():
                     pass
                 case BatteryLevel(percent=percent):
@@ -154,7 +156,7 @@ class StrapTimeline:
     def close(self, host_ns: int) -> list[Placed]:
         """Close the books: declare what every stream still owes."""
         placed: list[Placed] = []
-        for stream in [*self._samples, *self._intervals]:
+        for stream in [s for s, _ in self._trackers() if s not in self._ended]:
             placed += self._close_stream(stream, host_ns, "stopped" if self.connected else "disconnected")
         return placed
 
@@ -216,6 +218,7 @@ class StrapTimeline:
         offset_ns = 0 if device_ns is None else self._clock.offset(host_ns, device_ns)
         first_in_segment = block.stream not in self._entered
         self._entered.add(block.stream)
+        self._ended.discard(block.stream)
         reason = self._reason if first_in_segment else "lost"
         if self._skipped.pop(block.stream, 0):
             reason = "not analysed"
@@ -236,6 +239,7 @@ class StrapTimeline:
         lost = np.nansum(batch.intervals_ms)
         placed = self._enter_segment(host_ns, host_ns - round(float(lost) * 1e6))
         self._entered.add(batch.stream)
+        self._ended.discard(batch.stream)
         offset_ns = None if batch.last_beat_ns is None else self._clock.offset(host_ns, batch.last_beat_ns)
         if batch.last_beat_ns is not None and not self._samples:
             # Beats arrive seconds after they happened: they tell the clock only where nothing better does.

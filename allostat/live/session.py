@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from os import PathLike
 from pathlib import Path
@@ -14,21 +14,13 @@ from typing import Any
 from allostat.errors import AllostatError
 from allostat.live.finalise import FinishedSession, finalise_session
 from allostat.live.host_clock import HostClock, SystemClock
-from allostat.live.pipeline import (
-    BEGUN,
-    SESSION,
-    STOPPED,
-    STOPPING,
-    NoteTaken,
-    SessionPipeline,
-    marker_data,
-    session_note,
-)
+from allostat.live.live_view import DATA_KINDS, LiveView, now_ns
+from allostat.live.pipeline import BEGUN, SESSION, STOPPED, STOPPING, SessionPipeline, marker_data, session_note
 from allostat.live.recorder import SessionRecorder
 from allostat.live.recovery import recover_sessions
 from allostat.live.session_straps import SessionHeader, SessionStrap, straps_in_file
-from allostat.live.strap_status import StrapStatus, percentiles_ms
-from allostat.live.updates import LiveAnalysis, LiveSink, MarkerSet, MarkerSource, SessionState, Update
+from allostat.live.strap_status import StrapStatus
+from allostat.live.updates import LiveAnalysis, LiveSink, MarkerSet, MarkerSource, SessionState
 from allostat.recording import UNKNOWN_ZONE, TimeZone
 from allostat.store.journal import Record
 from allostat.strap import EventSink, FollowOptions, RecordKind, StrapLink
@@ -36,8 +28,6 @@ from allostat.strap import EventSink, FollowOptions, RecordKind, StrapLink
 QUEUE_RECORDS = 8192
 """Records that may wait to be processed; 20 straps with ECG and RR send as many in two minutes."""
 STATE_S = 1.0
-_DATA = frozenset({RecordKind.HEART_RATE, RecordKind.PMD_DATA, RecordKind.SENSOR_DATA, RecordKind.ADVERTISEMENT})
-"""Kinds that may be left out of the live view when it cannot keep up; the journal has them."""
 _TURN_S = 0.005
 """Processing gives way to arrivals after so long."""
 
@@ -121,7 +111,6 @@ class Session:
     ) -> None:
         self.folder, self.name = Path(folder), name
         self._straps, self._link, self._backend = tuple(straps), link, backend
-        self._sinks, self._analysis = list(sinks), analysis
         self._clock = clock or SystemClock()
         self._options = options or FollowOptions()
         self._queue: deque[tuple[Record | _LeftOut, int]] = deque()
@@ -129,17 +118,16 @@ class Session:
         self._wake = asyncio.Event()
         self._stop = asyncio.Event()
         self._left_out: set[int] = set()
-        self._not_analysed = 0
         self._message = ""
-        self._problems: dict[str, str] = {}
         about = straps_in_file(self._straps)
         settings: Mapping[str, Any] = asdict(self._options)
         self._header = SessionHeader(link.name, about, timezone, settings)
-        self._pipeline = SessionPipeline(len(about), link.decoder)
-        self._statuses = [
+        pipeline = SessionPipeline(len(about), link.decoder)
+        statuses = [
             StrapStatus(timeline, in_file, strap.strap.rssi_dbm, strap.strap.battery_percent)
-            for timeline, in_file, strap in zip(self._pipeline.timelines, about, self._straps, strict=True)
+            for timeline, in_file, strap in zip(pipeline.timelines, about, self._straps, strict=True)
         ]
+        self._view = LiveView(pipeline, statuses, sinks, analysis)
         self._recorder: SessionRecorder | None = None
         self._started_ns = 0
 
@@ -147,7 +135,7 @@ class Session:
 
     def now_ns(self) -> int:
         """The session's time: ns Unix time on the host's monotonic clock."""
-        axis = self._pipeline.axis
+        axis = self._view.pipeline.axis
         return self._clock.wall_ns() if axis is None else axis.instant_ns(self._clock.monotonic_ns())
 
     def mark(self, label: str, source: MarkerSource = "program", time_ns: int | None = None) -> None:
@@ -209,9 +197,8 @@ class Session:
         for task in (ticking, processing):
             task.cancel()
         await asyncio.gather(ticking, processing, return_exceptions=True)
-        if self._analysis is not None:
-            self._give(self._analysed(self._analysis.close))
-        latency = self.latency_ms
+        self._view.close_books()
+        latency = self._view.latency_ms
         self._recorder.close()
         finished, problem = None, ""
         self._message = "writing the participants' files"
@@ -222,8 +209,8 @@ class Session:
             problem = str(error)
         self._message = problem
         self._tell_states()
-        await asyncio.gather(*(sink.close() for sink in self._sinks), return_exceptions=True)
-        return SessionResult(self.name, finished, problem, self._recorder.lost, self._not_analysed, latency)
+        await self._view.close()
+        return SessionResult(self.name, finished, problem, self._recorder.lost, self._view.not_analysed, latency)
 
     async def _follow(self, number: int) -> None:
         strap = self._straps[number].strap
@@ -236,18 +223,18 @@ class Session:
             await self._link.follow(strap, sink, self._options, backend=self._backend)
         except AllostatError as error:
             # One strap that cannot be followed costs the others nothing.
-            self._statuses[number].ended = str(error)
+            self._view.statuses[number].ended = str(error)
 
     # --- records
 
     def _arrived(self, kind: RecordKind, strap: int, data: bytes) -> None:
         """Journal a record before anything else, then queue it."""
-        arrived_ns = time.perf_counter_ns()
+        arrived_ns = now_ns()
         assert self._recorder is not None
         record = self._recorder.record(kind, strap, data)
-        if len(self._queue) >= self._queue_records and kind in _DATA:
-            self._not_analysed += 1
-            self._statuses[strap].not_analysed += 1
+        if len(self._queue) >= self._queue_records and kind in DATA_KINDS:
+            self._view.not_analysed += 1
+            self._view.statuses[strap].not_analysed += 1
             if strap not in self._left_out:
                 self._left_out.add(strap)
                 self._queue.append((_LeftOut(strap), arrived_ns))
@@ -270,57 +257,13 @@ class Session:
             record, arrived_ns = self._queue.popleft()
             if isinstance(record, _LeftOut):
                 self._left_out.discard(record.strap)
-                self._pipeline.timelines[record.strap].skipped()
-                continue
-            self._process_record(record)
-            if record.strap < len(self._statuses):
-                self._statuses[record.strap].processed(arrived_ns)
+                self._view.left_out(record.strap)
+            else:
+                self._view.process(record, arrived_ns)
             if time.perf_counter() >= until:
                 return
 
-    def _process_record(self, record: Record) -> None:
-        try:
-            found = self._pipeline.push(record)
-        except Exception as error:  # noqa: BLE001 - the journal has the record; nothing may end the recording
-            self._problem("placing", error)
-            return
-        if record.kind in _DATA and record.strap < len(self._statuses):
-            self._statuses[record.strap].data(self._pipeline.now_ns)
-        for value in found:
-            if isinstance(value, NoteTaken):
-                if value.strap < len(self._statuses):
-                    self._statuses[value.strap].note(value)
-                continue
-            self._give([value])
-            if self._analysis is not None and not isinstance(value, MarkerSet):
-                analysis = self._analysis
-                self._give(self._analysed(lambda: analysis.push(value)))  # noqa: B023 - called at once
-
-    def _analysed(self, work: Callable[[], Iterable[Update]]) -> Iterable[Update]:
-        try:
-            return list(work())
-        except Exception as error:  # noqa: BLE001 - an analysis that fails is told; nothing may end the recording
-            self._problem("analysis", error)
-            return ()
-
-    def _give(self, updates: Iterable[Update]) -> None:
-        for update in updates:
-            for sink in tuple(self._sinks):
-                try:
-                    sink.offer(update)
-                except Exception as error:  # noqa: BLE001 - a face that fails is left out; the recording goes on
-                    self._sinks.remove(sink)
-                    self._problem(type(sink).__name__, error)
-
-    def _problem(self, what: str, error: Exception) -> None:
-        self._problems[what] = f"{what} failed ({type(error).__name__}: {error}); the recording goes on"
-
     # --- states
-
-    @property
-    def latency_ms(self) -> tuple[float, float]:
-        """Median and 99th percentile from arrival to the last face, over the last minute and all straps."""
-        return percentiles_ms(latency for status in self._statuses for latency in status.latencies_ms)
 
     async def _tick(self) -> None:
         loop = asyncio.get_running_loop()
@@ -333,16 +276,10 @@ class Session:
     def _tell_states(self) -> None:
         recorder = self._recorder
         assert recorder is not None
-        now_ns = self.now_ns()
-        self._give(status.state(now_ns) for status in self._statuses)
-        parts = [self._message, recorder.message, *self._problems.values()]
-        if self._not_analysed:
-            parts.append(f"{self._not_analysed} notifications are recorded but were not analysed live")
-        self._give(
-            [
-                SessionState(
-                    self.name, self._started_ns, now_ns, recorder.bytes_written, recorder.bytes_synced, recorder.lost,
-                    "; ".join(p for p in parts if p),
-                )
-            ]
+        message = "; ".join(m for m in (self._message, recorder.message) if m)
+        self._view.tell_states(
+            SessionState(
+                self.name, self._started_ns, self.now_ns(), recorder.bytes_written, recorder.bytes_synced,
+                recorder.lost, message,
+            )
         )  # fmt: skip

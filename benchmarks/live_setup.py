@@ -43,14 +43,16 @@ def found_straps(radio: VirtualRadio) -> list[FoundStrap]:
 
 def make_session(
     folder: Path, radio: VirtualRadio, sinks: Sequence[Any] = (), *, streams: tuple[str, ...] = ("ecg",),
-    link: Any = LINK, analysis: Any = None, name: str = "bench", low_latency: bool = False,
+    link: Any = LINK, analysis: Any = None, name: str = "bench", low_latency: bool = False, finalise: bool = True,
 ) -> Session:  # fmt: skip
     """A session over all straps of a radio, one participant each; called in the loop."""
     radio.begin()
     straps = [SessionStrap(strap, f"P{i + 1:02d}") for i, strap in enumerate(found_straps(radio))]
     clock = LoopClock(asyncio.get_running_loop(), WALL_START_NS)
     options = FollowOptions(streams, low_latency)
-    return Session(folder, name, straps, link, sinks, analysis, clock, options=options, backend=radio)
+    return Session(
+        folder, name, straps, link, sinks, analysis, clock, options=options, backend=radio, finalise=finalise
+    )
 
 
 @dataclass

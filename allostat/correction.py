@@ -17,12 +17,18 @@ from allostat.recording import BeatFlag, Beats
 CORRECTIONS = ("lipponen2019", "lipponen2019_spaced")
 """Names of the methods of `correct_beats`."""
 
+PASSES = 5
+"""How often artefacts are looked for and corrected. To go on while their number falls, as the source does, would make
+the first beat of a day depend on the last. With that rule half of 22 MIT-BIH records stay as they are with this one, to
+the last beat; elsewhere up to 0.8 % of the beats differ, up to 7 % in bigeminy and flutter, and of days in health and
+in heart failure less than 0.1 %."""
+
 
 def correct_beats(beats: Beats, method: str = "lipponen2019") -> Beats:
     """Correct artefacts: extra beats go, missed beats are inserted, ectopic and misplaced ones move.
 
-    Each stretch between gaps (an interval that is NaN, unusable or out of range) is corrected by itself. Intervals
-    between two beats that stay where they are keep their value to the last bit.
+    Each stretch between gaps (an interval that is NaN, unusable or out of range) is corrected by itself, in `PASSES`
+    passes. Intervals between two beats that stay where they are keep their value to the last bit.
 
     Parameters
     ----------
@@ -56,7 +62,8 @@ def correct_beats(beats: Beats, method: str = "lipponen2019") -> Beats:
 
     References
     ----------
-    Lipponen and Tarvainen 2019, 10.1080/03091902.2019.1640306.
+    Lipponen and Tarvainen 2019, 10.1080/03091902.2019.1640306. Deviation: the number of passes is fixed, so that what
+    is done to a beat depends on the 54 beats to either side for each pass, and `allostat.live` does the same.
     """
     if method not in CORRECTIONS:
         raise ConfigError("unknown correction method", found=method, valid=CORRECTIONS)
@@ -116,7 +123,7 @@ def _corrected(beats: Beats, first: int, stop: int, spaced: bool) -> _Piece:
     times, intervals = beats.times_ns[first:stop], beats.intervals_ms[first:stop]
     # The intervals decide, not the instants: a device's own intervals are finer than the time stamps beside them.
     elapsed = np.concatenate([[0.0], np.cumsum(intervals[1:])])
-    new_elapsed, classes, source = correct(elapsed, spaced=spaced)
+    new_elapsed, classes, source = correct(elapsed, PASSES, spaced=spaced)
     inserted = source < 0
     moved = inserted | (new_elapsed != elapsed[source])
     new_times = times[source]

@@ -224,13 +224,18 @@ def _valid_share(
 ) -> NDArray[np.float64]:
     if not len(series.ends_ns):
         return np.zeros(len(starts_ns))
-    # Seconds from the first beat: ns since 1970 are too large for float64.
-    zero = series.ends_ns[0]
-    at = (series.ends_ns - zero) / NS_PER_S
-    begin, end = (starts_ns - zero) / NS_PER_S, (ends_ns - zero) / NS_PER_S
-    covered = np.interp(end, at, series.covered_s) - np.interp(begin, at, series.covered_s)
-    share: NDArray[np.float64] = np.clip(covered / (end - begin), 0.0, 1.0)
+    covered = _covered_until(series, ends_ns) - _covered_until(series, starts_ns)
+    share: NDArray[np.float64] = np.clip(covered / (ends_ns - starts_ns), 0.0, 1.0)
     return share
+
+
+def _covered_until(series: IntervalSeries, instants_ns: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Time covered by NN intervals from the first beat to some instants: whole ns, so that a difference is exact."""
+    last = len(series.ends_ns) - 1
+    before = np.clip(np.searchsorted(series.ends_ns, instants_ns, side="right") - 1, 0, last)
+    inside = series.covered_ns[np.minimum(before + 1, last)] > series.covered_ns[before]
+    beyond = np.maximum(instants_ns - series.ends_ns[before], 0)
+    return np.asarray(series.covered_ns[before] + np.where(inside, beyond, 0))
 
 
 def _share_of_beats(

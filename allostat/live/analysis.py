@@ -33,7 +33,6 @@ from allostat.live.live_polarity import Upright
 from allostat.live.live_quality import NAMES, JudgedWindow, SignalQuality
 from allostat.live.updates import (
     BeatsFound,
-    GapDeclared,
     HrvWindow,
     Placed,
     PlacedIntervals,
@@ -79,8 +78,6 @@ class LiveAnalysis:
                 if key not in self._intervals:
                     self._intervals[key] = _IntervalStream(*key, self._grid)
                 return self._intervals[key].push(placed)
-            case GapDeclared() if (placed.strap, placed.stream) in self._intervals:
-                self._intervals[placed.strap, placed.stream].opens()
         return []
 
     def finish(self) -> list[Update]:
@@ -103,10 +100,6 @@ class _IntervalStream:
         self._hrv = _HrvUpdates(strap, stream, grid)
         self._opening = True
 
-    def opens(self) -> None:
-        """Behind a gap that was declared the intervals begin anew."""
-        self._opening = True
-
     def push(self, placed: PlacedIntervals) -> list[Update]:
         intervals, flags = usable_intervals(placed.intervals_ms, self._opening)
         self._opening = self._opening and not len(intervals)
@@ -120,8 +113,7 @@ def usable_intervals(intervals_ms: NDArray[np.float64], opening: bool) -> tuple[
     """Intervals of a strap with NaN for those that are not positive, and flags of their beats.
 
     A beat without an interval is `BeatFlag.UNUSABLE`, so that the interval behind it is not measured either: where it
-    lies is not sure. The beat that opens a stream, or goes on behind a declared gap, has none, and nothing is wrong
-    with it.
+    lies is not sure. The beat with which a stream opens has none, and nothing is wrong with it.
     """
     intervals = np.where(intervals_ms > 0, intervals_ms, np.nan)
     unusable = np.isnan(intervals)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from allostat.live.analysis import usable_intervals
-from allostat.live.updates import GapDeclared, Placed, PlacedIntervals, PlacedSamples
+from allostat.live.updates import Placed, PlacedIntervals, PlacedSamples
 from allostat.recording import Beats, Clock, ClockBlock, Recording, Signal
 
 
@@ -22,21 +22,15 @@ def recording_of(placed: Iterable[Placed], strap: int, name: str = "live") -> Re
         Identifier of the recording.
     """
     samples: dict[str, list[PlacedSamples]] = {}
-    beats: dict[str, list[Beats]] = {}
-    opening: set[str] = set()
+    intervals: dict[str, list[PlacedIntervals]] = {}
     for value in placed:
         match value:
             case PlacedSamples() if value.strap == strap and len(value.raw):
                 samples.setdefault(value.stream, []).append(value)
-            case PlacedIntervals() if value.strap == strap and len(value.times_ns):
-                opens = value.stream in opening or value.stream not in beats
-                opening.discard(value.stream)
-                intervals, flags = usable_intervals(value.intervals_ms, opens)
-                beats.setdefault(value.stream, []).append(Beats(value.times_ns, intervals, flags))
-            case GapDeclared() if value.strap == strap:
-                opening.add(value.stream)
+            case PlacedIntervals() if value.strap == strap:
+                intervals.setdefault(value.stream, []).append(value)
     signals = {signal.name: signal for parts in samples.values() for signal in _signals(parts)}
-    return Recording(name, signals, {stream: _joined(parts) for stream, parts in beats.items()})
+    return Recording(name, signals, {stream: _beats(parts) for stream, parts in intervals.items()})
 
 
 def _signals(parts: list[PlacedSamples]) -> list[Signal]:
@@ -57,11 +51,7 @@ def _blocks(parts: list[PlacedSamples]) -> tuple[ClockBlock, ...]:
     return tuple(blocks)
 
 
-def _joined(parts: list[Beats]) -> Beats:
-    return Beats(
-        np.concatenate([part.times_ns for part in parts]),
-        np.concatenate([part.intervals_ms for part in parts]),
-        np.concatenate([part.flags for part in parts]),
-        "device",
-        method="as the strap sent them",
-    )
+def _beats(parts: list[PlacedIntervals]) -> Beats:
+    times = np.concatenate([part.times_ns for part in parts])
+    intervals, flags = usable_intervals(np.concatenate([part.intervals_ms for part in parts]), True)
+    return Beats(times, intervals, flags, "device", method="as the strap sent them")

@@ -35,7 +35,13 @@ PACKET = 73
 
 def ecg_shape(phase: np.ndarray) -> np.ndarray:
     """µV of a beat at a phase of 0 to 1: P, Q, R, S and T as Gaussian bumps."""
-    waves = ((0.18, 0.025, 90.0), (0.265, 0.008, -120.0), (0.28, 0.010, 1100.0), (0.297, 0.009, -220.0), (0.50, 0.05, 230.0))
+    waves = (
+        (0.18, 0.025, 90.0),
+        (0.265, 0.008, -120.0),
+        (0.28, 0.010, 1100.0),
+        (0.297, 0.009, -220.0),
+        (0.50, 0.05, 230.0),
+    )
     return sum(height * np.exp(-((phase - at) ** 2) / (2 * width**2)) for at, width, height in waves)  # type: ignore[return-value]
 
 
@@ -108,7 +114,9 @@ def _of_strap(strap: MadeUpStrap, seconds: float, rng: np.random.Generator) -> I
         for i, at in enumerate(t):
             while at >= phase_start + phase_length:
                 phase_start += phase_length
-                phase_length = 60.0 / strap.bpm * (1 + 0.04 * math.sin(2 * math.pi * 0.1 * phase_start)) + rng.normal(0, 0.012)
+                phase_length = 60.0 / strap.bpm * (1 + 0.04 * math.sin(2 * math.pi * 0.1 * phase_start)) + rng.normal(
+                    0, 0.012
+                )
             wave[i] = (at - phase_start) / phase_length
         raw = np.rint(ecg_shape(wave) + 40 * np.sin(2 * np.pi * 0.25 * t) + rng.normal(0, 8, PACKET)).astype(np.int32)
         if strap.down(arrival):
@@ -159,7 +167,11 @@ def _of_strap(strap: MadeUpStrap, seconds: float, rng: np.random.Generator) -> I
             yield arrival, QualityWindow(strap.number, "ecg", ns(arrival - 10), ns(arrival), packet % 5 > 0, ())
         for window in (60.0, 120.0):
             if arrival >= window and int(arrival / 5) > int(begin / 5):
-                values = {"rmssd": 30.0 + 3 * strap.number + math.sin(arrival), "sdnn": 44.0, "mean_nn": 60000 / strap.bpm}
+                values = {
+                    "rmssd": 30.0 + 3 * strap.number + math.sin(arrival),
+                    "sdnn": 44.0,
+                    "mean_nn": 60000 / strap.bpm,
+                }
                 yield arrival, HrvWindow(strap.number, "ecg", ns(arrival - window), ns(arrival), window, values, 0.4)
     yield seconds, _state(strap, "stopped")
 

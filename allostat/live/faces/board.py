@@ -238,7 +238,9 @@ class Board:
         before, picture.state = picture.state, state
         picture.version += 1
         if before is None or before.phase != state.phase or (state.message and before.message != state.message):
-            self._say(self.now_ns, state.strap, "phase", f"{state.phase}: {state.message}" if state.message else state.phase)
+            self._say(
+                self.now_ns, state.strap, "phase", f"{state.phase}: {state.message}" if state.message else state.phase
+            )
         grown = _growth({} if before is None else before.malformed, state.malformed)
         if grown:
             self._say(self.now_ns, state.strap, "malformed", f"malformed: {grown}")
@@ -248,7 +250,9 @@ class Board:
         before, picture.quality = picture.quality, window
         picture.version += 1
         if window.accepted != (before is None or before.accepted):
-            words = "accepted again" if window.accepted else "rejected: " + (", ".join(window.reasons) or "no reason given")
+            words = (
+                "accepted again" if window.accepted else "rejected: " + (", ".join(window.reasons) or "no reason given")
+            )
             self._say(window.end_ns, window.strap, "quality", f"{window.stream} {words}")
 
     def _gap(self, gap: GapDeclared) -> None:
@@ -258,7 +262,10 @@ class Board:
         what = "beats" if gap.stream in ("rr", "ppi") else "samples"
         span_s = (gap.end_ns - gap.start_ns) / NS_PER_S
         self._say(
-            gap.end_ns, gap.strap, "gap", f"{gap.stream}: {gap.missing} {what} missing over {span_s:.2f} s, {gap.reason}"
+            gap.end_ns,
+            gap.strap,
+            "gap",
+            f"{gap.stream}: {gap.missing} {what} missing over {span_s:.2f} s, {gap.reason}",
         )
 
     def _session(self, state: SessionState) -> None:

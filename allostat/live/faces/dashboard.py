@@ -16,7 +16,7 @@ from rich.style import Style
 from rich.text import Text
 from textual import events
 from textual.app import App, ComposeResult
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.geometry import Region, Size
 from textual.strip import Strip
@@ -133,17 +133,18 @@ class DashboardApp(App[None]):
     """The screen. Ends when the session ends."""
 
     CSS = """
+    Screen { overflow: hidden; }
     #status { height: 2; padding: 0 1; }
     #table { height: auto; max-height: 60%; }
-    #strip { height: 2fr; min-height: 4; max-height: 14; padding: 0 1; }
-    #log { height: 1fr; min-height: 3; padding: 0 1; border-top: solid $primary; scrollbar-size-vertical: 1; }
+    #strip { height: 2fr; min-height: 3; max-height: 14; padding: 0 1; }
+    #log { height: 1fr; min-height: 2; padding: 0 1; border-top: solid $primary; scrollbar-size-vertical: 1; }
     #label { display: none; height: 1; border: none; padding: 0 1; background: $boost; }
-    #keys { height: 1; padding: 0 1; color: $text-muted; }
+    #keys { height: 1; dock: bottom; padding: 0 1; color: $text-muted; }
     """
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [
-        ("up,k", "choose(-1)", "strap above"),
-        ("down,j", "choose(1)", "strap below"),
+        Binding("up", "choose(-1)", "strap above", priority=True),  # else the screen itself takes it, to scroll
+        Binding("down", "choose(1)", "strap below", priority=True),
         ("q", "quit_asked", "stop"),
         ("ctrl+c,ctrl+q", "quit_now", "stop at once"),
         ("escape", "leave_label", "back"),
@@ -225,11 +226,15 @@ class DashboardApp(App[None]):
         if isinstance(self.focused, Input):
             return
         if event.key in ("m", "space"):
-            self._mark(PLAIN_MARKER, _pressed_ns(event))
+            self._mark(PLAIN_MARKER, self._pressed_ns(event))
         elif event.key.isdigit() and 1 <= int(event.key) <= len(self._labels):
-            self._mark(self._labels[int(event.key) - 1], _pressed_ns(event))
+            self._mark(self._labels[int(event.key) - 1], self._pressed_ns(event))
         elif event.key == "l":
-            self._ask_label(_pressed_ns(event))
+            self._ask_label(self._pressed_ns(event))
+
+    def _pressed_ns(self, event: events.Key) -> int:
+        """The session's time of a key press: the event carries the monotonic time at which the key was read."""
+        return self._controls.now_ns() - max(0, round((time.monotonic() - event.time) * NS_PER_S))
 
     def _mark(self, label: str, time_ns: int) -> None:
         try:
@@ -263,7 +268,7 @@ class DashboardApp(App[None]):
             table.chosen = (table.chosen + step) % len(self._board.straps)
             row = table.chosen + 1
             scroll = self.query_one("#table", VerticalScroll)
-            scroll.scroll_to_region(Region(0, row, 1, 1), animate=False)
+            scroll.scroll_to_region(Region(0, row, 1, 1), animate=False, immediate=True)
         self.redraw()
 
     def action_quit_asked(self) -> None:
@@ -331,11 +336,6 @@ class Dashboard:
 def _row_style(picture: StrapPicture) -> str:
     """Ordinary ink for a strap that streams; the others stand out, or step back."""
     return "dim" if picture.state is None else _PHASE_STYLES.get(picture.state.phase, "cyan")
-
-
-def _pressed_ns(event: events.Key) -> int:
-    """Unix time of a key press: the event carries the monotonic time at which it was read."""
-    return time.time_ns() - max(0, round((time.monotonic() - event.time) * NS_PER_S))
 
 
 def _log_text(line: LogLine) -> Text:

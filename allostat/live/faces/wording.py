@@ -154,7 +154,10 @@ def at_rest(board: Board) -> tuple[str, bool]:
     session = board.session
     if session is None:
         return "not recording yet", False
-    words = f"journal {size(session.journal_bytes)}, of which {size(board.unsynced_bytes)} at risk for {board.unsynced_s:.1f} s"
+    risk = (
+        f"{size(board.unsynced_bytes)} at risk for {board.unsynced_s:.1f} s" if board.unsynced_bytes else "all at rest"
+    )
+    words = f"journal {size(session.journal_bytes)}, {risk}"
     if session.journal_lost:
         return f"DISK: {session.journal_lost} records refused; {words}", True
     if board.unsynced_s > LATE_S:

@@ -104,6 +104,7 @@ def _of_session(seconds: float, markers: bool) -> Iterator[tuple[float, Update]]
 
 def _of_strap(strap: MadeUpStrap, seconds: float, rng: np.random.Generator) -> Iterator[tuple[float, Update]]:
     period = PACKET / ECG_HZ
+    yield 0.0, _state(strap, "connecting")
     down = False
     next_beat, last_beat = 0.4, math.nan
     phase_start, phase_length = 0.0, 60.0 / strap.bpm

@@ -160,43 +160,47 @@ class DashboardApp(App[None]):
         self._asked_at = -ASKED_TWICE_S
         self._stopping = False
         self._label_time_ns = 0
+        # Held, not asked of the screen: the clock may tick once more while the screen is being taken down.
+        self._status_line = Static(id="status", markup=False)
+        self._table = StrapTable(board, "straps")
+        self._strip = SignalStrip(board, self.chosen)
+        self._log = RichLog(id="log", max_lines=500, wrap=True, markup=False)
         self.address = ""
 
     def compose(self) -> ComposeResult:
         """Widgets from top to bottom."""
-        yield Static(id="status", markup=False)
+        yield self._status_line
         with VerticalScroll(id="table", can_focus=False):
-            yield StrapTable(self._board, "straps")
-        yield SignalStrip(self._board, self.chosen)
-        yield RichLog(id="log", max_lines=500, wrap=True, markup=False)
+            yield self._table
+        yield self._strip
+        yield self._log
         yield Input(id="label", placeholder="label, then Enter (Esc: none)", max_length=LONGEST_LABEL)
         yield Static(self._keys(), id="keys", markup=False)
 
     def on_mount(self) -> None:
         """Begin to redraw."""
-        self.query_one("#log", RichLog).can_focus = False
+        self._log.can_focus = False
         self.set_interval(1 / REDRAWS_PER_S, self.redraw)
         self.redraw()
 
     def chosen(self) -> StrapPicture | None:
         """The strap whose signal is shown."""
         pictures = self._board.ordered()
-        row = self.query_one(StrapTable).chosen
+        row = self._table.chosen
         return pictures[row] if row < len(pictures) else None
 
     def redraw(self) -> None:
         """Bring every widget up to date with the board."""
         board = self._board
-        self.query_one("#status", Static).update(self._status(), layout=False)
-        self.query_one(StrapTable).redraw()
-        self.query_one(SignalStrip).redraw()
+        self._status_line.update(self._status(), layout=False)
+        self._table.redraw()
+        self._strip.redraw()
         fresh, lost = board.log.since(self._told)
         self._told = board.log.total
-        log = self.query_one("#log", RichLog)
         if lost:
-            log.write(Text(f"… {lost} events came too fast to be shown", style="dim"))
+            self._log.write(Text(f"… {lost} events came too fast to be shown", style="dim"))
         for line in fresh:
-            log.write(_log_text(line))
+            self._log.write(_log_text(line))
 
     def _status(self) -> Text:
         board = self._board
@@ -263,7 +267,7 @@ class DashboardApp(App[None]):
 
     def action_choose(self, step: int) -> None:
         """Choose another strap and keep it in sight."""
-        table = self.query_one(StrapTable)
+        table = self._table
         if self._board.straps:
             table.chosen = (table.chosen + step) % len(self._board.straps)
             row = table.chosen + 1

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 GROUP = "allostat.straps"
 """Entry points of links."""
+SIMULATED_GROUP = "allostat.simulated_straps"
+"""Entry points of functions that take a number of straps and give a ``backend`` with so many virtual ones in reach;
+each has the name of the link that takes it."""
 
 StrapService = Literal["heart_rate", "polar_pmd", "movesense", "advertised_heart_rate"]
 

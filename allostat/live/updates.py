@@ -6,7 +6,7 @@ HRV; faces take any `Update`. Instants are ns Unix time. The same values come ou
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -167,13 +167,16 @@ class StrapState:
     latency_ms: tuple[float, float] = (float("nan"), float("nan"))
 
 
+MarkerSource = Literal["key", "http", "lsl", "program"]
+
+
 @dataclass(frozen=True, slots=True)
 class MarkerSet:
     """An event that somebody marked."""
 
     time_ns: int
     label: str
-    source: Literal["key", "http", "lsl", "program"]
+    source: MarkerSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,4 +209,19 @@ class LiveSink(Protocol):
 
     async def close(self) -> None:
         """The session ended; everything offered has been."""
+        ...
+
+
+class LiveAnalysis(Protocol):
+    """Beats, quality and HRV of what is placed, as it is placed.
+
+    The same placed values in the same order give the same updates, however they are spread over calls.
+    """
+
+    def push(self, placed: Placed) -> Iterable[Update]:
+        """What became certain with one placed value."""
+        ...
+
+    def close(self) -> Iterable[Update]:
+        """The session ended: what only waited for more."""
         ...

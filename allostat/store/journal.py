@@ -368,6 +368,12 @@ def sessions(folder: str | PathLike[str]) -> tuple[str, ...]:
     return tuple(sorted({m["session"] for m in matches if m is not None}))
 
 
+def session_of(path: str | PathLike[str]) -> str | None:
+    """Name of the session that a file is a part of, by its name; None when it is no part of a journal."""
+    match = _PART.fullmatch(Path(path).name)
+    return None if match is None else match["session"]
+
+
 def being_recorded(folder: str | PathLike[str], session: str) -> bool:
     """Whether a process is writing the session now."""
     return FileLock(Path(folder) / f"{session}.lock").held_elsewhere()

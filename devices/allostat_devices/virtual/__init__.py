@@ -1,0 +1,1 @@
+"""Straps without a radio: models that send what real ones send, faults on demand, and the truth behind every byte."""

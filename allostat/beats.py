@@ -14,8 +14,9 @@ from allostat.errors import ConfigError, InputError
 from allostat.kernels.peaks import BLOCK_SAMPLES, PeakBatch, joined
 from allostat.kernels.r_peak import RPeakDetector
 from allostat.kernels.systolic_peak import SystolicPeakDetector
-from allostat.polarity import signal_polarity
-from allostat.recording import NS_PER_S, Beats, BeatSource, ClockBlock, Signal
+from allostat.polarity import UPRIGHT, signal_polarity
+from allostat.recording import NS_PER_S, Beats, BeatSource, Signal
+from allostat.sampling import Stretch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,7 +53,7 @@ def find_beats(signal: Signal, method: str = "allostat") -> Beats:
     -------
     beats
         Instants on the signal's own clock, refined below one sample, with their standard error in ms. The interval that
-        ends at a beat is NaN when a gap between clock blocks or a missing sample lies inside it.
+        ends at a beat is NaN when a gap of the clock or a missing sample lies inside it.
 
     Raises
     ------
@@ -89,75 +90,95 @@ def _source(signal: Signal) -> BeatSource:
 
 @dataclass(frozen=True, slots=True)
 class _Peaks:
-    """Peaks on the samples of a signal, and the block in which each lies."""
+    """Peaks on the samples of a signal, and the first sample of the stretch in which each lies."""
 
     position: NDArray[np.float64]
     jitter: NDArray[np.float64]
-    block: NDArray[np.int64]
+    stretch: NDArray[np.int64]
+
+
+_NO_PEAKS = _Peaks(np.empty(0), np.empty(0), np.empty(0, dtype=np.int64))
 
 
 def _own_peaks(signal: Signal, source: BeatSource) -> _Peaks:
-    sign = signal_polarity(signal) if source == "ppg" else 1
+    polarity = signal_polarity(signal) if source == "ppg" else UPRIGHT
     position, jitter, number = [], [], []
     for run in _runs(signal):
-        try:
-            detector = (RPeakDetector if source == "ecg" else SystolicPeakDetector)(run[0][2].rate_hz)
-        except ValueError as error:
-            raise InputError(str(error), where=signal.name) from error
+        detector = new_detector(source, run[0].rate_hz, signal.name)
         found: list[PeakBatch] = []
         shifts: list[int] = []
         fed = 0
-        end_ns: int | None = None
-        for start, stop, block in run:
-            if end_ns is not None:
-                lost = max(1, round((block.t0_ns - end_ns) * block.rate_hz / NS_PER_S))
+        for k, stretch in enumerate(run):
+            if k:
+                lost = missing_between(run[k - 1].end_ns, stretch)
                 found.append(detector.push(np.full(lost, np.nan)))
                 fed += lost
-            shifts.append(fed - start)
-            for at in range(start, stop, BLOCK_SAMPLES):
-                found.append(detector.push(sign * signal.physical(at, min(at + BLOCK_SAMPLES, stop))))
-            fed += stop - start
-            end_ns = block.t0_ns + round((stop - start) * NS_PER_S / block.rate_hz)
+            shifts.append(fed - stretch.start)
+            for at in range(stretch.start, stretch.stop, BLOCK_SAMPLES):
+                found.append(detector.push(polarity.upright(signal, at, min(at + BLOCK_SAMPLES, stretch.stop))))
+            fed += len(stretch)
         found.append(detector.flush())
         peaks = joined(found)
-        for (start, stop, _), shift in zip(run, shifts, strict=True):
+        for stretch, shift in zip(run, shifts, strict=True):
             at_sample = peaks.sample - shift
-            inside = (at_sample >= start) & (at_sample < stop)
-            position.append(np.clip(at_sample[inside] + peaks.fraction[inside], start, stop - 0.5))
+            inside = (at_sample >= stretch.start) & (at_sample < stretch.stop)
+            position.append(np.maximum(at_sample[inside] + peaks.fraction[inside], stretch.start))
             jitter.append(peaks.jitter[inside])
-            number.append(np.full(int(inside.sum()), start, dtype=np.int64))
+            number.append(np.full(int(inside.sum()), stretch.start, dtype=np.int64))
     if not position:
-        return _Peaks(np.empty(0), np.empty(0), np.empty(0, dtype=np.int64))
+        return _NO_PEAKS
     return _Peaks(np.concatenate(position), np.concatenate(jitter), np.concatenate(number))
 
 
-def _runs(signal: Signal) -> Iterator[list[tuple[int, int, ClockBlock]]]:
-    """Blocks that one detector can follow: short gaps between them, and rates that agree to 1 %."""
-    run: list[tuple[int, int, ClockBlock]] = []
-    for span in signal.clock.spans():
-        if run:
-            start, stop, block = run[-1]
-            gap_s = (span[2].t0_ns - block.t0_ns) / NS_PER_S - (stop - start) / block.rate_hz
-            same_rate = abs(span[2].rate_hz / run[0][2].rate_hz - 1.0) < 0.01
-            if not same_rate or gap_s > CARRY_ON_S:
-                yield run
-                run = []
-        run.append(span)
+def new_detector(source: BeatSource, rate_hz: float, where: str) -> RPeakDetector | SystolicPeakDetector:
+    """A detector of beats in ECG or PPG that has seen no sample.
+
+    Raises
+    ------
+    InputError
+        When the signal ``where`` is sampled too slowly or too fast.
+    """
+    try:
+        return RPeakDetector(rate_hz) if source == "ecg" else SystolicPeakDetector(rate_hz)
+    except ValueError as error:
+        raise InputError(str(error), where=where) from error
+
+
+def missing_between(end_ns: int, after: Stretch) -> int:
+    """How many samples a detector is told are missing between the end of one stretch and the next."""
+    return max(1, round((after.t0_ns - end_ns) * after.rate_hz / NS_PER_S))
+
+
+def carries_on(end_ns: int, first_rate_hz: float, after: Stretch) -> bool:
+    """Whether a detector follows from a stretch that ended into the next: a short gap, and a rate that agrees to 1 %
+    with the one that the detector was made for."""
+    same_rate = abs(after.rate_hz / first_rate_hz - 1.0) < 0.01
+    return same_rate and (after.t0_ns - end_ns) / NS_PER_S <= CARRY_ON_S
+
+
+def _runs(signal: Signal) -> Iterator[list[Stretch]]:
+    """Stretches that one detector can follow."""
+    run: list[Stretch] = []
+    for stretch in signal.clock.stretches():
+        if run and not carries_on(run[-1].end_ns, run[0].rate_hz, stretch):
+            yield run
+            run = []
+        run.append(stretch)
     if run:
         yield run
 
 
 def _neurokit_peaks(signal: Signal, source: BeatSource, name: str) -> _Peaks:
     position, number = [], []
-    for start, stop, block in signal.clock.spans():
-        values = signal.physical(start, stop)
+    for stretch in signal.clock.stretches():
+        values = signal.physical(stretch.start, stretch.stop)
         for first, last in _finite_stretches(values):
-            if last - first >= SHORTEST_STRETCH_S * block.rate_hz:
-                found = _neurokit(values[first:last], block.rate_hz, source, name, signal.name)
-                position.append(found + float(start + first))
-                number.append(np.full(len(found), start, dtype=np.int64))
+            if last - first >= SHORTEST_STRETCH_S * stretch.rate_hz:
+                found = _neurokit(values[first:last], stretch.rate_hz, source, name, signal.name)
+                position.append(found + float(stretch.start + first))
+                number.append(np.full(len(found), stretch.start, dtype=np.int64))
     if not position:
-        return _Peaks(np.empty(0), np.empty(0), np.empty(0, dtype=np.int64))
+        return _NO_PEAKS
     at = np.concatenate(position)
     return _Peaks(at, np.full(len(at), 1.0 / np.sqrt(12.0)), np.concatenate(number))
 
@@ -203,10 +224,14 @@ def _as_beats(signal: Signal, peaks: _Peaks, source: BeatSource, method: str) ->
     # Blocks of a corrected clock may overlap by milliseconds: a beat inside the overlap is seen twice, and kept once.
     ahead = np.concatenate([[np.iinfo(np.int64).min], np.maximum.accumulate(times)[:-1]]) if len(times) else times
     kept = times > ahead
-    position, block = peaks.position[kept], peaks.block[kept]
-    rate = np.array([b.rate_hz for b in signal.clock.blocks])[signal.clock.block_of(block)] if len(block) else block
+    position, stretch = peaks.position[kept], peaks.stretch[kept]
+    rate = (
+        np.array([b.rate_hz for b in signal.clock.blocks])[signal.clock.block_of(position)]
+        if len(position)
+        else position
+    )
     breaks = np.zeros(len(position), dtype=bool)
-    breaks[1:] = (block[1:] != block[:-1]) | (np.diff(_missing_before(signal, position)) > 0)
+    breaks[1:] = (stretch[1:] != stretch[:-1]) | (np.diff(_missing_before(signal, position)) > 0)
     return Beats.from_times(
         times[kept],
         breaks=breaks,

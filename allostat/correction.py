@@ -17,12 +17,18 @@ from allostat.recording import BeatFlag, Beats
 CORRECTIONS = ("lipponen2019", "lipponen2019_spaced")
 """Names of the methods of `correct_beats`."""
 
+PASSES = 5
+"""How often artefacts are looked for and corrected. To go on while their number falls, as the source does, would make
+the first beat of a day depend on the last. With that rule half of 22 MIT-BIH records stay as they are with this one, to
+the last beat; elsewhere up to 0.8 % of the beats differ, up to 7 % in bigeminy and flutter, and of days in health and
+in heart failure less than 0.1 %."""
+
 
 def correct_beats(beats: Beats, method: str = "lipponen2019") -> Beats:
     """Correct artefacts: extra beats go, missed beats are inserted, ectopic and misplaced ones move.
 
-    Each stretch between gaps (an interval that is NaN, unusable or out of range) is corrected by itself. Intervals
-    between two beats that stay where they are keep their value to the last bit.
+    Each stretch between gaps (an interval that is NaN, unusable or out of range) is corrected by itself, in `PASSES`
+    passes. Intervals between two beats that stay where they are keep their value to the last bit.
 
     Parameters
     ----------
@@ -56,7 +62,8 @@ def correct_beats(beats: Beats, method: str = "lipponen2019") -> Beats:
 
     References
     ----------
-    Lipponen and Tarvainen 2019, 10.1080/03091902.2019.1640306.
+    Lipponen and Tarvainen 2019, 10.1080/03091902.2019.1640306. Deviation: the number of passes is fixed, so that what
+    is done to a beat depends on the 54 beats to either side for each pass, and `allostat.live` does the same.
     """
     if method not in CORRECTIONS:
         raise ConfigError("unknown correction method", found=method, valid=CORRECTIONS)
@@ -116,12 +123,10 @@ def _corrected(beats: Beats, first: int, stop: int, spaced: bool) -> _Piece:
     times, intervals = beats.times_ns[first:stop], beats.intervals_ms[first:stop]
     # The intervals decide, not the instants: a device's own intervals are finer than the time stamps beside them.
     elapsed = np.concatenate([[0.0], np.cumsum(intervals[1:])])
-    new_elapsed, classes, source = correct(elapsed, spaced=spaced)
+    new_elapsed, classes, source = correct(elapsed, PASSES, spaced=spaced)
     inserted = source < 0
     moved = inserted | (new_elapsed != elapsed[source])
-    new_times = times[source]
-    offsets = np.interp(new_elapsed[moved], elapsed, (times - times[0]).astype(np.float64))
-    new_times[moved] = times[0] + np.rint(offsets).astype(np.int64)
+    new_times = moved_times(new_elapsed, source, moved, elapsed, times, int(times[0]))
     new_intervals = np.concatenate([intervals[:1], np.diff(new_elapsed)])
     untouched = ~moved
     untouched[1:] &= ~moved[:-1] & (np.diff(source) == 1)
@@ -130,11 +135,45 @@ def _corrected(beats: Beats, first: int, stop: int, spaced: bool) -> _Piece:
     told = (classes != 0) & (flags != BeatFlag.UNUSABLE) & (flags != BeatFlag.OUT_OF_RANGE)
     flags[told] = classes[told]
     origin = np.where(inserted, -1, source + first)
-    return _Piece(new_times, new_intervals, flags.astype(np.int8), origin, moved, _irregular(intervals, source))
+    # An inserted beat is as the one before it.
+    irregular = marked_irregular(intervals, True)[np.maximum.accumulate(source)]
+    return _Piece(new_times, new_intervals, flags.astype(np.int8), origin, moved, irregular)
 
 
-def _irregular(intervals_ms: NDArray[np.float64], source: NDArray[np.int64]) -> NDArray[np.int8]:
-    """Whether each corrected beat lies among beats that alternated; an inserted beat is as the one before it."""
-    alone = np.concatenate([[np.nan], intervals_ms[1:]])
-    marked = (np.nan_to_num(alternating_share(alone)) > LIMIT).astype(np.int8)
-    return marked[np.maximum.accumulate(source)]
+def moved_times(
+    places: NDArray[np.float64],
+    source: NDArray[np.int64],
+    moved: NDArray[np.bool_],
+    elapsed_ms: NDArray[np.float64],
+    times_ns: NDArray[np.int64],
+    t0_ns: int,
+) -> NDArray[np.int64]:
+    """Instants of corrected beats: those of the found ones, between which the ``moved`` ones are interpolated.
+
+    Parameters
+    ----------
+    places, source, moved
+        Of the corrected beats: place on the scale of ``elapsed_ms``, the found beat that each was, and which are
+        elsewhere now.
+    elapsed_ms, times_ns
+        Of the found beats; ``t0_ns`` is the instant of the first one of their stretch.
+    """
+    found: NDArray[np.int64] = times_ns[source]
+    if moved.any():
+        offsets = np.interp(places[moved], elapsed_ms, (times_ns - t0_ns).astype(np.float64))
+        found[moved] = t0_ns + np.rint(offsets).astype(np.int64)
+    return found
+
+
+def marked_irregular(intervals_ms: NDArray[np.float64], whole: bool) -> NDArray[np.int8]:
+    """1 for each found beat that lies among beats that alternated.
+
+    Parameters
+    ----------
+    intervals_ms
+        (n,) intervals of a stretch; the first one, that ends at its first beat, does not count.
+    whole
+        Whether they begin with the stretch. Without, the first 46 have no say.
+    """
+    alone = np.concatenate([[np.nan], intervals_ms[1:]]) if whole else intervals_ms
+    return (np.nan_to_num(alternating_share(alone)) > LIMIT).astype(np.int8)

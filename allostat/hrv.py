@@ -57,7 +57,8 @@ def hrv(
         Whether intervals that touch an artefact are left out of everything but the spectrum and the variables
         named ``…_interpolated``; otherwise the corrected series counts as NN.
     measures
-        ``full``: all; ``standard``: time domain, Poincaré axes and band powers.
+        ``full``: all; ``standard``: time domain, Poincaré axes and band powers; ``brief``: time domain, Poincaré axes
+        and scaling exponents, as `allostat.live` gives them.
 
     Returns
     -------
@@ -142,7 +143,7 @@ def measure_set(name: str) -> MeasureSet:
         When there is none of this name.
     """
     match name:
-        case "standard" | "full":
+        case "brief" | "standard" | "full":
             return name
     raise ConfigError("unknown set of HRV measures", found=name, valid=get_args(MeasureSet))
 

@@ -85,6 +85,13 @@ def heart_rate_sd(nn_ms: Floats, first: Indices, stop: Indices) -> Floats:
     return time_domain.windowed(60000.0 / nn_ms, first, stop)[:, time_domain.MEASURES.index("sdnn")]
 
 
+def scaling_exponents(nn_ms: Floats, first: Indices, stop: Indices, preset: Preset) -> dict[str, Floats]:
+    """Both exponents of the detrended fluctuation analysis."""
+    ranges = (preset.dfa_short, preset.dfa_long)
+    found = dfa.windowed(nn_ms, first, stop, ranges, overlap=preset.dfa_overlap)
+    return _named(found, ("dfa_alpha1", "dfa_alpha2"))
+
+
 def complexity_measures(
     nn_ms: Floats, first: Indices, stop: Indices, length_s: Floats, preset: Preset
 ) -> dict[str, Floats]:
@@ -93,8 +100,7 @@ def complexity_measures(
         entropy.windowed(nn_ms, first, stop, preset.template, r_sd=preset.tolerance, strict=preset.strict),
         entropy.MEASURES,
     )
-    ranges = (preset.dfa_short, preset.dfa_long)
-    found |= _named(dfa.windowed(nn_ms, first, stop, ranges, overlap=preset.dfa_overlap), ("dfa_alpha1", "dfa_alpha2"))
+    found |= scaling_exponents(nn_ms, first, stop, preset)
     found["multiscale_entropy"] = np.full(len(first), np.nan)
     for k in np.flatnonzero(length_s >= LONG_S["multiscale_entropy"]):
         by_scale = entropy.multiscale_entropy(

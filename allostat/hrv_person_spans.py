@@ -127,7 +127,7 @@ def _around(series: IntervalSeries, start_ns: int, end_ns: int) -> IntervalSerie
         nn_ms=series.nn_ms[part],
         corrected_ms=series.corrected_ms[part],
         corrected=series.corrected[part],
-        covered_s=series.covered_s[part],
+        covered_ns=series.covered_ns[part],
         irregular=series.irregular[part],
     )
 

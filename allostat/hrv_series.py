@@ -33,7 +33,7 @@ class IntervalSeries:
         The corrected series without its gaps closed; NaN at gaps and unusable intervals.
     corrected
         Whether the beat was corrected.
-    covered_s
+    covered_ns
         Time covered by NN intervals from the first beat to this one.
     irregular
         1 where the beat lies in a rhythm too irregular to correct (`allostat.correct_beats`), 0 elsewhere; NaN where
@@ -46,7 +46,7 @@ class IntervalSeries:
     nn_ms: Floats
     corrected_ms: Floats
     corrected: NDArray[np.bool_]
-    covered_s: Floats
+    covered_ns: Indices
     irregular: Floats
     recorded_ends_ns: Indices
     recorded_ms: Floats
@@ -74,8 +74,8 @@ def interval_series(beats: Beats, *, drop_artefacts: bool = True) -> IntervalSer
     if drop_artefacts:
         normal &= beats.flags == BeatFlag.NORMAL
         normal[1:] &= np.isin(beats.flags[:-1], _INTERVAL_ONLY)
-    seconds = np.zeros(len(beats))
-    seconds[1:] = np.where(normal[1:], np.diff(beats.times_ns) / NS_PER_S, 0.0)
+    steps_ns = np.zeros(len(beats), dtype=np.int64)
+    steps_ns[1:] = np.where(normal[1:], np.diff(beats.times_ns), 0)
     nn = np.where(normal, beats.intervals_ms, np.nan)
     irregular = beats.extras.get("irregular")
     recorded = beats if beats.original is None else beats.original
@@ -84,7 +84,7 @@ def interval_series(beats: Beats, *, drop_artefacts: bool = True) -> IntervalSer
         nn_ms=nn,
         corrected_ms=corrected_ms,
         corrected=np.isin(beats.flags, _ARTEFACTS),
-        covered_s=np.cumsum(seconds),
+        covered_ns=np.cumsum(steps_ns),
         irregular=np.full(len(beats), np.nan) if irregular is None else np.asarray(irregular, dtype=np.float64),
         recorded_ends_ns=recorded.times_ns,
         recorded_ms=np.where(np.isin(recorded.flags, _UNUSABLE), np.nan, recorded.intervals_ms),

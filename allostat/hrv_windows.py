@@ -23,6 +23,7 @@ from allostat.hrv_measures import (
     heart_rate_sd,
     long_measures,
     pattern_measures,
+    scaling_exponents,
 )
 from allostat.hrv_patterns import pattern_shares, stress_indices
 from allostat.hrv_presets import PRESETS as PRESETS
@@ -35,8 +36,9 @@ from allostat.hrv_series import interval_series as interval_series
 from allostat.hrv_spectra import band_values
 from allostat.recording import NS_PER_S
 
-MeasureSet = Literal["standard", "full"]
-"""``standard``: time domain, Poincaré axes and band powers. ``full``: all measures."""
+MeasureSet = Literal["brief", "standard", "full"]
+"""``brief``: time domain, Poincaré axes and scaling exponents, as of live windows. ``standard``: time domain, Poincaré
+axes and band powers. ``full``: all measures."""
 
 STANDARD_SPECTRAL = ("vlf", "lf", "hf", "spectrum_s", "total_power", "lf_hf")
 
@@ -162,7 +164,7 @@ def _all_measures(
     first, kept = bounds.first, bounds.kept
     values = basic_measures(series.nn_ms, first, bounds.stop)
     raw = used = detrended = (series.nn_ms, first, kept)
-    if preset.series == "detrended" or (full and preset.nonlinear_series == "detrended"):
+    if preset.series == "detrended" or (measures != "standard" and preset.nonlinear_series == "detrended"):
         even = even_windows(series, first, kept, preset, detrended=True)
         detrended = detrended_intervals(series, first, kept, even, preset)
     if preset.series == "detrended":
@@ -170,12 +172,14 @@ def _all_measures(
         used = with_mean(detrended, values["mean_nn"])
     whole = basic_measures(series.corrected_ms, first, kept)
     values["rmssd_interpolated"], values["sdnn_interpolated"] = whole["rmssd"], whole["sdnn"]
+    nonlinear = detrended if preset.nonlinear_series == "detrended" else raw
+    if measures == "brief":
+        values |= scaling_exponents(*nonlinear, preset)
     if full:
         values |= derived_measures(values)
         values |= further_measures(*raw)
         values["sd_hr"] = heart_rate_sd(*used)
         values["mcv_nn"] = 100 * values["mad_nn"] / values["median_nn"]
-        nonlinear = detrended if preset.nonlinear_series == "detrended" else raw
         values |= complexity_measures(*nonlinear, bounds.length_s, preset)
         values |= pattern_measures(*raw, preset)
         values |= pattern_shares(*raw, preset)
@@ -184,7 +188,7 @@ def _all_measures(
     if preset.pnn_divisor == "intervals":
         for name in ("pnn20", "pnn50"):
             values[name] *= values["n_differences"] / (values["n_differences"] + 1)
-    if preset.bands:
+    if preset.bands and measures != "brief":
         if preset.spectrum_detrend != "smoothness_priors" or preset.series == "raw":
             smooth = preset.spectrum_detrend == "smoothness_priors"
             even = even_windows(series, first, kept, preset, detrended=smooth)
@@ -224,13 +228,18 @@ def _valid_share(
 ) -> NDArray[np.float64]:
     if not len(series.ends_ns):
         return np.zeros(len(starts_ns))
-    # Seconds from the first beat: ns since 1970 are too large for float64.
-    zero = series.ends_ns[0]
-    at = (series.ends_ns - zero) / NS_PER_S
-    begin, end = (starts_ns - zero) / NS_PER_S, (ends_ns - zero) / NS_PER_S
-    covered = np.interp(end, at, series.covered_s) - np.interp(begin, at, series.covered_s)
-    share: NDArray[np.float64] = np.clip(covered / (end - begin), 0.0, 1.0)
+    covered = _covered_until(series, ends_ns) - _covered_until(series, starts_ns)
+    share: NDArray[np.float64] = np.clip(covered / (ends_ns - starts_ns), 0.0, 1.0)
     return share
+
+
+def _covered_until(series: IntervalSeries, instants_ns: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Time covered by NN intervals from the first beat to some instants: whole ns, so that a difference is exact."""
+    last = len(series.ends_ns) - 1
+    before = np.clip(np.searchsorted(series.ends_ns, instants_ns, side="right") - 1, 0, last)
+    inside = series.covered_ns[np.minimum(before + 1, last)] > series.covered_ns[before]
+    beyond = np.maximum(instants_ns - series.ends_ns[before], 0)
+    return np.asarray(series.covered_ns[before] + np.where(inside, beyond, 0))
 
 
 def _share_of_beats(

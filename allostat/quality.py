@@ -8,21 +8,23 @@ docs/signal_quality.md shows what each threshold gives.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import bisect
+import itertools
+from collections import deque
 from dataclasses import dataclass
 from enum import IntFlag
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from allostat.beats import new_detector
 from allostat.errors import ConfigError, InputError
 from allostat.kernels import signal_quality as kernel
 from allostat.kernels.peaks import BLOCK_SAMPLES, joined
-from allostat.kernels.r_peak import RPeakDetector
 from allostat.kernels.signal_quality import window_settings
-from allostat.kernels.systolic_peak import SystolicPeakDetector
-from allostat.polarity import signal_polarity
-from allostat.recording import NS_PER_S, ClockBlock, Signal
+from allostat.polarity import UPRIGHT, Polarity, signal_polarity
+from allostat.recording import NS_PER_S, Clock, Signal
+from allostat.sampling import Stretch
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -62,6 +64,8 @@ SATURATED_SHARE = 0.01
 MISSING_SHARE = 0.10
 LEAD_OFF_SHARE = 0.10
 MOTION_TIMES = 3.0
+USUAL_WINDOWS = 180
+"""Half an hour of windows of 10 s."""
 
 
 def signal_quality(signal: Signal, window_s: float = 10.0) -> xr.Dataset:
@@ -72,8 +76,9 @@ def signal_quality(signal: Signal, window_s: float = 10.0) -> xr.Dataset:
     signal
         Stream of kind ``ecg`` or ``ppg``.
     window_s
-        Length of a window in s, at least 5. Windows start at each clock block; the rest at a block's end is a window of
-        its own when it is at least half as long, and otherwise belongs to the window before it.
+        Length of a window in s, at least 5. Windows start at each stretch of the clock, that is after each gap; the
+        rest at its end is a window of its own when it is at least half as long, and otherwise belongs to the window
+        before it.
 
     Returns
     -------
@@ -95,25 +100,26 @@ def signal_quality(signal: Signal, window_s: float = 10.0) -> xr.Dataset:
 
     Notes
     -----
-    Amplitudes are judged against the median window of the same signal, so that no unit or gain is assumed. Deviations
-    from Orphanidou et al.: the ratio of the longest to the shortest interval is not used, because real ectopic beats
-    break it; skewness is given, not thresholded, because its source recommends it for ranking.
+    Amplitudes are judged against the median of the windows up to this one (`UsualAmplitude`): no unit or gain is
+    assumed, and a window is judged alike while the signal is still recorded. Deviations from Orphanidou et al.: the
+    ratio of the longest to the shortest interval is not used, because real ectopic beats break it; skewness is given,
+    not thresholded, because its source recommends it for ranking.
     """
     if signal.kind not in ("ecg", "ppg"):
         raise InputError("quality is judged for ECG and PPG", where=signal.name, found=signal.kind)
     if not window_s >= 5.0:
         raise ConfigError("a quality window is at least 5 s long", found=window_s)
-    windows: list[_Window] = []
-    sign = signal_polarity(signal) if signal.kind == "ppg" else 1
-    for start, stop, block in signal.clock.spans():
-        windows += _block_windows(signal, start, stop, block, window_s, sign)
-    usual = float(np.median([w.amplitude for w in windows if np.isfinite(w.amplitude)] or [np.nan]))
-    reasons = np.array([_reasons(w, usual, signal.kind) for w in windows], dtype=np.int16)
+    polarity = signal_polarity(signal) if signal.kind == "ppg" else UPRIGHT
+    usual = UsualAmplitude()
+    windows: list[WindowMeasures] = []
+    for stretch in signal.clock.stretches():
+        windows += _stretch_windows(signal, stretch, window_s, polarity)
+    reasons = np.array([usual.judged(w, signal.kind) for w in windows], dtype=np.int16)
     return _dataset(signal, windows, reasons, window_s)
 
 
 @dataclass(frozen=True, slots=True)
-class _Window:
+class WindowMeasures:
     """Measures of one window; shares of its samples, times in s."""
 
     start_ns: int
@@ -130,90 +136,140 @@ class _Window:
     skewness: float = float("nan")
 
 
-def _reasons(w: _Window, usual: float, kind: str) -> int:
+class UsualAmplitude:
+    """Judges windows in their order, each against the usual amplitude of those up to it.
+
+    Usual is the median of the latest windows, up to `USUAL_WINDOWS`, against which nothing else speaks: what is judged
+    does not depend on what comes later, and neither an electrode that is off for an hour nor one that dries out over a
+    day makes what is good unusual.
+    """
+
+    def __init__(self) -> None:
+        self._latest: deque[float] = deque()
+        self._ordered: list[float] = []
+
+    def judged(self, w: WindowMeasures, kind: str) -> int:
+        """Bits of `QualityReason` of the next window of an ``ecg`` or ``ppg``."""
+        reasons = _reasons(w, kind)
+        if not np.isfinite(w.amplitude):
+            return int(reasons)
+        if not reasons:
+            self._take(w.amplitude)
+        usual = self._median()
+        if w.amplitude <= LEAD_OFF_SHARE * usual:
+            reasons |= QualityReason.LEAD_OFF
+        if (w.baseline_range if kind == "ecg" else w.amplitude) > MOTION_TIMES * usual:
+            reasons |= QualityReason.MOTION
+        return int(reasons)
+
+    def _take(self, amplitude: float) -> None:
+        self._latest.append(amplitude)
+        bisect.insort(self._ordered, amplitude)
+        if len(self._latest) > USUAL_WINDOWS:
+            del self._ordered[bisect.bisect_left(self._ordered, self._latest.popleft())]
+
+    def _median(self) -> float:
+        n = len(self._ordered)
+        return 0.5 * (self._ordered[(n - 1) // 2] + self._ordered[n // 2]) if n else float("nan")
+
+
+def _reasons(w: WindowMeasures, kind: str) -> QualityReason:
+    """What speaks against a window by itself."""
     reasons = QualityReason(0)
     if w.missing > MISSING_SHARE:
         reasons |= QualityReason.MISSING
     if not np.isfinite(w.amplitude):
-        return int(reasons)
+        return reasons
     if w.still_s >= FLAT_S:
         reasons |= QualityReason.FLAT
     if w.saturated > SATURATED_SHARE:
         reasons |= QualityReason.SATURATED
-    if w.still_s >= 0.5 * (w.end_ns - w.start_ns) / NS_PER_S or w.amplitude <= LEAD_OFF_SHARE * usual:
+    if w.still_s >= 0.5 * (w.end_ns - w.start_ns) / NS_PER_S:
         reasons |= QualityReason.LEAD_OFF
-    if (w.baseline_range if kind == "ecg" else w.amplitude) > MOTION_TIMES * usual:
-        reasons |= QualityReason.MOTION
     if not RATE_BPM[0] <= w.heart_rate <= RATE_BPM[1] or w.beat_free > BEAT_FREE_S:
         reasons |= QualityReason.IMPLAUSIBLE
     if not (w.correlation >= TEMPLATE_CORRELATION[kind] and w.margin >= MARGIN[kind]):
         reasons |= QualityReason.NOISE
-    return int(reasons)
+    return reasons
 
 
-def _block_windows(
-    signal: Signal, start: int, stop: int, block: ClockBlock, window_s: float, sign: int
-) -> list[_Window]:
-    rate = block.rate_hz
-    length = round(window_s * rate)
-    edges = list(range(start, stop, length))
-    if len(edges) > 1 and stop - edges[-1] < 0.5 * length:
+def window_length(window_s: float, rate_hz: float) -> int:
+    """Samples of a window."""
+    return round(window_s * rate_hz)
+
+
+def _stretch_windows(signal: Signal, stretch: Stretch, window_s: float, polarity: Polarity) -> list[WindowMeasures]:
+    rate = stretch.rate_hz
+    length = window_length(window_s, rate)
+    edges = list(range(stretch.start, stretch.stop, length))
+    if len(edges) > 1 and stretch.stop - edges[-1] < 0.5 * length:
         edges.pop()
-    edges.append(stop)
-    peaks = _beats(signal, start, stop, rate, sign)
+    edges.append(stretch.stop)
+    peaks = _beats(signal, stretch, polarity)
     settings = window_settings(rate, signal.kind == "ppg")
     ends = np.array(edges)
-    starts_ns = signal.clock.times_ns(ends[:-1])
-    ends_ns = signal.clock.times_ns(ends[1:] - 1) + round(NS_PER_S / rate)
+    starts_ns, ends_ns = window_instants(signal.clock, ends[:-1], ends[1:], rate)
     # A beat beside the window tells what the steep flank at its edge belongs to.
     beside = round(rate)
     from_peak, to_peak = np.searchsorted(peaks, ends[:-1] - beside), np.searchsorted(peaks, ends[1:] + beside)
-    return [
-        _measured(signal, first, last, peaks[a:b] - first, sign, settings, (int(start_ns), int(end_ns)))
-        for first, last, a, b, start_ns, end_ns in zip(
-            edges[:-1], edges[1:], from_peak, to_peak, starts_ns, ends_ns, strict=True
-        )
+    windows = []
+    for k, (first, last) in enumerate(itertools.pairwise(edges)):
+        values = polarity.upright(signal, first, last)
+        saturated = None if signal.saturation is None else _saturated_share(signal, first, last)
+        span_ns = int(starts_ns[k]), int(ends_ns[k])
+        windows.append(measured(values, peaks[from_peak[k] : to_peak[k]] - first, settings, span_ns, saturated))
+    return windows
+
+
+def window_instants(
+    clock: Clock, first: NDArray[np.int64], last: NDArray[np.int64], rate_hz: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Start and end of windows of the samples from ``first`` to before ``last``."""
+    return clock.times_ns(first), clock.times_ns(last - 1) + round(NS_PER_S / rate_hz)
+
+
+def _beats(signal: Signal, stretch: Stretch, polarity: Polarity) -> NDArray[np.int64]:
+    """Samples of the peaks of one stretch."""
+    detector = new_detector("ecg" if signal.kind == "ecg" else "ppg", stretch.rate_hz, signal.name)
+    found = [
+        detector.push(polarity.upright(signal, at, min(at + BLOCK_SAMPLES, stretch.stop)))
+        for at in range(stretch.start, stretch.stop, BLOCK_SAMPLES)
     ]
+    return joined([*found, detector.flush()]).sample + stretch.start
 
 
-def _beats(signal: Signal, start: int, stop: int, rate: float, sign: int) -> NDArray[np.int64]:
-    """Peaks of one block, whose samples ``sign`` turns upright."""
-    try:
-        detector = RPeakDetector(rate) if signal.kind == "ecg" else SystolicPeakDetector(rate)
-        found = [detector.push(sign * part) for part in _parts(signal, start, stop, BLOCK_SAMPLES)]
-    except ValueError as error:
-        raise InputError(str(error), where=signal.name) from error
-    return joined([*found, detector.flush()]).sample + start
-
-
-def _parts(signal: Signal, start: int, stop: int, length: int) -> Iterator[NDArray[np.float64]]:
-    for at in range(start, stop, length):
-        yield signal.physical(at, min(at + length, stop))
-
-
-def _measured(
-    signal: Signal,
-    first: int,
-    last: int,
+def measured(
+    values: NDArray[np.float64],
     peaks: NDArray[np.int64],
-    sign: int,
     settings: NDArray[np.float64],
     span_ns: tuple[int, int],
-) -> _Window:
-    """Measures of the samples from ``first`` to ``last``; ``peaks`` count from ``first`` and lie beside it, too."""
-    values = sign * signal.physical(first, last)
+    saturated: float | None = None,
+) -> WindowMeasures:
+    """Measures of the samples of a window, in which missing ones are bridged in place.
+
+    Parameters
+    ----------
+    values
+        (n,) upright samples, NaN where there is none.
+    peaks
+        Samples of the beats, counted from the window's first sample; those beside the window, too.
+    settings
+        `allostat.kernels.signal_quality.window_settings`.
+    saturated
+        Share of samples on the converter's limits; None where these are not known.
+    """
     absent = kernel.bridge(values)
     missing = absent / len(values)
     if len(values) - absent < settings[kernel.RATE]:
-        return _Window(*span_ns, missing)
+        return WindowMeasures(*span_ns, missing)
     m = kernel.measure(values, peaks, settings)
-    return _Window(
+    return WindowMeasures(
         *span_ns,
         missing,
         amplitude=float(m[kernel.AMPLITUDE]),
         baseline_range=float(m[kernel.BASELINE_RANGE]),
         still_s=float(m[kernel.STILL_S]),
-        saturated=float(m[kernel.PLATEAUS]) if signal.saturation is None else _saturated_share(signal, first, last),
+        saturated=float(m[kernel.PLATEAUS]) if saturated is None else saturated,
         heart_rate=float(m[kernel.HEART_RATE]),
         beat_free=float(m[kernel.BEAT_FREE_S]),
         correlation=float(m[kernel.CORRELATION]),
@@ -229,7 +285,7 @@ def _saturated_share(signal: Signal, first: int, last: int) -> float:
     return float(np.mean((raw <= low) | (raw >= high)))
 
 
-def _dataset(signal: Signal, windows: list[_Window], reasons: NDArray[np.int16], window_s: float) -> xr.Dataset:
+def _dataset(signal: Signal, windows: list[WindowMeasures], reasons: NDArray[np.int16], window_s: float) -> xr.Dataset:
     import xarray as xr
 
     method = f"windows of {window_s:g} s of stream {signal.name}; see allostat.quality.signal_quality"

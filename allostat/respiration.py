@@ -147,14 +147,12 @@ def _series(signal: Signal, beats: Beats) -> tuple[NDArray[np.float64], tuple[ND
     at_s: list[NDArray[np.float64]] = [np.empty(0)]
     parts: list[list[NDArray[np.float64]]] = [[np.empty(0)] for _ in MODULATIONS]
     unusable = np.isin(beats.flags, (BeatFlag.UNUSABLE, BeatFlag.OUT_OF_RANGE))
-    for first, stop, block in signal.clock.spans():
-        place = (beats.times_ns - block.t0_ns) * (block.rate_hz / NS_PER_S)
-        inside = (place >= 0) & (place <= stop - first - 1) & ~unusable
-        if signal.clock.block_of(np.array([first]))[0] < len(signal.clock.blocks) - 1:
-            inside &= beats.times_ns < signal.clock.blocks[int(signal.clock.block_of(np.array([first]))[0]) + 1].t0_ns
-        samples = signal.physical(first, stop)
-        series = modulations(np.where(np.abs(samples) < LARGEST, samples, np.nan), place[inside])
-        seconds = series.interval / block.rate_hz
+    place = signal.clock.samples_at(beats.times_ns)
+    for stretch in signal.clock.stretches():
+        inside = (place >= stretch.start) & (place < stretch.stop) & ~unusable
+        samples = signal.physical(stretch.start, stretch.stop)
+        series = modulations(np.where(np.abs(samples) < LARGEST, samples, np.nan), place[inside] - stretch.start)
+        seconds = series.interval / stretch.mean_hz
         seconds[~np.isfinite(beats.intervals_ms[inside])] = np.nan
         at_s.append((beats.times_ns[inside] - signal.clock.start_ns) / NS_PER_S)
         for part, values in zip(parts, (series.amplitude, series.baseline, seconds), strict=True):

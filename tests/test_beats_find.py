@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from allostat import polarity
@@ -112,7 +114,36 @@ def test_noise_before_and_after_does_not_turn_pulses_upside_down(sign: int) -> N
     noise = 0.2 * np.cumsum(rng.normal(0, 0.1, int(5400 * rate)))
     signal = np.concatenate([noise, noise[-1] + sign * wave, rng.normal(0, 0.05, int(600 * rate))])
     stream = Signal("ppg", "ppg", signal, Clock.regular(len(signal), rate, T0), "1")
-    assert signal_polarity(stream) == sign
+    first, last = len(noise), len(noise) + len(wave)
+    assert np.array_equal(signal_polarity(stream).upright(stream, first, last), sign * signal[first:last])
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_movement_in_the_first_minutes_turns_no_more_than_the_next_half_hour_upside_down(sign: int) -> None:
+    rng = np.random.default_rng(3)
+    rate = 64.0
+    wave = sign * waves.ppg(waves.beat_times(6000, 0.85, 0.05, rng), rate)
+    wave[: int(60 * rate)] *= -1
+    polarity = signal_polarity(Signal("ppg", "ppg", wave, Clock.regular(len(wave), rate, T0), "1"))
+    assert polarity.signs.tolist() == [-sign, sign]
+    assert polarity.starts[1] < 1800 * rate
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 150), st.sampled_from([1, -1]))
+def test_the_polarity_of_what_was_recorded_so_far_stands(seconds: int, sign: int) -> None:
+    """Up to the last whole piece, the sign of a sample does not depend on what came later."""
+    rate = 64.0
+    rng = np.random.default_rng(seconds)
+    noise = np.cumsum(rng.normal(0, 0.1, int(45 * rate)))
+    wave = np.concatenate([noise, noise[-1] + sign * waves.ppg(waves.beat_times(140, 0.85, 0.05, rng), rate)])
+
+    def upright(n: int, stop: int) -> NDArray[np.float64]:
+        stream = Signal("ppg", "ppg", wave[:n], Clock.regular(n, rate, T0), "1")
+        return signal_polarity(stream).upright(stream, 0, stop)
+
+    known = seconds // 30 * int(30 * rate)
+    assert np.array_equal(upright(len(wave), known), upright(int(seconds * rate), known))
 
 
 def test_the_polarity_of_a_long_signal_is_read_from_few_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,8 +156,8 @@ def test_the_polarity_of_a_long_signal_is_read_from_few_stretches(monkeypatch: p
         return pulse_asymmetry(ppg, rate_hz)
 
     monkeypatch.setattr(polarity, "pulse_asymmetry", counted)
-    assert signal_polarity(stream) == -1
-    assert len(looked) == polarity.POLARITY_STRETCHES
+    assert signal_polarity(stream).signs.tolist() == [-1]
+    assert len(looked) <= 2 + len(signal) / (64.0 * polarity.POLARITY_S * polarity.LOOK_AGAIN)
 
 
 def test_a_signal_without_samples_has_no_beats() -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Stretch:
-    """Samples without a gap: raw numbers ``first`` to ``stop`` of a signal, their first instant and rate."""
+    """Samples without a gap: raw numbers ``first`` to ``stop`` of a signal, their first instant and mean rate."""
 
     first: int
     stop: int
@@ -27,9 +27,11 @@ class Stretch:
 
 def signal_stretches(signal: Signal) -> Iterator[Stretch]:
     """The stretches of a signal between its gaps."""
-    for first, stop, block in signal.clock.spans():
-        if stop > first:
-            yield Stretch(first, stop, block.t0_ns, block.rate_hz)
+    blocks = {start: (stop, block) for start, stop, block in signal.clock.spans()}
+    for stretch in signal.clock.stretches():
+        stop, block = blocks[stretch.start]
+        rate_hz = block.rate_hz if stop == stretch.stop else stretch.mean_hz
+        yield Stretch(stretch.start, stretch.stop, stretch.t0_ns, rate_hz)
 
 
 def beat_stretches(beats: Beats) -> Iterator[tuple[int, NDArray[np.float64]]]:

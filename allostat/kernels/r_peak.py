@@ -185,6 +185,24 @@ class RPeakDetector:
         n = qrs_front.finish(self._buffer, self._level, *self._decided)
         return batch(self._found[:n])
 
+    @property
+    def certain_before(self) -> int:
+        """All peaks before this sample have been given out, counted from the first sample ever pushed.
+
+        A candidate that comes or waits may lead to earlier ones in a look back, but never to before the last beat.
+        """
+        s = self._state
+        if s[qrs_rule.LEARNED] == 0.0:
+            return 0
+        seen = s[qrs_place.BASE] + s[qrs_place.SEEN] * s[qrs_place.GROUP]
+        earliest = (s[qrs_front.EXTREME_AT] if s[qrs_front.RISING] == 1.0 else seen) - s[qrs_front.DELAY]
+        pending = int(s[qrs_rule.PENDING])
+        if pending >= 0:
+            earliest = min(earliest, self._candidates[pending & qrs_candidates.ROWS, qrs_candidates.TIME])
+        time = max(earliest - s[qrs_rule.HORIZON], s[qrs_rule.LAST_TIME] + s[qrs_candidates.REFRACTORY])
+        place = time - (s[qrs_place.REACH] + 3.0) * s[qrs_place.GROUP] - s[qrs_place.SPAN]
+        return max(math.floor(max(place, s[qrs_place.LAST_AT] + s[qrs_place.APART]) + 0.5), 0)
+
     @classmethod
     def over(cls, signal: ArrayLike, sampling_rate: float) -> tuple[Self, PeakBatch]:
         """A detector that has seen all of ``signal``, and its peaks."""

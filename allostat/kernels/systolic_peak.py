@@ -170,6 +170,26 @@ class SystolicPeakDetector:
         n = pulse_front.finish(self._filled, self._buffer, self._state, self._found)
         return batch(self._found[:n])
 
+    @property
+    def certain_before(self) -> int:
+        """All peaks before this sample have been given out, counted from the first sample ever pushed.
+
+        An upstroke that comes or waits may lead to earlier ones when pulses are found again, but never to before the
+        last pulse.
+        """
+        s = self._state
+        if s[pulse_rule.LEARNED] == 0.0:
+            return 0
+        seen = s[pulse_place.BASE] + s[pulse_front.SEEN] * s[pulse_front.GROUP]
+        earliest = (s[pulse_front.STEEPEST_AT] if s[pulse_front.RISING] == 1.0 else seen) - s[pulse_front.DELAY]
+        if s[pulse_rule.PENDING_SIZE] > 0.0:
+            earliest = min(earliest, s[pulse_rule.PENDING_TIME])
+        longest = 2.0 * pulse_rule.VERY_UNEVEN * s[pulse_rule.TYPICAL_INTERVAL]
+        back = max((pulse_rule.RUN - 1) * longest, s[pulse_rule.HORIZON])
+        time = max(earliest - back, s[pulse_rule.LAST_TIME] + s[pulse_rule.REFRACTORY])
+        place = time - 1.0 - 3.0 * s[pulse_place.SPAN] - s[pulse_place.PLATEAU]
+        return max(math.floor(max(place, s[pulse_place.LAST_AT] + self._apart) + 0.5), 0)
+
     @classmethod
     def over(cls, signal: ArrayLike, sampling_rate: float) -> tuple[Self, PeakBatch]:
         """A detector that has seen all of ``signal``, and its peaks."""

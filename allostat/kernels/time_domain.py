@@ -26,9 +26,6 @@ MEASURES = (
 """Columns of `windowed`, in order."""
 
 
-_FIRST_PART = np.zeros(1, dtype=np.int64)
-
-
 def windowed(nn_ms: NDArray[Any], first: NDArray[Any], stop: NDArray[Any]) -> NDArray[np.float64]:
     """All `MEASURES` in many windows.
 
@@ -37,9 +34,8 @@ def windowed(nn_ms: NDArray[Any], first: NDArray[Any], stop: NDArray[Any]) -> ND
     nn_ms
         (n,) intervals in ms; NaN is a gap.
     first, stop
-        (w,) the intervals ``first[k]:stop[k]`` form window k. Windows may overlap; what they have in common is added
-        up once. Numbers, medians, extremes and percentages of differences are exact; the others may differ in the last
-        digits (1e-13) from those of the window by itself, because numbers are added in another order.
+        (w,) the intervals ``first[k]:stop[k]`` form window k. Windows may overlap; each has the values that it has by
+        itself, to the last bit.
 
     Returns
     -------
@@ -49,15 +45,7 @@ def windowed(nn_ms: NDArray[Any], first: NDArray[Any], stop: NDArray[Any]) -> ND
     nn = np.ascontiguousarray(nn_ms, dtype=np.float64)
     begin = np.ascontiguousarray(first, dtype=np.int64)
     end = np.maximum(begin, np.ascontiguousarray(stop, dtype=np.int64))
-    if len(begin) == 1:
-        edges, at = np.array([begin[0], end[0]]), (_FIRST_PART, _FIRST_PART + 1)
-    else:
-        known = np.zeros(len(nn) + 1, dtype=np.bool_)
-        known[begin] = known[end] = True
-        edges, number = np.flatnonzero(known), np.empty(len(nn) + 1, dtype=np.int64)
-        number[edges] = np.arange(len(edges))
-        at = (number[begin], number[end])
-    return _windowed(nn, edges, *at, medians(nn, begin, end))
+    return _windowed(nn, begin, end, medians(nn, begin, end))
 
 
 def time_domain(nn_ms: NDArray[Any]) -> dict[str, float]:
@@ -132,83 +120,41 @@ def _per_minute(interval: float) -> float:
     return 60000.0 / interval if interval != 0.0 else np.nan
 
 
-_N, _OFF, _OFF2, _RATE, _LOW, _HIGH, _M, _STEP, _STEP2, _OVER20, _OVER50 = range(11)
-"""What is known of a part: number of intervals, sum of their distances from a centre and of the squares of these, sum
-of heart rates, shortest and longest; number of differences, their sum, that of their squares, how many exceed 20 and
-50 ms. A difference belongs to the part in which it ends, unless it begins in another."""
+_N, _CENTRE, _OFF, _OFF2, _RATE, _LOW, _HIGH, _M, _STEP, _STEP2, _OVER20, _OVER50 = range(12)
+"""What is known of a window: number of intervals, the first of them, sum of their distances from it and of the squares
+of these, sum of heart rates, shortest and longest; number of differences, their sum, that of their squares, how many
+exceed 20 and 50 ms."""
 
 
 @inner_kernel
-def _centre(nn: NDArray[np.float64]) -> float:
-    """A value near which the intervals are."""
-    n, total = 0, 0.0
-    for i in range(0, len(nn), 16):
-        if math.isfinite(nn[i]):
-            n += 1
-            total += nn[i]
-    return total / n if n else 0.0
-
-
-@inner_kernel
-def _part_sums(nn: NDArray[np.float64], edges: NDArray[np.int64], centre: float) -> NDArray[np.float64]:
-    """The above for each part ``edges[p]:edges[p + 1]``: float64 (parts, 11)."""
-    sums = np.zeros((len(edges) - 1, 11))
-    for p in range(len(edges) - 1):
-        n, m, over20, over50 = 0, 0, 0, 0
-        off, off2, rates, step, step2, low, high = 0.0, 0.0, 0.0, 0.0, 0.0, np.inf, -np.inf
-        before = np.nan
-        for i in range(edges[p], edges[p + 1]):
-            value = nn[i]
-            change = value - before
-            before = value
-            if not abs(value) < np.inf:
-                continue
-            n += 1
-            far = value - centre
-            off += far
-            off2 += far * far
-            rates += _per_minute(value)
-            low = value if value < low else low
-            high = value if value > high else high
-            if abs(change) < np.inf:
-                m += 1
-                step += change
-                step2 += change * change
-                over20 += abs(change) > 20.0
-                over50 += abs(change) > 50.0
-        row = sums[p]
-        row[_N], row[_OFF], row[_OFF2], row[_RATE], row[_LOW], row[_HIGH] = n, off, off2, rates, low, high
-        row[_M], row[_STEP], row[_STEP2], row[_OVER20], row[_OVER50] = m, step, step2, over20, over50
-    return sums
-
-
-@inner_kernel
-def _add_parts(
-    nn: NDArray[np.float64],
-    edges: NDArray[np.int64],
-    sums: NDArray[np.float64],
-    begin: int,
-    end: int,
-    whole: NDArray[np.float64],
-) -> None:
-    """What is known of the parts ``begin:end`` together, and of the differences between them."""
-    for column in range(len(whole)):
-        whole[column] = 0.0
-    low, high = np.inf, -np.inf
-    for p in range(begin, end):
-        for column in range(len(whole)):
-            whole[column] += sums[p, column]
-        low, high = min(low, sums[p, _LOW]), max(high, sums[p, _HIGH])
-        at = edges[p]
-        if p > begin and at < edges[p + 1]:
-            change = nn[at] - nn[at - 1]
-            if math.isfinite(change):
-                whole[_M] += 1.0
-                whole[_STEP] += change
-                whole[_STEP2] += change * change
-                whole[_OVER20] += abs(change) > 20.0
-                whole[_OVER50] += abs(change) > 50.0
-    whole[_LOW], whole[_HIGH] = low, high
+def _add_up(nn: NDArray[np.float64], first: int, stop: int, sums: NDArray[np.float64]) -> None:
+    """The above of the intervals ``first:stop``."""
+    n, m, over20, over50 = 0, 0, 0, 0
+    centre, off, off2, rates, step, step2, low, high = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, np.inf, -np.inf
+    before = np.nan
+    for i in range(first, stop):
+        value = nn[i]
+        change = value - before
+        before = value
+        if not abs(value) < np.inf:
+            continue
+        centre = value if n == 0 else centre
+        n += 1
+        far = value - centre
+        off += far
+        off2 += far * far
+        rates += _per_minute(value)
+        low = value if value < low else low
+        high = value if value > high else high
+        if abs(change) < np.inf:
+            m += 1
+            step += change
+            step2 += change * change
+            over20 += abs(change) > 20.0
+            over50 += abs(change) > 50.0
+    sums[_N], sums[_CENTRE], sums[_OFF], sums[_OFF2], sums[_RATE] = n, centre, off, off2, rates
+    sums[_LOW], sums[_HIGH] = low, high
+    sums[_M], sums[_STEP], sums[_STEP2], sums[_OVER20], sums[_OVER50] = m, step, step2, over20, over50
 
 
 _LEFT = 0.01
@@ -217,29 +163,23 @@ _LEFT = 0.01
 
 @kernel
 def _windowed(
-    nn: NDArray[np.float64],
-    edges: NDArray[np.int64],
-    begin: NDArray[np.int64],
-    end: NDArray[np.int64],
-    medians: NDArray[np.float64],
+    nn: NDArray[np.float64], first: NDArray[np.int64], stop: NDArray[np.int64], medians: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Measures of windows, each of the parts ``begin[k]:end[k]`` between the edges."""
-    out = np.full((len(begin), 18), np.nan)
-    centre = _centre(nn)
-    sums, whole = _part_sums(nn, edges, centre), np.empty(11)
-    for k in range(len(begin)):
-        _add_parts(nn, edges, sums, begin[k], end[k], whole)
-        n, m = whole[_N], whole[_M]
-        row, first, stop = out[k], edges[begin[k]], edges[end[k]]
+    """Measures of the intervals ``first[k]:stop[k]`` of each window."""
+    out = np.full((len(first), 18), np.nan)
+    whole = np.empty(12)
+    for k in range(len(first)):
+        _add_up(nn, first[k], stop[k], whole)
+        n, m, row = whole[_N], whole[_M], out[k]
         row[0], row[1] = n, m
         if n == 0.0:
             continue
-        mean = centre + whole[_OFF] / n
+        mean = whole[_CENTRE] + whole[_OFF] / n
         row[2], row[3], row[4], row[5] = mean, medians[k], whole[_LOW], whole[_HIGH]
         if n > 1.0:
             squares = whole[_OFF2] - whole[_OFF] * whole[_OFF] / n
             much = squares > _LEFT * whole[_OFF2]
-            row[6] = math.sqrt(squares / (n - 1.0)) if much else _deviation(nn, first, stop, 0)
+            row[6] = math.sqrt(squares / (n - 1.0)) if much else _deviation(nn, first[k], stop[k], 0)
         row[15] = whole[_RATE] / n
         row[16], row[17] = _per_minute(row[5]), _per_minute(row[4])
         row[14] = _per_minute(mean)
@@ -253,7 +193,7 @@ def _windowed(
         if m > 1.0:
             squares = whole[_STEP2] - whole[_STEP] * whole[_STEP] / m
             much = squares > _LEFT * whole[_STEP2]
-            row[9] = math.sqrt(squares / (m - 1.0)) if much else _deviation(nn, first, stop, 1)
+            row[9] = math.sqrt(squares / (m - 1.0)) if much else _deviation(nn, first[k], stop[k], 1)
         row[10] = 100.0 * whole[_OVER20] / m
         row[11] = 100.0 * whole[_OVER50] / m
         row[13] = rms * row[14] / 600.0

@@ -29,7 +29,8 @@ class PlacedSamples:
     stream, kind, labels, unit, scale
         As `allostat.strap.SampleBlock`.
     segment
-        Clock segment: filters and detectors start anew with a new one.
+        Clock segment. What follows the samples goes by the gaps of the clock, as it will on the recorded file: a
+        segment begins at least half a sample beside the end of the one before.
     first_index
         Index of the first sample within the stream, counted over the session.
     raw
@@ -99,17 +100,24 @@ Placed = PlacedSamples | PlacedIntervals | GapDeclared | SegmentBegun
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BeatsFound:
-    """Beats that the project's detectors found in a signal, as they became certain."""
+    """Beats that the project's detectors found in a signal, as they became certain: before any correction.
+
+    Attributes
+    ----------
+    uncertainty_ms
+        float32 (n,): standard error of each instant.
+    """
 
     strap: int
     stream: str
     times_ns: NDArray[np.int64]
     intervals_ms: NDArray[np.float64]
+    uncertainty_ms: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class QualityWindow:
-    """Signal quality of one window that is complete."""
+    """Signal quality of one window that is complete: values and reasons by the names of `allostat.signal_quality`."""
 
     strap: int
     stream: str
@@ -122,7 +130,18 @@ class QualityWindow:
 
 @dataclass(frozen=True, slots=True)
 class HrvWindow:
-    """HRV of one window that is complete: names and units as `allostat.hrv` gives them."""
+    """HRV of one window that is complete: names and units as `allostat.hrv` gives them.
+
+    Attributes
+    ----------
+    artefact_percent
+        Share of the window's beats that were corrected; NaN without beats.
+    reasons
+        Names of `allostat.hrv_windows.Reason`: why values are missing, or what to know of them.
+    provisional
+        True as soon as a beat behind the window is known: its artefacts were corrected without the minutes that follow.
+        The same window comes again with False once nothing can change it: it then equals that of the recorded file.
+    """
 
     strap: int
     stream: str
@@ -131,6 +150,8 @@ class HrvWindow:
     window_s: float
     values: Mapping[str, float]
     artefact_percent: float
+    reasons: tuple[str, ...] = ()
+    provisional: bool = False
 
 
 StrapPhase = Literal["searching", "connecting", "starting", "streaming", "silent", "lost", "stopped"]

@@ -87,6 +87,10 @@ class LiveAnalysis:
         self._intervals.clear()
         return updates
 
+    def close(self) -> list[Update]:
+        """The same, as a session calls it."""
+        return self.finish()
+
 
 class _IntervalStream:
     """HRV of the intervals that a strap found itself."""

@@ -1,4 +1,4 @@
-"""Pages: one per participant, one for the cohort, one per live session, each a single file that loads nothing from anywhere."""
+"""Pages of participants, of a cohort, of a live session: each a single file that loads nothing from anywhere."""
 
 from __future__ import annotations
 

@@ -161,7 +161,7 @@ def _of_strap(strap: MadeUpStrap, seconds: float, rng: np.random.Generator) -> I
             strap.received["rr"] += len(times)
             found = np.array(times, np.int64), np.array(intervals)
             yield arrival, PlacedIntervals(strap.number, "rr", strap.segment, *found, strap.bpm, True)
-            yield arrival, BeatsFound(strap.number, "ecg", *found)
+            yield arrival, BeatsFound(strap.number, "ecg", *found, np.full(len(times), 0.5, np.float32))
         if packet % 2 == 0:
             yield arrival, _state(strap, "streaming", rssi=-58 - strap.number - packet % 3, battery=90 - strap.number)
         if int(arrival / 10) > int(begin / 10):

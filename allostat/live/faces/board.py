@@ -7,8 +7,9 @@ it holds is bounded, so that a session of days takes no more memory than one of 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -84,6 +85,8 @@ class StrapPicture:
 
     strap: int
     state: StrapState | None = None
+    label: str = ""
+    """What faces call it: who wears it, and which strap it is where somebody wears several."""
     version: int = 0
     hrv: dict[tuple[str, float], HrvWindow] = field(default_factory=dict)
     quality: QualityWindow | None = None
@@ -93,11 +96,6 @@ class StrapPicture:
     interval_source: str = ""
     trace_stream: str = ""
     gaps: int = 0
-
-    @property
-    def label(self) -> str:
-        """What people call the strap."""
-        return self.state.label if self.state is not None else f"strap {self.strap + 1}"
 
     def measure(self, name: str, window_s: float) -> float:
         """A measure of the latest window of this length; NaN before there is one."""
@@ -143,6 +141,8 @@ class Board:
         self.log: Ring[LogLine] = Ring(LOG_LINES)
         self.markers = 0
         self.ended = False
+        self._early: list[LogLine] = []
+        """Events from before the session's time is known."""
 
     def offer(self, update: Update) -> None:
         """Take one update."""
@@ -156,9 +156,7 @@ class Board:
             case StrapState():
                 self._state(update)
             case HrvWindow():
-                picture = self._picture(update.strap)
-                picture.hrv[(update.stream, update.window_s)] = update
-                picture.version += 1
+                self._hrv(update)
             case QualityWindow():
                 self._quality(update)
             case GapDeclared():
@@ -175,6 +173,10 @@ class Board:
         """The session ended."""
         self.ended = True
         self.session_version += 1
+
+    def note(self, text: str) -> None:
+        """Put a sentence of the program itself among the events."""
+        self._say(self.now_ns, None, "session", text)
 
     @property
     def unsynced_bytes(self) -> int:
@@ -199,12 +201,16 @@ class Board:
 
     def _picture(self, strap: int) -> StrapPicture:
         if strap not in self.straps:
-            self.straps[strap] = StrapPicture(strap)
+            self.straps[strap] = StrapPicture(strap, label=f"strap {strap + 1}")
         return self.straps[strap]
 
     def _say(self, time_ns: int, strap: int | None, kind: LogKind, text: str) -> None:
         label = "" if strap is None else self._picture(strap).label
-        self.log.add(LogLine(time_ns, strap, label, kind, text))
+        line = LogLine(time_ns, strap, label, kind, text)
+        if time_ns or len(self._early) >= LOG_LINES:
+            self.log.add(line)
+        else:
+            self._early.append(line)
 
     def _samples(self, update: PlacedSamples) -> None:
         if update.kind not in ("ecg", "ppg") or not len(update.raw):
@@ -237,6 +243,8 @@ class Board:
         picture = self._picture(state.strap)
         before, picture.state = picture.state, state
         picture.version += 1
+        if before is None or (before.label, before.participant) != (state.label, state.participant):
+            self._name()
         if before is None or before.phase != state.phase or (state.message and before.message != state.message):
             self._say(
                 self.now_ns, state.strap, "phase", f"{state.phase}: {state.message}" if state.message else state.phase
@@ -244,6 +252,28 @@ class Board:
         grown = _growth({} if before is None else before.malformed, state.malformed)
         if grown:
             self._say(self.now_ns, state.strap, "malformed", f"malformed: {grown}")
+
+    def _hrv(self, window: HrvWindow) -> None:
+        """The newest window is shown, provisional at first; final ones come minutes later and change only itself."""
+        picture = self._picture(window.strap)
+        key = window.stream, window.window_s
+        if key not in picture.hrv or window.end_ns >= picture.hrv[key].end_ns:
+            picture.hrv[key] = window
+            picture.version += 1
+
+    def _name(self) -> None:
+        """Name every strap by its wearer; of somebody who wears several, or of nobody, by what the strap is called."""
+        states = [p.state for p in self.straps.values() if p.state is not None]
+        wearers = Counter(state.participant for state in states)
+        for picture in self.straps.values():
+            if picture.state is None:
+                continue
+            who, what = picture.state.participant, picture.state.label
+            if who and (wearers[who] == 1 or who == what):
+                picture.label = who
+            else:
+                picture.label = f"{who} {what}".strip()
+            picture.version += 1
 
     def _quality(self, window: QualityWindow) -> None:
         picture = self._picture(window.strap)
@@ -272,6 +302,9 @@ class Board:
         before, self.session = self.session, state
         self.session_version += 1
         self.now_ns = max(self.now_ns, state.now_ns)
+        early, self._early = self._early, []
+        for line in early:
+            self.log.add(replace(line, time_ns=self.now_ns))
         synced_before = 0 if before is None else before.journal_synced_bytes
         if state.journal_synced_bytes > synced_before or state.journal_synced_bytes >= state.journal_bytes:
             self.at_rest_ns = state.now_ns

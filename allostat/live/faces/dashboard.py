@@ -28,7 +28,7 @@ from allostat.live.faces.board import Board, LogLine, StrapPicture
 from allostat.live.faces.braille import braille_strip
 from allostat.live.faces.controls import LONGEST_LABEL, Controls, label_of
 from allostat.live.faces.wording import at_rest, cell, clock, duration, fitting, heading, number, printable
-from allostat.live.updates import MarkerSet
+from allostat.live.updates import MarkerSet, Update
 from allostat.sampling import NS_PER_S
 
 REDRAWS_PER_S = 5
@@ -164,8 +164,7 @@ class DashboardApp(App[None]):
         self._status_line = Static(id="status", markup=False)
         self._table = StrapTable(board, "straps")
         self._strip = SignalStrip(board, self.chosen)
-        self._log = RichLog(id="log", max_lines=500, wrap=True, markup=False)
-        self.address = ""
+        self._happened = RichLog(id="log", max_lines=500, wrap=True, markup=False)
 
     def compose(self) -> ComposeResult:
         """Widgets from top to bottom."""
@@ -173,13 +172,13 @@ class DashboardApp(App[None]):
         with VerticalScroll(id="table", can_focus=False):
             yield self._table
         yield self._strip
-        yield self._log
+        yield self._happened
         yield Input(id="label", placeholder="label, then Enter (Esc: none)", max_length=LONGEST_LABEL)
         yield Static(self._keys(), id="keys", markup=False)
 
     def on_mount(self) -> None:
         """Begin to redraw."""
-        self._log.can_focus = False
+        self._happened.can_focus = False
         self.set_interval(1 / REDRAWS_PER_S, self.redraw)
         self.redraw()
 
@@ -198,9 +197,9 @@ class DashboardApp(App[None]):
         fresh, lost = board.log.since(self._told)
         self._told = board.log.total
         if lost:
-            self._log.write(Text(f"… {lost} events came too fast to be shown", style="dim"))
+            self._happened.write(Text(f"… {lost} events came too fast to be shown", style="dim"))
         for line in fresh:
-            self._log.write(_log_text(line))
+            self._happened.write(_log_text(line))
 
     def _status(self) -> Text:
         board = self._board
@@ -209,8 +208,6 @@ class DashboardApp(App[None]):
         text = Text(f"allostat live {name}  {duration(board.elapsed_s)}", style="bold", no_wrap=True)
         text.append(f"  {phases.count('streaming')} of {len(board.straps)} straps streaming", style="not bold")
         text.append(f", {board.markers} markers", style="not bold")
-        if self.address:
-            text.append(f"  {self.address}", style="not bold dim")
         words, attention = at_rest(board)
         if self._stopping:
             words, attention = "stopping: ending the straps' streams, then writing the file …", True
@@ -314,6 +311,11 @@ class Dashboard:
         self._task: asyncio.Task[None] | None = None
         self._closing = False
 
+    @property
+    def up(self) -> bool:
+        """Whether the screen has the terminal."""
+        return self._task is not None and not self._task.done()
+
     def open(self, *, headless: bool = False, size: tuple[int, int] | None = None) -> None:
         """Take over the terminal; the screen runs beside the session on its event loop."""
         self._task = asyncio.create_task(self._run(headless, size), name="dashboard")
@@ -328,6 +330,9 @@ class Dashboard:
             problem = f"{type(error).__name__}: {error}"
         if not self._closing:
             self._failed(f"the screen failed ({problem or 'it was closed'}); the recording goes on")
+
+    def offer(self, update: Update) -> None:
+        """Nothing: the board has it."""
 
     async def close(self) -> None:
         """Give the terminal back."""

@@ -34,6 +34,10 @@ class Faces:
         self._complain = complain
         self.failures: dict[str, str] = {}
 
+    def add(self, name: str, face: LiveSink) -> None:
+        """One more face, from now on."""
+        self._kept.append(_Kept(name, face))
+
     @property
     def names(self) -> tuple[str, ...]:
         """Faces that still work."""

@@ -135,8 +135,11 @@ class LslOutlets:
             self._outlets[key].push_chunk(update.intervals_ms.astype(np.float32)[:, None], stamps)
 
     def _hrv(self, update: HrvWindow) -> None:
-        """One sample per window, at its end; the channels are the measures of the first one."""
-        stream = f"hrv_{update.stream}_{update.window_s:g}s"
+        """One sample per window, at its end; the channels are the measures of the first one.
+
+        Provisional windows come at once, final ones minutes later: two streams, each ascending in time.
+        """
+        stream = f"hrv_{update.stream}_{update.window_s:g}s" + ("_provisional" if update.provisional else "")
         key = update.strap, stream
         if key not in self._outlets:
             self._measures[key] = tuple(update.values)
@@ -148,7 +151,10 @@ class LslOutlets:
 
     def _label(self, strap: int) -> str:
         state = self._states.get(strap)
-        return f"strap{strap + 1}" if state is None else state.label
+        if state is None:
+            return f"strap{strap + 1}"
+        several = sum(other.participant == state.participant for other in self._states.values()) > 1
+        return " ".join(filter(None, (state.participant, state.label if several or not state.participant else "")))
 
     def _outlet(
         self,
@@ -173,6 +179,7 @@ class LslOutlets:
             "software": f"allostat {__version__}",
             "stream": stream,
             "participant": "" if state is None else state.participant,
+            "strap": "" if state is None else state.label,
             "model": (state.model if state is not None else None) or "",
             "clock_offset_ns": str(self.clock.offset_ns),
             "clock_offset_known_to_ns": str(self.clock.spread_ns // 2),

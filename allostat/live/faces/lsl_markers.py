@@ -149,4 +149,7 @@ class LslMarkers:
             self.refused += 1
             cleaned = "".join(c if c.isprintable() else " " for c in text).strip()[:LONGEST_LABEL].strip()
             label = cleaned or "(empty)"
-        self._controls.mark(MarkerSet(self._clock.ns(seconds), label, "lsl"))
+        try:
+            self._controls.mark(MarkerSet(self._clock.ns(seconds), label, "lsl"))
+        except InputError as problem:
+            self._say(f"marker {label!r} of LSL was not taken: {problem}")

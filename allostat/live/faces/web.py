@@ -27,6 +27,7 @@ from allostat.live.faces.controls import Controls
 from allostat.live.faces.frames import Frames
 from allostat.live.faces.http_request import LONGEST_HEAD, STATUS, RefusedRequest, Request, read_request
 from allostat.live.marker_server import marker_of
+from allostat.live.updates import Update
 
 FRAMES_PER_S = 10
 MOST_CONNECTIONS = 32
@@ -111,6 +112,9 @@ class WebPage:
                 f"the web page cannot use port {port}: {error.strerror}", expected="a free port (--web 0 finds one)"
             ) from error
         self._port = int(self._server.sockets[0].getsockname()[1])
+
+    def offer(self, update: Update) -> None:
+        """Nothing: the board has it."""
 
     async def close(self) -> None:
         """Tell every page that the session ended, then stop listening."""

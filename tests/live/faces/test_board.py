@@ -86,10 +86,10 @@ def test_memory_is_bounded_however_long_the_session() -> None:
 def test_intervals_of_the_strap_itself_come_before_those_found_in_its_signal() -> None:
     board = Board()
     times, intervals = np.array([ns(1), ns(2)]), np.array([np.nan, 1000.0])
-    board.offer(BeatsFound(0, "ecg", times, intervals))
+    board.offer(BeatsFound(0, "ecg", times, intervals, np.zeros(2, np.float32)))
     assert board.straps[0].interval_source == "ecg"
     board.offer(PlacedIntervals(0, "rr", 0, times, intervals, 60.0, True))
-    board.offer(BeatsFound(0, "ecg", times, intervals + 1))
+    board.offer(BeatsFound(0, "ecg", times, intervals + 1, np.zeros(2, np.float32)))
     assert board.straps[0].interval_source == "rr"
     assert list(board.straps[0].intervals.items) == [(ns(2), 1000.0)]
 
@@ -125,6 +125,15 @@ def test_hrv_of_the_first_stream_in_order_is_shown() -> None:
     for stream, rmssd in (("ppi", 1.0), ("ecg", 2.0), ("rr", 3.0)):
         board.offer(HrvWindow(0, stream, ns(0), ns(60), 60.0, {"rmssd": rmssd}, 0.0))
     assert board.straps[0].measure("rmssd", 60.0) == 2.0
+
+
+def test_a_final_window_of_minutes_ago_does_not_take_the_place_of_a_fresh_provisional_one() -> None:
+    board = Board()
+    for end, rmssd, provisional in ((60, 1.0, True), (65, 2.0, True), (60, 1.5, False), (65, 2.5, False)):
+        board.offer(HrvWindow(0, "ecg", ns(end - 60), ns(end), 60.0, {"rmssd": rmssd}, 0.0, (), provisional))
+        if end == 60 and not provisional:
+            assert board.straps[0].measure("rmssd", 60.0) == 2.0
+    assert board.straps[0].measure("rmssd", 60.0) == 2.5
 
 
 def test_quality_is_told_when_it_changes_and_not_every_window() -> None:

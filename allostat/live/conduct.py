@@ -17,6 +17,7 @@ from allostat.errors import ConfigError
 from allostat.live.analysis import LiveAnalysis
 from allostat.live.chosen_straps import StrapChoice, found_straps, session_straps
 from allostat.live.faces.opened import FaceChoice, OpenedFaces, Running
+from allostat.live.host_clock import HostClock
 from allostat.live.links import link_named
 from allostat.live.recovery import recover_sessions
 from allostat.live.replay import Replay
@@ -29,8 +30,6 @@ from allostat.strap import SIMULATED_GROUP, FollowOptions
 SCAN_S = 3.0
 PATIENCE_S = 60.0
 """How long straps that were named are waited for."""
-COMPILING_S = 6.0
-"""Loading compiled kernels takes less."""
 LINK = "ble"
 
 
@@ -71,7 +70,9 @@ class Conducted:
     page: Path | None
 
 
-async def conduct(plan: SessionPlan, faces: FaceChoice, say: Callable[[str], None], name: str) -> Conducted:
+async def conduct(
+    plan: SessionPlan, faces: FaceChoice, say: Callable[[str], None], name: str, clock: HostClock | None = None
+) -> Conducted:
     """Run one session until it is stopped (key, signal, time).
 
     Parameters
@@ -80,6 +81,8 @@ async def conduct(plan: SessionPlan, faces: FaceChoice, say: Callable[[str], Non
         Takes lines for the person at the terminal.
     name
         Of the session.
+    clock
+        The host's; by default the computer's own.
 
     Raises
     ------
@@ -91,13 +94,13 @@ async def conduct(plan: SessionPlan, faces: FaceChoice, say: Callable[[str], Non
     opened = OpenedFaces(faces, say)  # what is not installed is told before anything is looked for
     link = link_named(LINK)
     backend = simulated_backend(plan.simulate)
-    said = asyncio.get_running_loop().call_later(COMPILING_S, say, "compiling the kernels, once; this takes a minute …")
     warming = asyncio.create_task(asyncio.to_thread(warm_analysis), name="warm")
     try:
         found = await found_straps(link, plan.choice, scan_s=SCAN_S, patience_s=PATIENCE_S, backend=backend, say=say)
+        if not warming.done():
+            say("loading the kernels; where they must be compiled first, once, this takes a minute …")
     finally:
         await warming
-        said.cancel()
     straps = session_straps(plan.choice, found)
     for strap in straps:
         say(f"{strap.participant} wears {strap.strap.name}")
@@ -111,6 +114,7 @@ async def conduct(plan: SessionPlan, faces: FaceChoice, say: Callable[[str], Non
         link,
         [opened],
         LiveAnalysis(),
+        clock,
         options=FollowOptions(plan.streams, plan.low_latency),
         backend=backend,
         timezone=plan.timezone,

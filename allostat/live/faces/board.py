@@ -142,7 +142,7 @@ class Board:
         self.markers = 0
         self.ended = False
         self._early: list[LogLine] = []
-        """Events from before the session's time is known."""
+        """Events from before the session's time is known, or of straps of which nothing has been told yet."""
 
     def offer(self, update: Update) -> None:
         """Take one update."""
@@ -171,6 +171,7 @@ class Board:
 
     async def close(self) -> None:
         """The session ended."""
+        self._tell_early()
         self.ended = True
         self.session_version += 1
 
@@ -207,10 +208,17 @@ class Board:
     def _say(self, time_ns: int, strap: int | None, kind: LogKind, text: str) -> None:
         label = "" if strap is None else self._picture(strap).label
         line = LogLine(time_ns, strap, label, kind, text)
-        if time_ns or len(self._early) >= LOG_LINES:
+        unnamed = strap is not None and self.straps[strap].state is None
+        if (time_ns and not unnamed) or len(self._early) >= LOG_LINES:
             self.log.add(line)
         else:
             self._early.append(line)
+
+    def _tell_early(self) -> None:
+        early, self._early = self._early, []
+        for line in early:
+            label = line.label if line.strap is None else self.straps[line.strap].label
+            self.log.add(replace(line, time_ns=line.time_ns or self.now_ns, label=label))
 
     def _samples(self, update: PlacedSamples) -> None:
         if update.kind not in ("ecg", "ppg") or not len(update.raw):
@@ -302,9 +310,7 @@ class Board:
         before, self.session = self.session, state
         self.session_version += 1
         self.now_ns = max(self.now_ns, state.now_ns)
-        early, self._early = self._early, []
-        for line in early:
-            self.log.add(replace(line, time_ns=self.now_ns))
+        self._tell_early()
         synced_before = 0 if before is None else before.journal_synced_bytes
         if state.journal_synced_bytes > synced_before or state.journal_synced_bytes >= state.journal_bytes:
             self.at_rest_ns = state.now_ns

@@ -134,7 +134,7 @@ class DashboardApp(App[None]):
 
     CSS = """
     Screen { overflow: hidden; }
-    #status { height: 2; padding: 0 1; }
+    #status { height: auto; max-height: 3; padding: 0 1; }
     #table { height: auto; max-height: 60%; }
     #strip { height: 2fr; min-height: 3; max-height: 14; padding: 0 1; }
     #log { height: 1fr; min-height: 2; padding: 0 1; border-top: solid $primary; scrollbar-size-vertical: 1; }
@@ -150,8 +150,9 @@ class DashboardApp(App[None]):
         ("escape", "leave_label", "back"),
     ]
 
-    def __init__(self, board: Board, controls: Controls, labels: Sequence[str] = ()) -> None:
+    def __init__(self, board: Board, controls: Controls, labels: Sequence[str] = (), address: str = "") -> None:
         super().__init__()
+        self._address = address
         self.title = "allostat live"
         self._board = board
         self._controls = controls
@@ -214,6 +215,8 @@ class DashboardApp(App[None]):
         elif time.monotonic() - self._asked_at < ASKED_TWICE_S:
             words, attention = "press q again to stop the session", True
         text.append(f"\n{words}", style="bold white on red" if attention else "not bold")
+        if self._address:
+            text.append(f"\npage: {self._address}", style="not bold dim")
         return text
 
     def _keys(self) -> Text:
@@ -299,14 +302,22 @@ class Dashboard:
         Markers and the end.
     labels
         Labels of the keys 1 to 9.
+    address
+        Of the web page, to be shown; empty when there is none.
     failed
         Takes a sentence when the screen ended before the session did.
     """
 
     def __init__(
-        self, board: Board, controls: Controls, *, labels: Sequence[str] = (), failed: Callable[[str], None]
+        self,
+        board: Board,
+        controls: Controls,
+        *,
+        labels: Sequence[str] = (),
+        address: str = "",
+        failed: Callable[[str], None],
     ) -> None:
-        self.app = DashboardApp(board, controls, labels)
+        self.app = DashboardApp(board, controls, labels, address)
         self._failed = failed
         self._task: asyncio.Task[None] | None = None
         self._closing = False

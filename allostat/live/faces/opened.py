@@ -121,7 +121,9 @@ class OpenedFaces:
         if self._choice.dashboard:
             from allostat.live.faces.dashboard import Dashboard
 
-            self._screen = Dashboard(self.board, controls, labels=self._choice.labels, failed=self.say)
+            self._screen = Dashboard(
+                self.board, controls, labels=self._choice.labels, address=self.url, failed=self.say
+            )
             self._faces.add("screen", self._screen)
             self._screen.open()
 

@@ -36,6 +36,14 @@ def board_of(straps: int = 3, seconds: float = 70.0, until: float = math.inf) ->
     return board
 
 
+def one_strap() -> Board:
+    board = Board()
+    board.offer(SessionState("s", START_NS, ns(0), 0, 0))
+    board.offer(StrapState(0, "a", "a", "streaming"))
+    board.log.items.clear()
+    return board
+
+
 def samples(raw: list[int], *, rate: float = 130.0, first: int = 0, stream: str = "ecg") -> PlacedSamples:
     return PlacedSamples(
         0,
@@ -136,8 +144,25 @@ def test_a_final_window_of_minutes_ago_does_not_take_the_place_of_a_fresh_provis
     assert board.straps[0].measure("rmssd", 60.0) == 2.5
 
 
-def test_quality_is_told_when_it_changes_and_not_every_window() -> None:
+def test_events_before_the_first_state_get_the_time_and_the_name_that_follow() -> None:
     board = Board()
+    board.note("hello")
+    board.offer(GapDeclared(0, "ecg", ns(0), ns(1), 3, "lost"))
+    assert not len(board.log)
+    board.offer(StrapState(0, "Polar H10", "sub-007", "streaming"))
+    board.offer(SessionState("s", START_NS, ns(5), 0, 0))
+    assert [(line.label, line.time_ns) for line in board.log.items][:2] == [("", ns(5)), ("sub-007", ns(1))]
+
+
+def test_straps_are_named_by_wearer_and_told_apart_where_somebody_wears_two() -> None:
+    board = Board()
+    for strap, (label, who) in enumerate([("Polar H10", "a"), ("Polar H10", "b"), ("Verity", "b"), ("Strap", "")]):
+        board.offer(StrapState(strap, label, who, "streaming"))
+    assert [p.label for p in board.ordered()] == ["a", "b Polar H10", "b Verity", "Strap"]
+
+
+def test_quality_is_told_when_it_changes_and_not_every_window() -> None:
+    board = one_strap()
     for second, accepted in enumerate((True, True, False, False, True)):
         board.offer(QualityWindow(0, "ecg", ns(second), ns(second + 1), accepted, () if accepted else ("flat",)))
     assert [line.text for line in board.log.items] == ["ecg rejected: flat", "ecg accepted again"]
@@ -158,7 +183,7 @@ def test_what_is_at_risk_is_told_and_a_disk_that_refuses_is_loud() -> None:
 
 
 def test_the_gap_of_a_stream_of_beats_counts_beats() -> None:
-    board = Board()
+    board = one_strap()
     board.offer(GapDeclared(0, "rr", ns(0), ns(3), 3, "link lost"))
     assert board.log.items[0].text == "rr: 3 beats missing over 3.00 s, link lost"
 

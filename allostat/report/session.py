@@ -13,7 +13,7 @@ from allostat.report.blocks import Section, Table, Tile, number
 from allostat.report.local_time import LocalClock
 from allostat.report.methods import device_name
 from allostat.report.series import zone_of
-from allostat.report.session_facts import LONG_WINDOW, StrapFacts, session_span, strap_facts
+from allostat.report.session_facts import LONG_WINDOW, StrapFacts, StreamFacts, session_span, strap_facts
 from allostat.report.session_figures import coverage_timeline, strap_course
 from allostat.report.template import render
 
@@ -139,6 +139,8 @@ def _straps(straps: Sequence[StrapFacts]) -> Section:
     for strap in straps:
         battery = _battery(strap.recording)
         for stream in strap.streams:
+            if not stream.received and not stream.missing:
+                continue
             rows.append(
                 (
                     strap.title,
@@ -148,7 +150,7 @@ def _straps(straps: Sequence[StrapFacts]) -> Section:
                     _share(stream.missing_percent),
                     str(len(stream.gaps)),
                     str(strap.count("connections") or "–"),
-                    _drift(strap, stream.name),
+                    _drift(strap, stream),
                     battery,
                     device_name(strap.recording) or "–",
                 )
@@ -161,7 +163,10 @@ def _straps(straps: Sequence[StrapFacts]) -> Section:
     if malformed:
         title = "Notifications that could not be read"
         tables.append(Table(title, ("strap", "reason", "notifications"), malformed, frozenset({2})))
-    intro = "Received and missing count samples of a signal and beats of a series of intervals."
+    intro = (
+        "Received and missing count samples of a signal and beats of a series of intervals. Drift: of the strap's "
+        "clock against this computer's, ± the spread of the fit over the length of the stream."
+    )
     missing = () if rows else ("No strap sent anything.",)
     return Section("straps", "Straps", intro if rows else "", tables=tuple(tables), missing=missing)
 
@@ -174,15 +179,25 @@ def _battery(recording: Recording) -> str:
     return number(first) if first == last else f"{number(first)} → {number(last)}"
 
 
-def _drift(strap: StrapFacts, stream: str) -> str:
-    """Rate of the strap's clock against the host's: of the stream's own fit, else of its longest clock segment."""
-    fit = strap.recording.extras.get(f"{stream}_clock")
+def _drift(strap: StrapFacts, stream: StreamFacts) -> str:
+    """Rate of the strap's clock against the host's: of the stream's own fit, else of its best clock segment."""
+    fit = strap.recording.extras.get(f"{stream.name}_clock")
+    drift_ppm = spread_ms = math.nan
     if isinstance(fit, Mapping):
-        return number(float(fit.get("drift_ppm", math.nan)))
-    if stream in strap.recording.beats:
+        drift_ppm, spread_ms = float(fit.get("drift_ppm", math.nan)), float(fit.get("spread_ms", math.nan))
+    elif stream.name not in strap.recording.beats:
+        fitted = [s for s in strap.segments if math.isfinite(s.drift_ppm)]
+        if fitted:
+            best = min(fitted, key=lambda s: s.spread_ms)
+            drift_ppm, spread_ms = best.drift_ppm, best.spread_ms
+    seconds = sum(end - start for start, end in stream.spans) / NS_PER_S
+    if not math.isfinite(drift_ppm) or not seconds:
         return "–"
-    fitted = [s for s in strap.segments if math.isfinite(s.drift_ppm)]
-    return number(min(fitted, key=lambda s: s.spread_ms).drift_ppm) if fitted else "–"
+    return (
+        f"{number(drift_ppm)} ± {number(1e3 * spread_ms / seconds, 2)}"
+        if math.isfinite(spread_ms)
+        else number(drift_ppm)
+    )
 
 
 def _courses(

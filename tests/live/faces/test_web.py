@@ -17,7 +17,7 @@ from allostat.live.faces import http_request, web
 from allostat.live.faces.board import Board
 from allostat.live.faces.controls import Controls
 from allostat.live.faces.web import WebPage
-from allostat.live.updates import MarkerSet
+from allostat.live.updates import MarkerSet, StrapState
 from tests.live.faces.browser import Page, browser
 from tests.live.updates_of import START_NS, ns, updates_of
 
@@ -384,6 +384,28 @@ def test_the_page_comes_back_by_itself_when_its_connection_breaks(page: Page) ->
         await following(s, again)
 
     run(test)
+
+
+def test_the_page_opens_before_any_strap_and_before_any_sample(page: Page) -> None:
+    async def test(s: Served) -> None:
+        def look() -> None:
+            page.open(s.page.url)
+            page.until("allostatLive.frames > 2")
+            assert not page.run("document.getElementById('nobody').hidden")
+            asyncio.run_coroutine_threadsafe(tell(), loop).result()
+            page.until("document.querySelectorAll('.card').length === 1")
+            page.open(s.page.url)
+            page.until("allostatLive.frames > 2")
+            assert page.run("document.querySelector('.card .phase').textContent") == "… searching"
+
+        async def tell() -> None:
+            s.board.offer(StrapState(0, "Polar H10", "sub-001", "searching"))
+
+        loop = asyncio.get_running_loop()
+        await asyncio.to_thread(look)
+
+    run(test, until=-1.0)
+    assert page.console == []
 
 
 def test_the_page_says_that_the_session_has_ended(page: Page) -> None:

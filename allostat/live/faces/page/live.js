@@ -80,7 +80,7 @@ function newStrap(id) {
 function applyStrap(id, entry) {
   const strap = straps.get(id) ?? newStrap(id);
   const { trace, intervals, ...data } = entry;
-  if (trace) { strap.trace.push(...trace); strap.unit = trace[trace.length - 1][3]; }
+  if (trace?.length) { strap.trace.push(...trace); strap.unit = trace[trace.length - 1][3]; }
   if (intervals) strap.intervals.push(...intervals);
   const oldest = page.now - TRACE_KEPT_MS;
   while (strap.trace.length && strap.trace[0][0] + strap.trace[0][1] * strap.trace[0][4].length < oldest) strap.trace.shift();

@@ -33,7 +33,6 @@ class SessionRecorder:
         self._folder, self._session, self._clock = folder, session, clock
         self._writer = JournalWriter(folder, session, header)
         self._untold: dict[int, int] = {}
-        self._path = self._writer.path
         self._earlier_bytes = 0
         self.lost = 0
         self.message = ""
@@ -61,12 +60,13 @@ class SessionRecorder:
             del self._untold[strap]
 
     def _append(self, record: Record) -> None:
-        before, size = self._writer.path, self._writer.size
+        before = self._writer.size
         self._writer.append(
             RecordKind(record.kind), record.strap, record.data, monotonic_ns=record.monotonic_ns, wall_ns=record.wall_ns
         )
-        if self._writer.path != before:
-            self._earlier_bytes += size
+        if self._writer.size < before:
+            # A new part was begun.
+            self._earlier_bytes += before
 
     @property
     def bytes_written(self) -> int:

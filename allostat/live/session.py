@@ -87,6 +87,10 @@ class Session:
         For the link.
     timezone
         Of the participants.
+    queue_records
+        Notifications that may wait; further ones are journalled only.
+    finalise
+        Write the participants' files at the end; otherwise that is left to `finalise_session` or the next session.
 
     Raises
     ------
@@ -108,13 +112,14 @@ class Session:
         backend: Any = None,
         timezone: TimeZone = UNKNOWN_ZONE,
         queue_records: int = QUEUE_RECORDS,
+        finalise: bool = True,
     ) -> None:
         self.folder, self.name = Path(folder), name
         self._straps, self._link, self._backend = tuple(straps), link, backend
         self._clock = clock or SystemClock()
         self._options = options or FollowOptions()
         self._queue: deque[tuple[Record | _LeftOut, int]] = deque()
-        self._queue_records = queue_records
+        self._queue_records, self._finalise = queue_records, finalise
         self._wake = asyncio.Event()
         self._stop = asyncio.Event()
         self._left_out: set[int] = set()
@@ -202,17 +207,20 @@ class Session:
         self._view.close_books()
         latency = self._view.latency_ms
         self._recorder.close()
-        finished, problem = None, ""
+        finished, problem = await self._finalised() if self._finalise else (None, "")
+        await self._view.close()
+        return SessionResult(self.name, finished, problem, self._recorder.lost, self._view.not_analysed, latency)
+
+    async def _finalised(self) -> tuple[FinishedSession | None, str]:
         self._message = "writing the participants' files"
         self._tell_states()
+        finished, self._message = None, ""
         try:
             finished = await asyncio.to_thread(finalise_session, self.folder, self.name, self._link.decoder)
         except (AllostatError, OSError) as error:
-            problem = str(error)
-        self._message = problem
+            self._message = str(error)
         self._tell_states()
-        await self._view.close()
-        return SessionResult(self.name, finished, problem, self._recorder.lost, self._view.not_analysed, latency)
+        return finished, self._message
 
     async def _follow(self, number: int) -> None:
         strap = self._straps[number].strap

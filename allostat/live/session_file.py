@@ -105,6 +105,9 @@ def _recording(
             series[name] = _heart_rate(name, found)
     if not signals and not beats:
         return None
+    if "rr" in beats and (ecg := next((s for s in signals.values() if s.kind == "ecg"), None)) is not None:
+        alignment = _alignment(beats["rr"], ecg)
+        series |= {} if alignment is None else {"rr_alignment": alignment}
     if timeline.segments:
         series["clock_segments"] = _segments(timeline.segments)
     return Recording(
@@ -139,6 +142,28 @@ def _beats(stream: str, spooled: SpooledBeats) -> Beats:
 def _heart_rate(name: str, spooled: SpooledBeats) -> ValueSeries:
     times = np.frombuffer(spooled.rate_times_ns, np.int64)
     return ValueSeries(name, "hr", times, np.frombuffer(spooled.rates_bpm, np.float64), "/min")
+
+
+def _alignment(beats: Beats, ecg: Signal) -> ValueSeries | None:
+    """Where the strap's own beats lie on its ECG; their instants stay as they were live."""
+    from allostat.beats import find_beats
+    from allostat.live.rr_alignment import align_intervals
+
+    found = align_intervals(beats.times_ns, beats.intervals_ms, find_beats(ecg).times_ns)
+    if not found:
+        return None
+    return ValueSeries(
+        "rr_alignment",
+        "other",
+        np.array([a.start_ns for a in found], np.int64),
+        np.array([a.shift_ms for a in found], np.float64),
+        "ms",
+        ends_ns=np.array([a.end_ns for a in found], np.int64),
+        extras={
+            "spread_ms": np.array([a.spread_ms for a in found], np.float64),
+            "matched": np.array([a.matched for a in found], np.float64),
+        },
+    )
 
 
 def _gaps(stream: str, gaps: SpooledGaps) -> ValueSeries:

@@ -6,8 +6,6 @@ import time
 from collections import deque
 from collections.abc import Iterable
 
-import numpy as np
-
 from allostat.live.pipeline import NoteTaken
 from allostat.live.session_straps import StrapInFile
 from allostat.live.timeline import StrapTimeline
@@ -16,7 +14,7 @@ from allostat.live.updates import StrapPhase, StrapState
 SILENT_NS = 5_000_000_000
 """A stream that has begun and then gives nothing for so long is silent."""
 _LATENCY_NS = 60_000_000_000
-_MOST_LATENCIES = 4096
+_MOST_LATENCIES = 512
 
 
 class StrapStatus:
@@ -109,8 +107,8 @@ class StrapStatus:
 
 def percentiles_ms(latencies: Iterable[float]) -> tuple[float, float]:
     """Median and 99th percentile; NaN without values."""
-    values = np.fromiter(latencies, dtype=np.float64)
-    if not len(values):
+    values = sorted(latencies)
+    if not values:
         return float("nan"), float("nan")
-    middle, high = np.percentile(values, [50.0, 99.0])
-    return float(middle), float(high)
+    last = len(values) - 1
+    return values[round(0.5 * last)], values[round(0.99 * last)]

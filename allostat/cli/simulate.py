@@ -19,22 +19,41 @@ from allostat.cli.output import message, output_options, print_json, print_table
 @click.option("--timezone", default="Europe/Vienna", show_default=True, help="Zone of the person.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--list", "show_list", is_flag=True, help="The formats that can be written.")
+@click.option(
+    "--strap", "straps", multiple=True, help="Serve a virtual strap (h10, verity …); several times for several."
+)
+@click.option("--tcp", default="127.0.0.1:0", show_default=True, help="Where straps are served; port 0 = a free one.")
+@click.option("--seconds", type=click.FloatRange(min=0.1), help="Serve straps so long; else until Ctrl-C.")
+@click.option("--faults", type=click.FloatRange(min=0.1), metavar="SECONDS", help="A fault of a strap about so often.")
 @output_options
 def command(
     folder: Path | None, formats: tuple[str, ...], participant: str, hours: float, start: str, timezone: str,
-    seed: int, show_list: bool, as_json: bool, quiet: bool, verbose: bool,
+    seed: int, show_list: bool, straps: tuple[str, ...], tcp: str, seconds: float | None, faults: float | None,
+    as_json: bool, quiet: bool, verbose: bool,
 ) -> int:  # fmt: skip
-    """An export of a simulated person in the format of a device or app, and the truth behind it.
+    """An export of a simulated person in the format of a device or app, and the truth behind it; or virtual straps.
 
     \b
     Examples
       allostat simulate twins/ --as polar-sensor-logger --hours 8
       allostat simulate twins/ --as elite-hrv --as selfloops
       allostat simulate --list
+      allostat simulate --strap h10 --strap verity --tcp 127.0.0.1:6402
 
     Writes the exports and FOLDER/truth_PARTICIPANT.tsv with the instant of every heart beat (UTC, ns). The same
     options write the same bytes.
+
+    With --strap nothing is written: virtual straps are served to any Bluetooth host of this computer, as a controller
+    over TCP (needs the extra sim; docs: virtual straps).
     """
+    if straps:
+        from allostat.cli.simulate_straps import serve_straps
+
+        if folder is not None or formats:
+            raise click.UsageError("a strap writes no files: leave out FOLDER and --as")
+        return serve_straps(
+            straps, tcp, seed=seed, seconds=seconds, faults_every_s=faults, as_json=as_json, quiet=quiet
+        )
     from allostat.errors import InputError
     from allostat.simulate import EXPORTS, simulate_participant, simulate_worn
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -128,12 +128,19 @@ class Channel(Protocol):
 
 
 class HeartRateChannel:
-    """Notifications of the Heart Rate Service: they flow when they are subscribed to."""
+    """Notifications of the Heart Rate Service: they flow when they are subscribed to.
 
-    def __init__(self, link: Link, measurement: BleakGATTCharacteristic, *, alone: bool) -> None:
+    Parameters
+    ----------
+    others
+        Channels that begin before this one. While a stream of theirs runs, it shows that the link is alive, and silence
+        here means that the strap has nothing to say.
+    """
+
+    def __init__(self, link: Link, measurement: BleakGATTCharacteristic, others: Sequence[Channel] = ()) -> None:
         self._link = link
         self._measurement = measurement
-        self._alone = alone
+        self._others = others
         self._watch = StreamWatch("heart_rate")
         self.watches = {"heart_rate": self._watch}
 
@@ -147,8 +154,8 @@ class HeartRateChannel:
             self._link.frame(self._watch)
 
     async def begin(self) -> None:
-        """Watch for silence, unless other streams of the strap show that the link is alive."""
-        if self._alone:
+        """Watch for silence, unless other streams run."""
+        if all(watch.begun_s is None for channel in self._others for watch in channel.watches.values()):
             self._watch.begin(self._link.now())
 
     async def restart(self, stream: str) -> None:

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
-from allostat.errors import DeviceError
+from allostat.errors import ConfigError, DeviceError
 from allostat.strap import EventSink, FollowOptions, FoundStrap, StrapDecoder
 from allostat_devices.ble.strap_decoder import BleDecoder
+from allostat_devices.ble.stream_plan import STREAMS
 
 INSTALL = "pip install 'allostat-load[live]'"
 
@@ -53,7 +54,17 @@ class BleLink:
 
         Straps that are followed in one event loop share the radio: one connects at a time. Cancellation stops the
         strap's streams, unsubscribes and disconnects, within 13 s when the strap or the radio does not answer.
+
+        Raises
+        ------
+        ConfigError
+            A stream is asked for that no strap has.
+        DeviceError
+            bleak is not installed. Whatever else fails is noted in the records and tried again.
         """
+        for name in options.streams:
+            if name not in STREAMS:
+                raise ConfigError("no strap has such a stream", found=name, valid=STREAMS)
         demand_bleak()
         from allostat_devices.ble.follow import follow_strap
         from allostat_devices.ble.strap_connection import StrapChoices

@@ -256,7 +256,7 @@ class StrapConnection:
             channels.append(MovesenseChannel(link, write, notify, uv_per_count=scale))
         measurement = heart_rate_of(link)
         if measurement is not None:
-            channels.append(HeartRateChannel(link, measurement, alone=not channels))
+            channels.append(HeartRateChannel(link, measurement, tuple(channels)))
         level = link.characteristic(_BATTERY_SERVICE, hrs.BATTERY_LEVEL)
         if channels and level is not None:
             channels.append(BatteryChannel(link, level))

@@ -152,6 +152,13 @@ class HeartRate:
             self._next_s = now + self._strap.random.uniform(0.1, 1.0) * self._interval_s
             self._timer = self._strap.loop.call_at(self._next_s, self._tick)
 
+    def advertised(self) -> bytes:
+        """Polar's advertised heart rate: contact, a counter of seconds, and the rate of the last 5 s twice."""
+        now = self._strap.now() - self._strap.origin_s
+        recent = self._heart.beats_between(now - 5, now)
+        fast = round(60 * (len(recent) - 1) / (recent[-1] - recent[0])) if self.contact and len(recent) > 1 else 0
+        return bytes([0x20 | self.contact << 1 | (int(now) & 7) << 2, 0, fast, fast])
+
     def unlinked(self) -> None:
         """Intervals that wait are lost."""
         self._end()

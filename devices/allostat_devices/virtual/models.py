@@ -121,11 +121,11 @@ def _strap(
     largest_mtu_bytes: int,
     advertising_interval_s: float,
     keep_truth: bool,
-    manufacturer_data: Mapping[int, bytes] = MappingProxyType({}),
+    heart_rate_company: int | None = None,
 ) -> VirtualStrap:
     return VirtualStrap(
         _address(model, number),
-        Advertisement(name, advertised, manufacturer_data),
+        Advertisement(name, advertised, heart_rate_company=heart_rate_company),
         services,
         largest_mtu_bytes=largest_mtu_bytes,
         advertising_interval_s=advertising_interval_s,
@@ -170,7 +170,7 @@ def polar_h10(
     return _strap(
         0x10, number, f"Polar H10 {serial}", (_HEART_RATE, _POLAR_ADVERTISED), services, whole,
         largest_mtu_bytes=232, advertising_interval_s=advertising_interval_s, keep_truth=keep_truth,
-        manufacturer_data={_POLAR_COMPANY: bytes([0x32, 0x01, 62, 62])},
+        heart_rate_company=_POLAR_COMPANY,
     )  # fmt: skip
 
 
@@ -211,7 +211,7 @@ def verity_sense(
     return _strap(
         0x11, number, f"Polar Sense {serial}", (_HEART_RATE, _POLAR_ADVERTISED), services, whole,
         largest_mtu_bytes=232, advertising_interval_s=advertising_interval_s, keep_truth=keep_truth,
-        manufacturer_data={_POLAR_COMPANY: bytes([0x32, 0x01, 62, 62])},
+        heart_rate_company=_POLAR_COMPANY,
     )  # fmt: skip
 
 

@@ -70,7 +70,7 @@ class RadioScanner(BaseBleakScanner):
         sent = strap.advertisement
         advertisement = AdvertisementData(
             local_name=sent.name,
-            manufacturer_data=dict(sent.manufacturer_data),
+            manufacturer_data=strap.manufacturer_data(),
             service_data={},
             service_uuids=list(sent.services),
             tx_power=None,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from allostat_devices.virtual.air import Air
 from allostat_devices.virtual.device_clock import DeviceClock
 from allostat_devices.virtual.gatt import READ_NOT_PERMITTED, WRITE_NOT_PERMITTED, AttError, Characteristic, Service
+from allostat_devices.virtual.heart_rate import HeartRate
 from allostat_devices.virtual.truth import BeatTruth, StreamRun, Truth
 
 if TYPE_CHECKING:
@@ -36,12 +37,15 @@ class Advertisement:
         By company number.
     rssi_dbm
         Strength at the host.
+    heart_rate_company
+        Company number under which the present heart rate is advertised, as Polar devices do; None = it is not.
     """
 
     name: str
     services: tuple[str, ...]
     manufacturer_data: Mapping[int, bytes] = field(default_factory=lambda: MappingProxyType({}))
     rssi_dbm: int = -60
+    heart_rate_company: int | None = None
 
 
 class VirtualStrap:
@@ -172,6 +176,14 @@ class VirtualStrap:
     def advertising(self) -> bool:
         """Whether a host can hear and connect it: in range, not connected to this host or to another one."""
         return not self.connected and self.now() >= max(self._away_until_s, self._held_until_s)
+
+    def manufacturer_data(self) -> dict[int, bytes]:
+        """What the next advertisement holds, the present heart rate among it."""
+        data = dict(self.advertisement.manufacturer_data)
+        service = self.service(HeartRate)
+        if self.advertisement.heart_rate_company is not None and service is not None:
+            data[self.advertisement.heart_rate_company] = service.advertised()
+        return data
 
     @property
     def in_range(self) -> bool:

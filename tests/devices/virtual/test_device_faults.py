@@ -32,6 +32,7 @@ from allostat_devices.virtual.device_faults import (
     WideHeartRate,
 )
 from allostat_devices.virtual.models import Body, heart_rate_strap, polar_h10
+from allostat_devices.virtual.radio_faults import SmallMtu
 from tests.devices.virtual.listening import ECG_START, STOP_ECG, Host, connected
 
 
@@ -224,6 +225,26 @@ def test_a_full_buffer_drops_the_oldest_intervals() -> None:
     assert got[-20:] == formed[len(formed) - beats.discarded - 20 : len(formed) - beats.discarded]
     # at MTU 65 a packet takes 29 intervals with 8-bit heart rate and energy
     assert max(len(packet.rr_raw) for packet in host.beats) in (29, 30)
+
+
+@pytest.mark.parametrize(("energy", "wide", "most"), [(False, False, 9), (True, False, 8), (False, True, 8)])
+def test_a_packet_at_mtu_23_holds_as_many_intervals_as_fit(energy: bool, wide: bool, most: int) -> None:
+    strap = heart_rate_strap()
+    strap.inflict(SmallMtu(23))
+
+    async def story(host: Host) -> None:
+        assert host.client.mtu_size == 23
+        if wide:
+            strap.inflict(WideHeartRate())
+        # every tenth packet has the energy: let it be among those after the pause
+        await asyncio.sleep(8.5)
+        strap.inflict(RrHeld(25))
+        await asyncio.sleep(60)
+
+    host = connected(strap, story)
+    counts = [len(packet.rr_raw) for packet in host.beats if (packet.energy_kj is not None) == energy]
+    assert max(counts) == most == hrs.rr_capacity(23, 1 + wide, 2 * energy)
+    assert not any(packet.faults for packet in host.beats)
 
 
 def test_the_battery_drops_and_the_host_is_told() -> None:

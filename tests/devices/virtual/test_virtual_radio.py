@@ -7,14 +7,20 @@ import asyncio
 import numpy as np
 import pytest
 from bleak import BleakClient, BleakScanner
+from bleak.backends.device import BLEDevice
+from bleak.backends.scanner import AdvertisementData
 from bleak.exc import BleakDeviceNotFoundError, BleakError, BleakGATTProtocolError
 
 from allostat.errors import ConfigError
 from allostat_devices.ble import heart_rate_service as hrs
 from allostat_devices.ble import polar_pmd as pmd
+from allostat_devices.ble.polar_advertisement import COMPANY, AdvertisedHeartRate, decode_advertisement
+from allostat_devices.virtual.fault_script import random_script
 from allostat_devices.virtual.heart import EcgSignal, resting_heart
 from allostat_devices.virtual.jumping_loop import run_fast
 from allostat_devices.virtual.models import Body, heart_rate_strap, polar_h10
+from allostat_devices.virtual.radio_faults import Drop, Duplicate, FlipBit, Garbage, Reorder, Stall
+from allostat_devices.virtual.truth import Truth
 from tests.devices.virtual.listening import ECG_START, START_NS, STOP_ECG, Host, radio_with
 
 
@@ -30,6 +36,45 @@ def test_scanner_reports_names_services_and_strength_within_3_s() -> None:
         assert await BleakScanner.discover(3, service_uuids=[pmd.SERVICE], backend=radio.scanner) == []
 
     run_fast(main())
+
+
+def test_heart_rate_is_advertised_anew_each_second() -> None:
+    radio = radio_with(polar_h10(1, Body(heart=resting_heart(1, heart_rate_per_min=90)), advertising_interval_s=0.5))
+    heard: list[AdvertisedHeartRate] = []
+
+    def detected(_: BLEDevice, data: AdvertisementData) -> None:
+        read = decode_advertisement(data.manufacturer_data[COMPANY])
+        assert isinstance(read, AdvertisedHeartRate) and read.faults == ()
+        heard.append(read)
+
+    async def main() -> None:
+        async with BleakScanner(detected, backend=radio.scanner):
+            await asyncio.sleep(20)
+
+    run_fast(main())
+    assert {read.frame_counter for read in heard} == set(range(8))
+    assert all(read.contact and read.broadcasting and 70 < (read.fast_heart_rate_per_min or 0) < 115 for read in heard)
+
+
+def test_the_same_seed_and_script_of_faults_send_the_same_bytes_again() -> None:
+    def once() -> tuple[list[tuple[float, bytes]], Truth]:
+        strap = polar_h10(3)
+        strap.follow(random_script(3, 300, 10, [Drop(), Duplicate(), Reorder(), Stall(1), Garbage(3), FlipBit()]))
+        radio, seen = radio_with(strap), []
+
+        async def main() -> None:
+            async with BleakClient(strap.address, backend=radio.client) as client:
+                clock = asyncio.get_running_loop().time
+                for uuid in (pmd.CONTROL_POINT, pmd.DATA, hrs.MEASUREMENT):
+                    await client.start_notify(uuid, lambda _, data: seen.append((clock(), bytes(data))))
+                await client.write_gatt_char(pmd.CONTROL_POINT, ECG_START, response=True)
+                await asyncio.sleep(300)
+
+        run_fast(main())
+        return seen, strap.truth
+
+    first, truth = once()
+    assert (first, truth) == once() and truth.of(0)[0].lost > 0
 
 
 def test_an_hour_of_h10_loses_nothing_and_its_bytes_are_the_samples_of_the_truth() -> None:

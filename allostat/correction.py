@@ -131,13 +131,11 @@ def _corrected(beats: Beats, first: int, stop: int, spaced: bool) -> _Piece:
     untouched = ~moved
     untouched[1:] &= ~moved[:-1] & (np.diff(source) == 1)
     new_intervals[untouched] = intervals[source[untouched]]
-    flags = np.where(inserted, np.int8(BeatFlag.NORMAL), beats.flags[first:stop][source])
-    told = (classes != 0) & (flags != BeatFlag.UNUSABLE) & (flags != BeatFlag.OUT_OF_RANGE)
-    flags[told] = classes[told]
+    flags = told_flags(classes, np.where(inserted, np.int8(BeatFlag.NORMAL), beats.flags[first:stop][source]))
     origin = np.where(inserted, -1, source + first)
     # An inserted beat is as the one before it.
     irregular = marked_irregular(intervals, True)[np.maximum.accumulate(source)]
-    return _Piece(new_times, new_intervals, flags.astype(np.int8), origin, moved, irregular)
+    return _Piece(new_times, new_intervals, flags, origin, moved, irregular)
 
 
 def moved_times(
@@ -163,6 +161,12 @@ def moved_times(
         offsets = np.interp(places[moved], elapsed_ms, (times_ns - t0_ns).astype(np.float64))
         found[moved] = t0_ns + np.rint(offsets).astype(np.int64)
     return found
+
+
+def told_flags(classes: NDArray[np.int8], flags: NDArray[np.int8]) -> NDArray[np.int8]:
+    """Flags of corrected beats: their classes, where they have one and the device did not say otherwise."""
+    told = (classes != 0) & (flags != BeatFlag.UNUSABLE) & (flags != BeatFlag.OUT_OF_RANGE)
+    return np.where(told, classes, flags).astype(np.int8)
 
 
 def marked_irregular(intervals_ms: NDArray[np.float64], whole: bool) -> NDArray[np.int8]:

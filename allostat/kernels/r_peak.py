@@ -201,7 +201,7 @@ class RPeakDetector:
             earliest = min(earliest, self._candidates[pending & qrs_candidates.ROWS, qrs_candidates.TIME])
         time = max(earliest - s[qrs_rule.HORIZON], s[qrs_rule.LAST_TIME] + s[qrs_candidates.REFRACTORY])
         place = time - (s[qrs_place.REACH] + 3.0) * s[qrs_place.GROUP] - s[qrs_place.SPAN]
-        return max(math.floor(max(place, s[qrs_place.LAST_AT] + s[qrs_place.APART]) + 0.5), 0)
+        return max(math.floor(float(max(place, s[qrs_place.LAST_AT] + s[qrs_place.APART]) + 0.5)), 0)
 
     @classmethod
     def over(cls, signal: ArrayLike, sampling_rate: float) -> tuple[Self, PeakBatch]:

@@ -188,7 +188,7 @@ class SystolicPeakDetector:
         back = max((pulse_rule.RUN - 1) * longest, s[pulse_rule.HORIZON])
         time = max(earliest - back, s[pulse_rule.LAST_TIME] + s[pulse_rule.REFRACTORY])
         place = time - 1.0 - 3.0 * s[pulse_place.SPAN] - s[pulse_place.PLATEAU]
-        return max(math.floor(max(place, s[pulse_place.LAST_AT] + self._apart) + 0.5), 0)
+        return max(math.floor(float(max(place, s[pulse_place.LAST_AT] + self._apart) + 0.5)), 0)
 
     @classmethod
     def over(cls, signal: ArrayLike, sampling_rate: float) -> tuple[Self, PeakBatch]:

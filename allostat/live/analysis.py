@@ -40,6 +40,7 @@ from allostat.live.updates import (
     QualityWindow,
     Update,
 )
+from allostat.recording import BeatFlag
 from allostat.sampling import Stretch
 
 if TYPE_CHECKING:
@@ -97,17 +98,28 @@ class _IntervalStream:
 
     def __init__(self, strap: int, stream: str, grid: WindowGrid) -> None:
         self._hrv = _HrvUpdates(strap, stream, grid)
+        self._opening = True
 
     def push(self, placed: PlacedIntervals) -> list[Update]:
-        return self._hrv.push(placed.times_ns, usable_intervals(placed.intervals_ms))
+        intervals, flags = usable_intervals(placed.intervals_ms, self._opening)
+        self._opening = self._opening and not len(intervals)
+        return self._hrv.push(placed.times_ns, intervals, flags)
 
     def finish(self) -> list[Update]:
         return self._hrv.finish()
 
 
-def usable_intervals(intervals_ms: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Intervals of a strap with NaN for those that are not positive."""
-    return np.where(intervals_ms > 0, intervals_ms, np.nan)
+def usable_intervals(intervals_ms: NDArray[np.float64], opening: bool) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
+    """Intervals of a strap with NaN for those that are not positive, and flags of their beats.
+
+    A beat without an interval is `BeatFlag.UNUSABLE`, so that the interval behind it is not measured either: where it
+    lies is not sure. The beat with which a stream opens has none, and nothing is wrong with it.
+    """
+    intervals = np.where(intervals_ms > 0, intervals_ms, np.nan)
+    unusable = np.isnan(intervals)
+    unusable[:1] &= not opening
+    flags = np.where(unusable, np.int8(BeatFlag.UNUSABLE), np.int8(BeatFlag.NORMAL))
+    return intervals, flags.astype(np.int8)
 
 
 class _HrvUpdates:
@@ -118,8 +130,10 @@ class _HrvUpdates:
         self._stream = stream
         self._hrv = LiveHrv(grid)
 
-    def push(self, times_ns: NDArray[np.int64], intervals_ms: NDArray[np.float64]) -> list[Update]:
-        return self._updates(self._hrv.push(times_ns, intervals_ms))
+    def push(
+        self, times_ns: NDArray[np.int64], intervals_ms: NDArray[np.float64], flags: NDArray[np.int8]
+    ) -> list[Update]:
+        return self._updates(self._hrv.push(times_ns, intervals_ms, flags))
 
     def finish(self) -> list[Update]:
         return self._updates(self._hrv.finish())
@@ -207,7 +221,8 @@ class _SignalStream:
         if beats is None:
             return []
         found = BeatsFound(self._strap, self._stream, beats.times_ns, beats.intervals_ms, beats.uncertainty_ms)
-        return [found, *self._hrv.push(beats.times_ns, beats.intervals_ms)]
+        normal = np.zeros(len(beats.times_ns), dtype=np.int8)
+        return [found, *self._hrv.push(beats.times_ns, beats.intervals_ms, normal)]
 
     def _judged(self, windows: list[JudgedWindow]) -> list[Update]:
         return [

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from allostat.correction import PASSES, marked_irregular, moved_times
+from allostat.correction import PASSES, marked_irregular, moved_times, told_flags
 from allostat.kernels.artefact_stream import ArtefactCorrector, CorrectedBeats
+from allostat.recording import BeatFlag
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -62,6 +63,7 @@ class LiveCorrection:
         self._times = np.empty(0, dtype=np.int64)
         self._intervals = np.empty(0)
         self._elapsed = np.empty(0)
+        self._flags = np.empty(0, dtype=np.int8)
         self._base = 0
         """Number, within the stretch, of the first beat remembered."""
         self._waiting = 0
@@ -70,6 +72,7 @@ class LiveCorrection:
 
     def _begin(self) -> None:
         self._times, self._intervals, self._elapsed = self._times[:0], self._intervals[:0], self._elapsed[:0]
+        self._flags = self._flags[:0]
         self._base = self._waiting = 0
         self._t0_ns = 0
         self._source = -1
@@ -80,8 +83,10 @@ class LiveCorrection:
         """whether it is a beat that was found and did not move, right behind which the next may keep its interval."""
         self._given = False
 
-    def push(self, times_ns: NDArray[np.int64], intervals_ms: NDArray[np.float64]) -> list[Corrected]:
-        """Take the next beats as found; gives those that are decided."""
+    def push(
+        self, times_ns: NDArray[np.int64], intervals_ms: NDArray[np.float64], flags: NDArray[np.int8]
+    ) -> list[Corrected]:
+        """Take the next beats as found; gives those that are decided. An unusable beat has no interval."""
         ready: list[Corrected] = []
         edges = [0, *np.flatnonzero(np.isnan(intervals_ms)).tolist(), len(times_ns)]
         for first, stop in itertools.pairwise(edges):
@@ -89,10 +94,12 @@ class LiveCorrection:
                 continue
             if np.isnan(intervals_ms[first]):
                 ready += self.end()
-            ready += self._push(times_ns[first:stop], intervals_ms[first:stop])
+            ready += self._push(times_ns[first:stop], intervals_ms[first:stop], flags[first:stop])
         return ready
 
-    def _push(self, times_ns: NDArray[np.int64], intervals_ms: NDArray[np.float64]) -> list[Corrected]:
+    def _push(
+        self, times_ns: NDArray[np.int64], intervals_ms: NDArray[np.float64], flags: NDArray[np.int8]
+    ) -> list[Corrected]:
         if len(self._times):
             elapsed = np.cumsum(np.concatenate([self._elapsed[-1:], intervals_ms]))[1:]
         else:
@@ -101,6 +108,7 @@ class LiveCorrection:
         self._times = np.concatenate([self._times, times_ns])
         self._intervals = np.concatenate([self._intervals, intervals_ms])
         self._elapsed = np.concatenate([self._elapsed, elapsed])
+        self._flags = np.concatenate([self._flags, flags])
         self._waiting += len(times_ns)
         if self._waiting < AT_ONCE:
             return []
@@ -138,10 +146,11 @@ class LiveCorrection:
         intervals[untouched] = self._intervals[local[untouched]]
         last = np.maximum.accumulate(np.concatenate([[self._source], source]))[1:]
         irregular = marked_irregular(self._intervals, self._base == 0)[np.maximum(last - self._base, 0)]
+        told = told_flags(classes, np.where(source < 0, np.int8(BeatFlag.NORMAL), self._flags[local]).astype(np.int8))
         self._given, self._source, self._place = True, int(last[-1]), float(place[-1])
         self._stood = not bool(moved[-1])
         self._forget()
-        return [Corrected(times, intervals, classes.astype(np.int8), irregular)]
+        return [Corrected(times, intervals, told, irregular)]
 
     def _forget(self) -> None:
         gone = self._source - AROUND - self._base
@@ -149,4 +158,5 @@ class LiveCorrection:
             self._times = self._times[gone:]
             self._intervals = self._intervals[gone:]
             self._elapsed = self._elapsed[gone:]
+            self._flags = self._flags[gone:]
             self._base += gone

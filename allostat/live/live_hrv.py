@@ -172,20 +172,22 @@ class LiveHrv:
         self._correction = LiveCorrection()
         self._final = _FinalSeries()
         self._final_due, self._early_due = _Due(grid), _Due(grid)
-        self._recent: deque[tuple[int, float]] = deque()
+        self._recent: deque[tuple[int, float, int]] = deque()
         self._lengths_given: set[float] = set()
 
-    def push(self, times_ns: NDArray[np.int64], intervals_ms: NDArray[np.float64]) -> list[MeasuredWindow]:
-        """Take the next beats as found, in ascending order."""
+    def push(
+        self, times_ns: NDArray[np.int64], intervals_ms: NDArray[np.float64], flags: NDArray[np.int8]
+    ) -> list[MeasuredWindow]:
+        """Take the next beats as found, in ascending order; columns as those of `allostat.Beats`."""
         if not len(times_ns):
             return []
         windows: list[MeasuredWindow] = []
-        for corrected in self._correction.push(times_ns, intervals_ms):
+        for corrected in self._correction.push(times_ns, intervals_ms, flags):
             self._final.extend(corrected)
         broken = np.flatnonzero(np.isnan(intervals_ms))
         # All beats before a gap are corrected; those behind it lie behind it.
         windows += self._finals(int(times_ns[broken[-1]]) if len(broken) else None)
-        self._recent.extend(zip(times_ns.tolist(), intervals_ms.tolist(), strict=True))
+        self._recent.extend(zip(times_ns.tolist(), intervals_ms.tolist(), flags.tolist(), strict=True))
         windows += self._early()
         return windows
 
@@ -222,15 +224,15 @@ class LiveHrv:
     def _early(self) -> list[MeasuredWindow]:
         if not self._early_due.comes(self._recent[-1][0]):
             return []
-        times = np.array([time for time, _ in self._recent], dtype=np.int64)
+        times = np.array([beat[0] for beat in self._recent], dtype=np.int64)
         due = self._early_due.until(times, int(times[-1]))
         if not due:
             return []
         first = max(int(np.searchsorted(times, min(start for start, _, _ in due))) - CONTEXT_BEATS, 0)
         for _ in range(first):
             self._recent.popleft()
-        intervals = np.array([interval for _, interval in self._recent])
-        beats = Beats(times[first:], intervals, np.zeros(len(intervals), dtype=np.int8))
+        _, intervals, flags = zip(*self._recent, strict=True)
+        beats = Beats(times[first:], np.array(intervals, dtype=np.float64), np.array(flags, dtype=np.int8))
         return self._measured(interval_series(correct_beats(beats)), due, True)
 
     def _measured(

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from allostat.kernels.systolic_peak import SystolicPeakDetector
     from allostat.sampling import Stretch
 
+LONGEST_WAIT_S = 60.0
+"""A window waits no longer for beats: no detector remembers samples for so long, so it could not place any."""
+
 NAMES = {
     "heart_rate": "heart_rate", "beat_free": "beat_free", "template_correlation": "correlation", "margin": "margin",
     "skewness": "skewness", "amplitude": "amplitude", "missing": "missing",
@@ -77,7 +80,8 @@ class SignalQuality:
         ready: list[JudgedWindow] = []
         while self._stop - (self._first + self._length) >= 0.5 * self._length:
             last = self._first + self._length
-            if self._detector.certain_before + self._start < last + round(self._rate_hz):
+            certain = max(self._detector.certain_before + self._start, self._stop - round(LONGEST_WAIT_S * self._rate_hz))
+            if certain < last + round(self._rate_hz):
                 break
             ready.append(self._window(last))
         return ready

@@ -53,5 +53,5 @@ def _blocks(parts: list[PlacedSamples]) -> tuple[ClockBlock, ...]:
 
 def _beats(parts: list[PlacedIntervals]) -> Beats:
     times = np.concatenate([part.times_ns for part in parts])
-    intervals = usable_intervals(np.concatenate([part.intervals_ms for part in parts]))
-    return Beats(times, intervals, np.zeros(len(times), dtype=np.int8), "device", method="as the strap sent them")
+    intervals, flags = usable_intervals(np.concatenate([part.intervals_ms for part in parts]), True)
+    return Beats(times, intervals, flags, "device", method="as the strap sent them")

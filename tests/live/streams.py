@@ -1,4 +1,4 @@
-"""Placed values as a session would make them, and the comparison of what is measured live with what is measured after."""
+"""Placed values as a session would make them, and the comparison of what is measured live with what comes after."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def analysed(placed: Iterable[Placed], grid: WindowGrid = GRID) -> list[Update]:
 
 
 def assert_equals_batch(placed: Sequence[Placed], strap: int = 0, grid: WindowGrid = GRID) -> list[Update]:
-    """What is final equals, to the last bit, what is measured on the recording of the same values; gives the updates."""
+    """What is final equals, to the last bit, what is measured on the recording; gives the updates of one strap."""
     updates = [u for u in analysed(placed, grid) if getattr(u, "strap", None) == strap]
     recording = recording_of(placed, strap)
     for name in recording.signals:

@@ -1,0 +1,69 @@
+"""Both detectors know up to where all their peaks have been given out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from allostat.kernels.r_peak import RPeakDetector
+from allostat.kernels.systolic_peak import SystolicPeakDetector
+from tests.reference import waves
+
+RATES = {RPeakDetector: 130.0, SystolicPeakDetector: 55.0}
+Detector = type[RPeakDetector] | type[SystolicPeakDetector]
+
+
+@st.composite
+def signals(draw: st.DrawFn, rate: float, ppg: bool) -> NDArray[np.float64]:
+    """Beats, pauses, noise, steps, missing samples and steady swings in any order."""
+    rng = np.random.default_rng(draw(st.integers(0, 10**6)))
+    parts = []
+    for what, seconds in draw(st.lists(st.tuples(st.integers(0, 5), st.integers(2, 20)), min_size=1, max_size=6)):
+        n = int(seconds * rate)
+        beats = waves.beat_times(seconds, draw(st.floats(0.4, 1.6)), 0.05, rng)
+        wave = (waves.ppg(beats, rate) if ppg else waves.ecg(beats, rate))[:n]
+        swing = np.sin(2 * np.pi * draw(st.sampled_from([0.3, 1.5, 9.0])) * np.arange(n) / rate)
+        noise, still = rng.normal(0, draw(st.floats(0.01, 2.0)), n), np.zeros(n)
+        parts.append((wave, noise, still, still + draw(st.floats(-5, 5)), np.full(n, np.nan), swing)[what])
+    whole = np.concatenate(parts)
+    return whole + rng.normal(0, 0.01, len(whole))
+
+
+@pytest.mark.parametrize("detector", RATES)
+@settings(max_examples=40, deadline=None)
+@given(st.data(), st.integers(1, 400))
+def test_no_peak_comes_before_what_is_certain(detector: Detector, data: st.DataObject, size: int) -> None:
+    rate = RATES[detector]
+    signal = data.draw(signals(rate, detector is SystolicPeakDetector))
+    found = detector(rate)
+    certain = 0
+    for at in range(0, len(signal), size):
+        peaks = found.push(signal[at : at + size])
+        assert (peaks.sample >= certain).all()
+        assert found.certain_before >= certain
+        assert found.certain_before <= at + size
+        certain = found.certain_before
+    assert (found.flush().sample >= certain).all()
+
+
+@pytest.mark.parametrize(("detector", "late_s"), [(RPeakDetector, 1.7), (SystolicPeakDetector, 2.0)])
+def test_with_regular_beats_certainty_is_one_beat_behind(detector: Detector, late_s: float) -> None:
+    rate = RATES[detector]
+    beats = waves.beat_times(60, 0.85, 0.03, np.random.default_rng(1))
+    signal = waves.ppg(beats, rate) if detector is SystolicPeakDetector else waves.ecg(beats, rate)
+    found = detector(rate)
+    for at in range(0, len(signal), 7):
+        found.push(signal[at : at + 7])
+        if at > 10 * rate:
+            assert at + 7 - found.certain_before < late_s * rate
+
+
+@pytest.mark.parametrize(("detector", "late_s"), [(RPeakDetector, 6.0), (SystolicPeakDetector, 18.0)])
+def test_without_beats_certainty_goes_on(detector: Detector, late_s: float) -> None:
+    rate = RATES[detector]
+    found = detector(rate)
+    found.push(np.random.default_rng(2).normal(0, 1, int(120 * rate)))
+    assert 120 * rate - found.certain_before < late_s * rate

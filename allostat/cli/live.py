@@ -40,7 +40,6 @@ FOLDER, SIMULATED_FOLDER = Path("allostat-live"), Path("allostat-live-simulated"
 @click.option(
     "--streams", default="ecg,ppg,ppi", show_default=True, help="Streams to start besides RR; acc is another."
 )
-@click.option("--low-latency", is_flag=True, help="Ask straps for short notifications.")
 @output_options
 def command(
     straps: tuple[str, ...],
@@ -57,7 +56,6 @@ def command(
     minutes: float | None,
     timezone: str | None,
     streams: str,
-    low_latency: bool,
     as_json: bool,
     quiet: bool,
     verbose: bool,
@@ -103,7 +101,6 @@ def command(
         minutes,
         _zone(timezone),
         tuple(name.strip() for name in streams.split(",") if name.strip()),
-        low_latency,
     )
     name = conduct.session_name(datetime.now().astimezone())
     return _tell(asyncio.run(conduct.conduct(plan, choice, say, name)), as_json, quiet)

@@ -53,7 +53,6 @@ class SessionPlan:
     minutes: float | None = None
     timezone: TimeZone = UNKNOWN_ZONE
     streams: tuple[str, ...] = FollowOptions().streams
-    low_latency: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +114,7 @@ async def conduct(
         [opened],
         LiveAnalysis(),
         clock,
-        options=FollowOptions(plan.streams, plan.low_latency),
+        options=FollowOptions(plan.streams),
         backend=backend,
         timezone=plan.timezone,
     )

@@ -40,7 +40,7 @@ class LossRates:
 
     def __post_init__(self) -> None:
         rates = (self.drop, self.duplicate, self.reorder, self.truncate, self.flip, self.stall)
-        if min(rates) < 0 or sum(rates) > 1:
+        if not (min(rates) >= 0 and sum(rates) <= 1 and self.stall_s >= 0):
             raise ConfigError(
                 "no probabilities", where="loss rates", found=rates, expected="0 to 1, together at most 1"
             )

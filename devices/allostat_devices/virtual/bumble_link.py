@@ -77,12 +77,34 @@ class StrapController(Controller):
         super().__init__(strap.advertisement.name, link=link, public_address=_public(strap.address))
         self._strap = strap
         self.fails_in_discovery = False
+        self._held: list[tuple[hci.Address, PhysicalTransport, bytes]] = []
         set_up(self)
 
     def send_advertising_pdu(self, packet: ll.AdvertisingPdu) -> None:
         """Advertise, unless out of range or held by another host."""
         if not isinstance(packet, ll.AdvInd) or self._strap.advertising:
             super().send_advertising_pdu(packet)
+
+    def on_link_acl_data(self, sender_address: hci.Address, transport: PhysicalTransport, data: bytes) -> None:
+        """Take a request; out of range it waits, as the link layer repeats it."""
+        away_for_s = self._strap.away_for_s
+        if not away_for_s and not self._held:
+            super().on_link_acl_data(sender_address, transport, data)
+            return
+        if not self._held:
+            asyncio.get_running_loop().call_later(away_for_s, self._take_held)
+        self._held.append((sender_address, transport, data))
+
+    def _take_held(self) -> None:
+        away_for_s = self._strap.away_for_s
+        if away_for_s:
+            asyncio.get_running_loop().call_later(away_for_s, self._take_held)
+            return
+        held, self._held = self._held, []
+        for sender_address, transport, data in held:
+            # what was sent over a connection that is gone by now is lost
+            if sender_address in self.le_connections:
+                super().on_link_acl_data(sender_address, transport, data)
 
     def on_le_connect_ind(self, packet: ll.ConnectInd) -> None:
         """Take a connection, or fail it."""

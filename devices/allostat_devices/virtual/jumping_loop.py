@@ -7,7 +7,8 @@ When time jumps: only when no callback is ready, no watched file or socket is re
 known to be at work. Work outside is an executor's job (`run_in_executor`, `asyncio.to_thread`, name resolution;
 counted from submission until its result is in the loop) and whatever runs under `JumpingLoop.hold`. While there is
 any, the clock runs at the speed of the real one, so that such work can neither be overtaken nor starve a timer. A
-thread of one's own or another process is not seen by the loop: wrap the wait for it in ``with loop.hold():``.
+thread of one's own or another process is not seen by the loop: wrap the wait for it in ``with loop.hold():``. A job
+whose future was cancelled is no longer waited for.
 """
 
 from __future__ import annotations

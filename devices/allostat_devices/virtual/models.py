@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from types import MappingProxyType
 
+from allostat.errors import ConfigError
 from allostat_devices.virtual.device_clock import DeviceClock
 from allostat_devices.virtual.gatt import Service, uuid16
 from allostat_devices.virtual.heart import (
@@ -33,6 +35,7 @@ from allostat_devices.virtual.polar_streams import (
     RESOLUTION,
     Measurement,
     PulseIntervals,
+    ReplayedFrames,
     SampledMeasurement,
 )
 from allostat_devices.virtual.strap import Advertisement, VirtualStrap
@@ -56,6 +59,8 @@ class Body:
         Beats; drawn from the seed when None.
     ecg
         ECG in microvolt; that of ``heart`` when None.
+    ecg_frames
+        Notifications of 73 samples that an H10 once sent, to be sent again byte by byte instead of ``ecg``.
     pulse
         PPG in counts, four channels; that of ``heart`` when None.
     movement
@@ -71,11 +76,20 @@ class Body:
     seed: int | None = None
     heart: Heart | None = None
     ecg: Signal | None = None
+    ecg_frames: tuple[bytes, ...] = ()
     pulse: Signal | None = None
     movement: Signal | None = None
     rate_ratio: float = 1.0
     drift_ppm: float = 0.0
     clock_offset_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0.1 <= self.rate_ratio <= 10 or not abs(self.drift_ppm) <= 100_000 or not isfinite(self.clock_offset_s):
+            raise ConfigError(
+                "no strap keeps time so",
+                found=f"rate {self.rate_ratio}, {self.drift_ppm} ppm, {self.clock_offset_s} s ahead",
+                expected="a rate ratio of 0.1 to 10, at most 100000 ppm",
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +121,8 @@ def _whole(number: int, body: Body) -> _Whole:
 
 def _address(model: int, number: int) -> str:
     """A static random address, by model and number; no maker owns it."""
+    if not 0 <= number < 2**24:
+        raise ConfigError("no number of a strap", found=number, expected=f"0 to {2**24 - 1}")
     return ":".join(f"{byte:02X}" for byte in (0xC0, model, 0, *number.to_bytes(3, "big")))
 
 
@@ -150,8 +166,11 @@ def polar_h10(
         As in `VirtualStrap`.
     """
     whole = _whole(number, body)
-    measurements = {
-        ECG: SampledMeasurement(whole.ecg, PlainLayout(0, 3, 73), {RATE: (130,), RESOLUTION: (14,)}, whole.rate_ratio),
+    ecg_settings = {RATE: (130,), RESOLUTION: (14,)}
+    measurements: dict[int, Measurement] = {
+        ECG: SampledMeasurement(whole.ecg, PlainLayout(0, 3, 73), ecg_settings, whole.rate_ratio)
+        if not body.ecg_frames
+        else ReplayedFrames(body.ecg_frames, 73, ecg_settings),
         ACC: SampledMeasurement(
             whole.movement,
             PlainLayout(1, 2, 36),

@@ -127,6 +127,8 @@ class _EcgPackets:
         self._rate_hz = rate_hz * (1 + strap.clock.drift_ppm * 1e-6)
         self._started_s = strap.now()
         self._block: bytes = b""
+        # a packet is at most two notifications long
+        self._samples = min(_SAMPLES, (2 * (strap.mtu_bytes - 5) - 4) // 4)
         self.run = StreamRun(MOVESENSE_ECG, strap.truth.connections, self._started_s, self._rate_hz)
         strap.truth.runs.append(self.run)
         self._wait()
@@ -138,24 +140,24 @@ class _EcgPackets:
         self.run.taken = max(self.run.framed, int((now - self._started_s) * self._rate_hz + 1e-6))
 
     def _wait(self) -> None:
-        due = self._started_s + (self.run.framed + _SAMPLES) / self._rate_hz
+        due = self._started_s + (self.run.framed + self._samples) / self._rate_hz
         self._timer: asyncio.TimerHandle = self._strap.loop.call_at(due, self._send)
 
     def _send(self) -> None:
         strap, run = self._strap, self.run
         if not self._block:
-            count = _SAMPLES * _BLOCK_FRAMES
+            count = self._samples * _BLOCK_FRAMES
             times = self._started_s + np.arange(run.framed + 1, run.framed + 1 + count) / self._rate_hz
             self._block = self._signal.block(run.framed, times - strap.origin_s).astype("<i4").tobytes()
-        samples, self._block = self._block[: 4 * _SAMPLES], self._block[4 * _SAMPLES :]
+        samples, self._block = self._block[: 4 * self._samples], self._block[4 * self._samples :]
         first_s = self._started_s + (run.framed + 1) / self._rate_hz
         boot_ms = round((first_s - strap.origin_s) * (1 + strap.clock.drift_ppm * 1e-6) * 1000) % 2**32
-        run.framed += _SAMPLES
+        run.framed += self._samples
         run.taken = run.framed
         run.frames += 1
         if strap.truth.keep:
             run.device_ns.append(boot_ms * 1_000_000)
-        _push(strap, self._reference, boot_ms.to_bytes(4, "little") + samples, run, _SAMPLES)
+        _push(strap, self._reference, boot_ms.to_bytes(4, "little") + samples, run, self._samples)
         self._wait()
 
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from allostat.errors import ConfigError
+from allostat_devices.virtual.device_clock import POLAR_EPOCH_UNIX_NS
 from allostat_devices.virtual.pmd_frames import HEADER_BYTES, FrameLayout, frame_header
 from allostat_devices.virtual.truth import StreamRun
 
@@ -149,6 +151,75 @@ class _Samples:
         if self._strap.truth.keep:
             run.device_ns.append(device_ns)
         self._sink(frame_header(self._stream, device_ns, self._layout.frame_type) + payload, run, count)
+        self._wait()
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayedFrames:
+    """Frames that a device once sent, byte by byte, as far apart as their device times say; then silence.
+
+    Attributes
+    ----------
+    frames
+        Whole notifications of one stream, in order, each with a device time.
+    samples
+        Per frame, for the truth.
+    settings, sdk_settings, factor
+        As in `Measurement`.
+    """
+
+    frames: tuple[bytes, ...]
+    samples: int
+    settings: Mapping[int, tuple[int, ...]]
+    factor: float | None = None
+    sdk_settings: Mapping[int, tuple[int, ...]] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __post_init__(self) -> None:
+        times = [int.from_bytes(frame[1:9], "little") for frame in self.frames]
+        if len(times) < 2 or min(map(len, self.frames)) <= HEADER_BYTES or sorted(set(times)) != times:
+            expected = "2 or more whole frames whose device times advance"
+            raise ConfigError("these frames cannot be replayed", found=f"{len(times)} frames", expected=expected)
+
+    def start(self, strap: VirtualStrap, stream: int, chosen: Mapping[int, int], sink: FrameSink) -> Running:
+        """See `Measurement.start`."""
+        return _Replay(strap, stream, self, sink)
+
+
+class _Replay:
+    def __init__(self, strap: VirtualStrap, stream: int, measurement: ReplayedFrames, sink: FrameSink) -> None:
+        self._strap, self._measurement, self._sink = strap, measurement, sink
+        device_ns = np.array([int.from_bytes(frame[1:9], "little") for frame in measurement.frames], dtype=np.uint64)
+        since_first_s = (device_ns - device_ns[0]).astype(np.float64) / 1e9
+        self._period_s = float(np.median(np.diff(since_first_s)))
+        self._due_s = (strap.now() + self._period_s + since_first_s).tolist()
+        rate_hz = measurement.samples / self._period_s
+        self.run = StreamRun(stream, strap.truth.connections, strap.now(), rate_hz)
+        strap.truth.runs.append(self.run)
+        self._timer: asyncio.TimerHandle | None = None
+        self._wait()
+
+    def end(self) -> None:
+        """See `Running.end`."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self.run.ended_s = self._strap.now()
+
+    def until_mid_frame_s(self) -> float:
+        """See `Running.until_mid_frame_s`."""
+        return self._period_s / 2
+
+    def _wait(self) -> None:
+        left = self.run.frames < len(self._due_s)
+        self._timer = self._strap.loop.call_at(self._due_s[self.run.frames], self._send) if left else None
+
+    def _send(self) -> None:
+        frame, count, run = self._measurement.frames[self.run.frames], self._measurement.samples, self.run
+        run.frames += 1
+        run.framed += count
+        run.taken = run.framed
+        if self._strap.truth.keep:
+            run.device_ns.append(int.from_bytes(frame[1:9], "little") + POLAR_EPOCH_UNIX_NS)
+        self._sink(frame, run, count)
         self._wait()
 
 

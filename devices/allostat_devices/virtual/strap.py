@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
+from allostat.errors import ConfigError
 from allostat_devices.virtual.air import Air
 from allostat_devices.virtual.device_clock import DeviceClock
 from allostat_devices.virtual.gatt import READ_NOT_PERMITTED, WRITE_NOT_PERMITTED, AttError, Characteristic, Service
@@ -86,6 +87,12 @@ class VirtualStrap:
         clock: DeviceClock | None = None,
         keep_truth: bool = True,
     ) -> None:
+        if not advertising_interval_s > 0 or not supervision_timeout_s > 0 or largest_mtu_bytes < 23:
+            raise ConfigError(
+                "no such strap",
+                found=f"{advertising_interval_s} s, {supervision_timeout_s} s, {largest_mtu_bytes} bytes",
+                expected="an advertising interval and a timeout above 0 s, an MTU of 23 bytes or more",
+            )
         self.address = address.upper()
         self.advertisement = advertisement
         self.services = tuple(services)
@@ -131,7 +138,7 @@ class VirtualStrap:
     def loop(self) -> asyncio.AbstractEventLoop:
         """The loop it lives on."""
         if self._loop is None:
-            raise RuntimeError("the strap has not begun: give it to a radio first")
+            raise ConfigError("this strap lives on no loop yet: use its radio first", found=self.advertisement.name)
         return self._loop
 
     def now(self) -> float:
@@ -188,7 +195,12 @@ class VirtualStrap:
     @property
     def in_range(self) -> bool:
         """Whether requests reach it."""
-        return self.now() >= self._away_until_s
+        return self.away_for_s <= 0
+
+    @property
+    def away_for_s(self) -> float:
+        """Seconds until it is in range again; 0 when it is."""
+        return max(0.0, self._away_until_s - self.now())
 
     @property
     def connected(self) -> bool:
@@ -208,7 +220,7 @@ class VirtualStrap:
             Called when the connection ends from this side or by loss.
         """
         if self.connected:
-            raise RuntimeError("the strap is connected already")
+            raise ConfigError("this strap is connected already", found=self.advertisement.name)
         self.mtu_bytes = mtu_bytes
         self._hang_up = hang_up
         self.truth.connections += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -182,6 +183,24 @@ def test_refused_connects_range_and_phones() -> None:
     over_bumble([strap], story)
 
 
+def test_a_request_to_a_strap_out_of_range_waits_or_fails_with_the_link() -> None:
+    strap = h10()
+
+    async def story(radio: BumbleRadio) -> None:
+        clock = asyncio.get_running_loop().time
+        host = await hosted(radio, strap)
+        strap.inflict(OutOfRange(1))
+        began = clock()
+        assert await host.client.read_gatt_char(hrs.BATTERY_LEVEL) == b"\x5a"
+        assert clock() - began == pytest.approx(1, abs=0.01)
+        strap.inflict(OutOfRange(10))
+        with pytest.raises(BleakError):
+            await host.client.read_gatt_char(hrs.BATTERY_LEVEL)
+        assert clock() - began == pytest.approx(3, abs=0.01)
+
+    over_bumble([strap], story)
+
+
 def test_a_connect_that_is_given_up_does_not_stand_in_the_way_of_the_next() -> None:
     strap = h10()
 
@@ -239,6 +258,25 @@ def test_hosts_of_a_server_are_hosts_of_their_own_and_a_lost_one_frees_its_strap
             assert not any(strap.connected for strap in straps)
             async with BumbleRadio.over_tcp(*at) as one:
                 assert (await hosted(one, straps[1])).client.is_connected
+
+    run_fast(main())
+
+
+def test_bytes_that_are_no_hci_do_a_server_no_harm() -> None:
+    strap = h10()
+
+    async def main() -> None:
+        async with StrapServer([strap], wall_ns=lambda: START_NS) as server:
+            rng = random.Random(1)
+            for _ in range(20):
+                _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+                writer.write(bytes([rng.choice((0, 1, 2, 4, 255))]) + rng.randbytes(rng.randint(0, 400)))
+                await writer.drain()
+                await asyncio.sleep(0.1)
+                writer.close()
+                await writer.wait_closed()
+            async with BumbleRadio.over_tcp("127.0.0.1", server.port) as radio:
+                assert (await hosted(radio, strap)).client.is_connected
 
     run_fast(main())
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -31,6 +33,7 @@ from allostat_devices.virtual.models import (
     polar_h10,
     verity_sense,
 )
+from allostat_devices.virtual.radio_faults import SmallMtu
 from allostat_devices.virtual.strap import VirtualStrap
 from tests.devices.virtual.listening import ECG_START, STOP_ECG, Host, connected
 
@@ -70,10 +73,45 @@ def test_given_beats_and_samples_are_sent_as_they_are() -> None:
     assert host.rr == [raw[(at + n) % 4] for n in range(len(host.rr))]
 
 
+def test_a_capture_of_a_real_h10_is_sent_again_byte_by_byte(recordings: Callable[[str], Path]) -> None:
+    lines = (recordings("polar_h10_transcripts") / "ecg2_demo.txt").read_text().splitlines()
+    sent = tuple(bytes.fromhex("".join(re.findall(r"'(..)'", line))) for line in lines if line.startswith("DATA"))
+    strap = polar_h10(1, Body(ecg_frames=sent))
+    came: list[tuple[float, bytes]] = []
+
+    async def story(host: Host) -> None:
+        clock = asyncio.get_running_loop().time
+        await host.client.stop_notify(pmd.DATA)
+        await host.client.start_notify(pmd.DATA, lambda _, data: came.append((clock(), bytes(data))))
+        await host.ask(ECG_START, 60)
+        await host.ask(STOP_ECG)
+
+    connected(strap, story)
+    assert tuple(data for _, data in came) == sent and len(sent) == 52
+    device_s = np.array([int.from_bytes(data[1:9], "little") for data in sent]) / 1e9
+    np.testing.assert_allclose(np.diff([at for at, _ in came]), np.diff(device_s), atol=0.05)
+    (run,) = strap.truth.of(0)
+    assert run.taken == run.delivered == 52 * 73 and run.ended_s is not None
+    with pytest.raises(ConfigError):
+        polar_h10(1, Body(ecg_frames=sent[:1]))
+
+
 @pytest.mark.parametrize("rr", [[], [800], [800, 100], [800, float("nan")]])
 def test_intervals_of_no_heart_are_refused(rr: list[float]) -> None:
     with pytest.raises(ConfigError):
         heart_from_rr(rr)
+
+
+def test_straps_that_cannot_be_are_refused() -> None:
+    for wrong in ({"rate_ratio": 0.0}, {"rate_ratio": float("nan")}, {"drift_ppm": 1e6}, {"clock_offset_s": np.inf}):
+        with pytest.raises(ConfigError):
+            Body(**wrong)
+    with pytest.raises(ConfigError):
+        polar_h10(2**24)
+    with pytest.raises(ConfigError):
+        polar_h10(1, advertising_interval_s=0)
+    with pytest.raises(ConfigError, match="loop"):
+        polar_h10(1).now()
 
 
 def test_signals_of_no_sensor_are_refused() -> None:
@@ -244,3 +282,21 @@ def test_movesense_sends_ecg_by_subscription_and_forgets_it_with_the_link(rate: 
     assert sum(len(packet.raw) for packet in ecg if isinstance(packet, gsp.MovesenseEcg)) == run.framed
     assert run.framed == pytest.approx(20 * rate, abs=rate) and rates.ended_s is not None
     assert any(r.reference == 3 for r in data)
+
+
+@pytest.mark.parametrize(("mtu", "samples"), [(60, 16), (23, 8)])
+def test_a_movesense_packet_that_is_too_long_comes_in_two_parts(mtu: int, samples: int) -> None:
+    strap, told = movesense_sensor(), []
+    strap.inflict(SmallMtu(mtu))
+
+    async def story(host: Host) -> None:
+        await host.client.start_notify(gsp.NOTIFY, lambda _, data: told.append(gsp.decode_reply(data)))
+        await host.client.write_gatt_char(gsp.WRITE, gsp.subscribe_command(9, gsp.ecg_path(125)), response=True)
+        await asyncio.sleep(5)
+
+    connected(strap, story)
+    parts = [part for part in told if isinstance(part, gsp.SensorData)]
+    assert [part.second_part for part in parts[:4]] == [False, True, False, True]
+    first, second = parts[0], parts[1]
+    packet = gsp.decode_ecg(first.payload + second.payload)
+    assert isinstance(packet, gsp.MovesenseEcg) and len(packet.raw) == samples and packet.faults == ()

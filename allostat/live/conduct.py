@@ -93,16 +93,12 @@ async def conduct(
     opened = OpenedFaces(faces, say)  # what is not installed is told before anything is looked for
     link = link_named(LINK)
     backend = simulated_backend(plan.simulate)
-    warming = asyncio.create_task(asyncio.to_thread(warm_analysis), name="warm")
-    try:
-        found = await found_straps(link, plan.choice, scan_s=SCAN_S, patience_s=PATIENCE_S, backend=backend, say=say)
-        if not warming.done():
-            say("loading the kernels; where they must be compiled first, once, this takes a minute …")
-    finally:
-        await warming
+    found = await found_straps(link, plan.choice, scan_s=SCAN_S, patience_s=PATIENCE_S, backend=backend, say=say)
     straps = session_straps(plan.choice, found)
     for strap in straps:
         say(f"{strap.participant} wears {strap.strap.name}")
+    say("getting ready (a minute, once, where the kernels must be compiled first) …")
+    await asyncio.to_thread(warm_analysis)
     plan.folder.mkdir(parents=True, exist_ok=True)
     for line in recovered(plan.folder):
         say(line)

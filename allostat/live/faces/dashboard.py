@@ -25,14 +25,16 @@ from textual.widgets import Input, RichLog, Static
 
 from allostat.errors import InputError
 from allostat.live.faces.board import Board, LogLine, StrapPicture
-from allostat.live.faces.braille import braille_strip
+from allostat.live.faces.braille import braille_strip, tachogram_strip
 from allostat.live.faces.controls import LONGEST_LABEL, Controls, label_of
 from allostat.live.faces.wording import at_rest, cell, clock, duration, fitting, heading, number, printable
 from allostat.live.updates import MarkerSet, Update
 from allostat.sampling import NS_PER_S
 
-REDRAWS_PER_S = 5
+REDRAWS_PER_S = 4
 STRIP_S = 6.0
+TACHOGRAM_S = 120.0
+TACHOGRAM_LINES = 5
 ASKED_TWICE_S = 3.0
 """Within this time a second ``q`` ends the session."""
 PLAIN_MARKER = "marker"
@@ -112,21 +114,35 @@ class SignalStrip(DrawnLines):
         self._chosen = chosen
 
     def drawn(self, width: int, height: int) -> list[tuple[str, str]]:
-        """A caption and the trace."""
+        """The trace under a caption and, where there is room or nothing else, the tachogram."""
         picture = self._chosen()
         if picture is None or height < 2 or width < 12:
             return [("", "")] * height
+        has_trace = len(picture.trace) > 0
+        tachogram = height if not has_trace else TACHOGRAM_LINES if height >= 2 * TACHOGRAM_LINES + 1 else 0
+        lines = self._trace(picture, width, height - tachogram) if has_trace else []
+        return lines + (self._tachogram(picture, width, tachogram) if tachogram else [])
+
+    def _trace(self, picture: StrapPicture, width: int, height: int) -> list[tuple[str, str]]:
         end_ns = self._board.now_ns
-        pieces = list(picture.trace.items)
-        name = printable(picture.label)
-        strip = braille_strip(pieces, end_ns - round(STRIP_S * NS_PER_S), end_ns, width, height - 1)
-        caption = f"{name}: no ECG or PPG yet; {_intervals(picture)}"
-        if pieces:
-            caption = (
-                f"{name} {picture.trace_stream.upper()}, last {STRIP_S:g} s, "
-                f"{number(strip.low)} to {number(strip.high)} {strip.unit.replace('uV', 'µV')}; {_intervals(picture)}"
-            )
+        start_ns = end_ns - round(STRIP_S * NS_PER_S)
+        strip = braille_strip(list(picture.trace.items), start_ns, end_ns, width, height - 1)
+        caption = (
+            f"{printable(picture.label)} {picture.trace_stream.upper()}, last {STRIP_S:g} s, {number(strip.low)} to "
+            f"{number(strip.high)} {strip.unit.replace('uV', 'µV')}; {_intervals(picture)}"
+        )
         return [(caption, "dim"), *((line, "green") for line in strip.lines)]
+
+    def _tachogram(self, picture: StrapPicture, width: int, height: int) -> list[tuple[str, str]]:
+        end_ns = self._board.now_ns
+        start_ns = end_ns - round(TACHOGRAM_S * NS_PER_S)
+        shown = [i for i in picture.intervals.items if i[0] > start_ns]
+        strip = tachogram_strip(shown, start_ns, end_ns, width, height - 1)
+        caption = (
+            f"{printable(picture.label)} {picture.interval_source.upper() or 'RR'} intervals, last "
+            f"{TACHOGRAM_S / 60:g} min, {number(strip.low)} to {number(strip.high)} ms"
+        )
+        return [(caption, "dim"), *((line, "cyan") for line in strip.lines)]
 
 
 class DashboardApp(App[None]):
@@ -136,7 +152,7 @@ class DashboardApp(App[None]):
     Screen { overflow: hidden; }
     #status { height: auto; max-height: 3; padding: 0 1; }
     #table { height: auto; max-height: 60%; }
-    #strip { height: 2fr; min-height: 3; max-height: 14; padding: 0 1; }
+    #strip { height: 2fr; min-height: 3; max-height: 18; padding: 0 1; }
     #log { height: 1fr; min-height: 2; padding: 0 1; border-top: solid $primary; scrollbar-size-vertical: 1; }
     #label { display: none; height: 1; border: none; padding: 0 1; background: $boost; }
     #keys { height: 1; dock: bottom; padding: 0 1; color: $text-muted; }

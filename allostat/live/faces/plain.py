@@ -10,6 +10,8 @@ from allostat.live.updates import SessionState, Update
 from allostat.sampling import NS_PER_S
 
 SUMMARY_S = 10.0
+LINES_AT_ONCE = 4
+"""More straps are summed up less often: the lines per minute stay the same."""
 MOST_LINES = 20
 """Lines of events written at once; the rest is told as a number, so that a burst of gaps does not flood a log."""
 EVENTS_S = 1.0
@@ -23,7 +25,7 @@ class PlainLines:
     write
         Takes one line without its end.
     every_s
-        Seconds between summaries.
+        Seconds between summaries of a few straps.
     """
 
     def __init__(self, write: Callable[[str], None], board: Board, *, every_s: float = SUMMARY_S) -> None:
@@ -45,7 +47,8 @@ class PlainLines:
             self._next_events_ns = update.now_ns + round(EVENTS_S * NS_PER_S)
         if update.now_ns >= self._next_summary_ns:
             self._summary()
-            self._next_summary_ns = update.now_ns + self._every_ns
+            lines = max(1, len(self._board.straps) // LINES_AT_ONCE)
+            self._next_summary_ns = update.now_ns + lines * self._every_ns
 
     async def close(self) -> None:
         """The last events and one more summary."""

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from allostat.live.faces.board import INTERVALS, LOG_LINES, TRACE_CHUNKS, Board
-from allostat.live.faces.braille import braille_strip
+from allostat.live.faces.braille import braille_strip, tachogram_strip
 from allostat.live.faces.frames import Cursor, Frames
 from allostat.live.faces.ring import Ring
 from allostat.live.faces.wording import COLUMNS, at_rest, cell, fitting, heading, missing, printable
@@ -228,6 +228,18 @@ def test_a_strip_of_nothing_is_blank_and_one_of_a_constant_is_a_line() -> None:
     board.offer(samples([7] * 130))
     strip = braille_strip(list(board.straps[0].trace.items), START_NS, START_NS + NS_PER_S, 10, 2)
     assert strip.lines[0].strip() == "" and strip.lines[1].strip()
+
+
+def test_the_tachogram_leaves_a_gap_between_beats_empty() -> None:
+    intervals = [(ns(1), 800.0), (ns(1.8), 800.0), (ns(8), 1000.0)]
+    strip = tachogram_strip(intervals, ns(0), ns(10), 20, 3)
+    assert (strip.low, strip.high, strip.unit) == (800.0, 1000.0, "ms")
+    columns = ["".join(column).strip() for column in zip(*strip.lines, strict=True)]
+    assert columns[1] and columns[3] and not any(columns[4:13]) and columns[15]
+
+
+def test_a_tachogram_of_nothing_is_blank() -> None:
+    assert tachogram_strip([], 0, NS_PER_S, 5, 2).lines == (" " * 5,) * 2
 
 
 def test_frames_hold_the_changes_and_nothing_twice() -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("textual")
@@ -18,7 +19,7 @@ from allostat.live.faces import dashboard
 from allostat.live.faces.board import Board
 from allostat.live.faces.controls import Controls
 from allostat.live.faces.dashboard import Dashboard, DashboardApp, StrapTable
-from allostat.live.updates import MarkerSet, SessionState
+from allostat.live.updates import MarkerSet, PlacedIntervals, SessionState, StrapState
 from tests.live.updates_of import START_NS, ns, updates_of
 
 
@@ -86,6 +87,21 @@ def test_twenty_straps_fit_and_the_last_can_be_reached(size: tuple[int, int]) ->
         assert any(line.startswith("▶ sub-001") for line in s.screen())
 
     run(test, size, straps=20, until=20.0)
+
+
+def test_a_strap_without_a_signal_shows_its_intervals() -> None:
+    async def test(s: Session, pilot: Pilot[None]) -> None:
+        times = np.array([ns(second) for second in range(60)])
+        intervals = np.array([np.nan] + [1000.0 + 20 * (n % 3) for n in range(59)])
+        s.board.offer(PlacedIntervals(7, "rr", 0, times, intervals, 60.0, None))
+        s.board.offer(StrapState(7, "HRM", "sub-900", "streaming"))
+        await pilot.press("up")
+        await pilot.pause()
+        text = "".join(s.screen())
+        assert "sub-900 RR intervals, last 2 min, 1000 to 1040 ms" in text
+        assert "ECG, last" not in text
+
+    run(test)
 
 
 def test_a_click_chooses_a_strap() -> None:

@@ -20,8 +20,8 @@ CORRECTIONS = ("lipponen2019", "lipponen2019_spaced")
 PASSES = 5
 """How often artefacts are looked for and corrected. To go on while their number falls, as the source does, would make
 the first beat of a day depend on the last. With that rule half of 22 MIT-BIH records stay as they are with this one, to
-the last beat; elsewhere up to 0.8 % of the beats differ, up to 7 % in bigeminy and flutter, and of days in health and
-in heart failure less than 0.1 %."""
+the last beat; elsewhere up to 0.8 % of the beats differ, up to 7 % in bigeminy and flutter, and of five days in health
+and in heart failure 0.03 to 0.22 %."""
 
 
 def correct_beats(beats: Beats, method: str = "lipponen2019") -> Beats:

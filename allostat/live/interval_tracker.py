@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -35,6 +35,8 @@ _REPEAT_NS = 250_000_000
 _PERIOD_NS = 1_000_000_000
 """Between two notifications, about."""
 _NO_MEDIAN_MS = 800.0
+_LONGEST_MS = 10_000.0
+"""No heart of a person who wears a strap pauses longer."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,6 +60,7 @@ class IntervalTracker:
         self.received = 0
         self.declared = 0
         self.repeated = 0
+        self.impossible = 0
         self._segment = -1
         self._last_ns: int | None = None
         self._open = False
@@ -68,6 +71,7 @@ class IntervalTracker:
         self._before: tuple[int, bytes] | None = None
         self._envelope = MinimumEnvelope()
         self._rate_ms = math.nan
+        self._unit_ms = 1000 / 1024
 
     @property
     def end_ns(self) -> int | None:
@@ -100,6 +104,9 @@ class IntervalTracker:
             Instant minus device time; needed when the batch tells the device time of its last beat.
         """
         self._segment = segment
+        known = batch.intervals_ms > 0
+        if known.any():
+            self._unit_ms = float(batch.intervals_ms[known][0] / batch.raw[known][0])
         if math.isfinite(batch.heart_rate_bpm) and batch.heart_rate_bpm > 0:
             self._rate_ms = 60_000.0 / batch.heart_rate_bpm
         if batch.contact is False and batch.last_beat_ns is None:
@@ -127,7 +134,6 @@ class IntervalTracker:
     # --- without device times
 
     def _push_untimed(self, batch: IntervalBatch, host_ns: int) -> list[Placed]:
-        sum_ns = self._duration_ns(batch)
         content = batch.raw.tobytes()
         before, self._before = self._before, (host_ns, content)
         repeats = before is not None and before[1] == content and host_ns - before[0] < _REPEAT_NS
@@ -135,16 +141,24 @@ class IntervalTracker:
             # Nothing was late, so nothing was due: the same notification once more.
             self.repeated += 1
             return []
-        if not self._open:
-            return self._begin(batch, host_ns - self._floor_ns(), host_ns)
-        assert self._last_ns is not None
-        lag = host_ns - self._last_ns - sum_ns - sum(self._duration_ns(w.batch) for w in self._waiting)
+        if batch.intervals_ms.max(initial=0.0, where=batch.intervals_ms > 0) > _LONGEST_MS:
+            self.impossible += 1
+            return self.interrupt("impossible")
         median_ns = self._median_ns()
+        if not self._open:
+            return self._begin(batch, host_ns)
+        assert self._last_ns is not None
+        sum_ns = self._duration_ns(batch)
+        if before is not None and sum_ns > host_ns - min(before[0], self._last_ns) + _PERIOD_NS + 2 * median_ns:
+            # More time than has passed since the last notification: these are no beats.
+            self.impossible += 1
+            return self.interrupt("impossible")
+        lag = host_ns - self._last_ns - sum_ns - sum(self._duration_ns(w.batch) for w in self._waiting)
         behind = (lag - self._floor_ns()) / median_ns
         if behind < -LOST_BEATS:
             # The chain has run ahead of the host's clock: intervals in the wrong unit, or counted twice.
             placed = self.interrupt("clock_step")
-            return placed + self._begin(batch, host_ns - self._floor_ns(), host_ns)
+            return placed + self._begin(batch, host_ns)
         doubt = 0.5 if batch.full else SUSPICIOUS
         if behind <= (RECOVERED if self._waiting else doubt):
             return [*self._release(), *self._go_on(batch, host_ns, lag)]
@@ -165,9 +179,12 @@ class IntervalTracker:
         return (min(w.lag_ns for w in self._waiting) - self._floor_ns()) / self._median_ns()
 
     def _end_waiting(self) -> list[Placed]:
-        """Decide by what is known: a deficit that nothing made good is lost beats."""
-        if not self._waiting:
-            return []
+        """Decide by what is known: a deficit that nothing made good is lost beats.
+
+        One or two late notifications tell nothing; if beats are lost, the gap that comes is longer by as much.
+        """
+        if len(self._waiting) < FEWEST_WAITING:
+            return self._release()
         usual = statistics.median(w.lag_ns for w in self._waiting) - self._floor_ns()
         return self._settle() if usual > MEDIAN_LOST * self._median_ns() else self._release()
 
@@ -203,17 +220,28 @@ class IntervalTracker:
         self._lags.append(lag_ns)
         self._envelope.push(host_ns, host_ns - lag_ns)
 
-    def _begin(self, batch: IntervalBatch, last_ns: int, host_ns: int) -> list[Placed]:
-        """The first notification after a break: its last beat lies at ``last_ns``."""
-        start_ns = last_ns - self._duration_ns(batch)
+    def _begin(self, batch: IntervalBatch, host_ns: int) -> list[Placed]:
+        """The first notification after a break.
+
+        Its last beat lies less than one interval before it was sent, nobody knows where: half an interval is taken. The
+        least lateness of the chain, kept in `clock_fit`, tells later by how much that was wrong.
+        """
+        median_ns = self._median_ns()
+        duration_ns = self._duration_ns(batch)
+        start_ns = host_ns - round(0.5 * min(median_ns, _PERIOD_NS)) - duration_ns
         placed: list[Placed] = []
-        if self._last_ns is not None:
-            start_ns = max(start_ns, self._last_ns + 1)
-            missing = max(0, round((start_ns - self._last_ns) / self._median_ns()))
+        if self._last_ns is None:
+            placed += self._chain(batch, start_ns, opening=True)
+        elif start_ns - self._last_ns < 0.3 * median_ns:
+            # Nothing is missing: the last beat is the one at which these begin. No interval crosses the break.
+            placed.append(self._gap(self._last_ns, self._last_ns, 0, self._break_reason))
+            placed += self._chain(_without_first(batch), self._last_ns, opening=False)
+        else:
+            missing = round((start_ns - self._last_ns) / median_ns)
             placed.append(self._gap(self._last_ns, start_ns, missing, self._break_reason))
+            placed += self._chain(batch, start_ns, opening=True)
         self._lags.clear()
         self._envelope = MinimumEnvelope()
-        placed += self._chain(batch, start_ns, opening=True)
         assert self._last_ns is not None
         self._note_lag(host_ns, host_ns - self._last_ns)
         self._open = True
@@ -266,7 +294,8 @@ class IntervalTracker:
         """Length of each interval: an unusable one as it was sent, a missing one the median."""
         spans = batch.intervals_ms
         if np.isnan(spans).any():
-            sent = np.where(batch.raw > 0, batch.raw.astype(np.float64), self._median_ns() * 1e-6)
+            unit_ms = self._unit_ms if self.stream == "rr" else 1.0
+            sent = np.where(batch.raw > 0, batch.raw * unit_ms, self._median_ns() * 1e-6)
             spans = np.where(np.isnan(spans), sent, spans)
         found: np.ndarray[tuple[int], np.dtype[np.int64]] = np.maximum(np.rint(spans * 1e6), 1.0).astype(np.int64)
         return found
@@ -285,3 +314,10 @@ class IntervalTracker:
     def _gap(self, start_ns: int, end_ns: int, missing: int, reason: str) -> GapDeclared:
         self.declared += missing
         return GapDeclared(self.strap, self.stream, start_ns, end_ns, missing, reason)
+
+
+def _without_first(batch: IntervalBatch) -> IntervalBatch:
+    """The same, its first interval kept as a duration only."""
+    intervals = batch.intervals_ms.copy()
+    intervals[0] = np.nan
+    return replace(batch, intervals_ms=intervals)

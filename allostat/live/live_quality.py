@@ -80,8 +80,9 @@ class SignalQuality:
         ready: list[JudgedWindow] = []
         while self._stop - (self._first + self._length) >= 0.5 * self._length:
             last = self._first + self._length
-            longest = round(LONGEST_WAIT_S * self._rate_hz)
-            certain = max(self._detector.certain_before + self._start, self._stop - longest)
+            certain = max(
+                self._detector.certain_before + self._start, self._stop - round(LONGEST_WAIT_S * self._rate_hz)
+            )
             if certain < last + round(self._rate_hz):
                 break
             ready.append(self._window(last))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from dataclasses import replace
 from typing import Literal
 
 from allostat.live.updates import GapDeclared, Placed, PlacedSamples
@@ -26,6 +27,8 @@ _NOISE_GAIN = 0.05
 _BELIEVABLE_RATE = 0.05
 """Nominal rates are wrong by up to 5 % at the edges of the temperature range."""
 _REMEMBERED = 64
+_EVEN_ENOUGH = 3
+"""So many notifications of equal length make a shorter one suspicious."""
 _LATE_NS = 10 * NS_PER_S
 """A notification that is older than the last one is late up to this age; the clock was set back beyond it."""
 
@@ -112,6 +115,8 @@ class SampleTracker:
         device_ns = block.last_sample_ns
         if device_ns is None:
             device_ns = self._guessed_device_ns(block, segment, host_ns - offset_ns)
+        if segment == self._segment:
+            block = self._whole(block, device_ns)
         if segment != self._segment:
             placed += self.flush()
             placed += self._enter(block, segment, device_ns, offset_ns, reason, runs_on)
@@ -177,6 +182,17 @@ class SampleTracker:
         seen = elapsed / (frames * count)
         if abs(seen / self._period_ns - 1.0) <= min(_BELIEVABLE_RATE, 0.3 / frames):
             self._period_ns, self._observed = seen, 1
+
+    def _whole(self, block: SampleBlock, device_ns: int) -> SampleBlock:
+        """A notification with what was cut off its end: times say that it was as long as all before it."""
+        count, usual = _promised(block), self._last_count
+        if self._last_device_ns is None or self._even < _EVEN_ENOUGH or count >= usual:
+            return block
+        elapsed = (device_ns - self._last_device_ns) / self._period_ns
+        frames = round(elapsed / usual)
+        if abs(elapsed - count) < 0.5 or frames < 1 or abs(elapsed - frames * usual) >= 0.5:
+            return block
+        return replace(block, missing=usual - len(block.raw))
 
     def _follow(self, block: SampleBlock, device_ns: int, offset_ns: int, reason: str) -> list[Placed]:
         assert self._last_device_ns is not None

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 ADAPTER_VERSION = "1"
 GAP_REASONS = (
     "lost", "truncated", "jump", "connected", "reconnected", "restarted", "clock_step", "disconnected", "stopped",
-    "contact", "rr_unit", "not analysed", "other",
+    "contact", "rr_unit", "impossible", "not analysed", "other",
 )  # fmt: skip
 """What the column ``reason`` of gaps and segments counts."""
 _BEAT_METHODS = {"rr": "RR intervals of the strap", "ppi": "pulse intervals of the strap"}
@@ -232,7 +232,8 @@ def _extras(about: StrapInFile, timeline: StrapTimeline) -> dict[str, Any]:
         fit = tracker.clock_fit
         if fit is not None and fit.windows > 2:
             extras[f"{stream}_clock"] = {
-                "drift_ppm": fit.drift_ppm, "spread_ms": fit.spread_ms, "windows": fit.windows,
+                "late_ms": fit.offset_ns * 1e-6, "drift_ppm": fit.drift_ppm, "spread_ms": fit.spread_ms,
+                "windows": fit.windows,
             }  # fmt: skip
     return extras
 

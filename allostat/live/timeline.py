@@ -245,10 +245,12 @@ class StrapTimeline:
             # Beats arrive seconds after they happened: they tell the clock only where nothing better does.
             self._clock.observe(host_ns, batch.last_beat_ns)
         self._skipped.pop(batch.stream, 0)
-        repeated = tracker.repeated
+        repeated, impossible = tracker.repeated, tracker.impossible
         placed += tracker.push(batch, self._segment, host_ns, device_offset_ns=offset_ns)
         if tracker.repeated > repeated:
             self.malformed["repeated_notification"] += 1
+        if tracker.impossible > impossible:
+            self.malformed["impossible_intervals"] += 1
         return placed
 
     def _judge_unit(self, verdict: UnitVerdict) -> list[Placed]:

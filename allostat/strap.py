@@ -53,7 +53,7 @@ class RecordKind(IntEnum):
     BATTERY = 10
     """One byte, percent."""
     ADVERTISEMENT = 11
-    """Manufacturer data of a strap that is not connected."""
+    """Manufacturer data of a strap that is not connected: the company's number in two bytes, then its bytes."""
     SENSOR_DATA = 12
     """Notification of another vendor's sensor service."""
 

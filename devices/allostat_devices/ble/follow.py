@@ -58,7 +58,9 @@ class _Follower:
             self.sink(RecordKind.ADVERTISEMENT, company + bytes(data))
 
     async def forever(self) -> None:
-        place = Place(self.strap.identity, self.strap.handle, fresh=self.strap.handle is not None, heard=self.heard)
+        # one without a signal strength is connected by the system already, and would be waited for in vain
+        kept = self.strap.handle is not None and self.strap.rssi_dbm is None
+        place = Place(self.strap.identity, self.strap.handle, fresh=kept, heard=self.heard)
         while True:
             try:
                 if self.strap.services == {"advertised_heart_rate"}:
@@ -77,13 +79,12 @@ class _Follower:
 
     async def _once(self, place: Place) -> None:
         """One connection from its search to its end."""
-        lost = asyncio.Event()
         absent = asyncio.get_running_loop().call_later(TELL_ABSENT_S, self.note, "absent", _ABSENT)
         try:
-            client = await self.radio.connect(place, lost.set)
+            connected = await self.radio.connect(place)
         finally:
             absent.cancel()
-        connection = StrapConnection(client, lost, self.sink, self.options, self.known, self.choices)
+        connection = StrapConnection(connected, self.sink, self.options, self.known, self.choices)
         reason = STOPPED
         try:
             await connection.live()

@@ -18,6 +18,7 @@ from allostat_devices.ble.polar_pmd import (
     Features,
     Reaction,
     Setting,
+    Status,
     Stream,
     decode_control,
     parse_settings,
@@ -30,7 +31,7 @@ from allostat_devices.ble.polar_pmd import (
 )
 from allostat_devices.ble.strap_decoder import RECEIVED
 from allostat_devices.ble.strap_records import to_json
-from allostat_devices.ble.stream_plan import STREAMS, StreamWatch, choose_settings
+from allostat_devices.ble.stream_plan import REFUSED_AGAIN_S, STREAMS, StreamWatch, choose_settings
 
 if TYPE_CHECKING:
     from bleak.backends.characteristic import BleakGATTCharacteristic
@@ -60,8 +61,9 @@ class PolarChannel:
         self._conversation = ControlConversation(self._write, link.sink, self._ended_by_strap)
         self._mtu_refusals = mtu_refusals
         self._features: frozenset[Stream] = frozenset()
-        self._sdk_mode = False
+        self._sdk_mode = self._mode_freed = False
         self._may_run: set[Stream] = set()
+        self._told_refusals: dict[str, int] = {}
         self.watches: dict[str, StreamWatch] = {}
 
     async def _write(self, request: bytes) -> None:
@@ -156,7 +158,7 @@ class PolarChannel:
         stream, watch = STREAMS[name], self.watches[name]
         watch.rest()
         chosen = await self._settings(stream)
-        left_mode = asked_again = False
+        asked_again = False
         for _ in range(_MOST_ATTEMPTS):
             reply = await self._ask_start(stream, chosen)
             if reply is None:
@@ -166,6 +168,7 @@ class PolarChannel:
                 case Reaction.GO_ON:
                     self._told_settings(name, chosen, reply)
                     watch.begin(self._link.now())
+                    self._told_refusals.pop(name, None)
                     return
                 case Reaction.STOP_THEN_START:
                     # so that the first frame has settings that are known
@@ -176,11 +179,12 @@ class PolarChannel:
                     continue
                 case Reaction.RECONNECT if self._mtu_refusals < MOST_MTU_REFUSALS:
                     raise WrongMtu(f"{name}: {said.sentence}")
-                case Reaction.LEAVE_SDK_MODE if not left_mode:
-                    left_mode = True
+                case Reaction.LEAVE_SDK_MODE if not self._mode_freed:
+                    # once in a connection, because it interrupts the streams that run
+                    self._mode_freed = True
                     await self._free_mode(stream)
                     continue
-            self._refused(name, reply.status, said.sentence)
+            self._refused(name, reply.status, said)
             return
         raise Reconnect(f"{name}: the strap does not start the stream")
 
@@ -197,12 +201,14 @@ class PolarChannel:
             self._may_run.discard(stream)
         return reply
 
-    def _refused(self, name: str, status: int, sentence: str) -> None:
+    def _refused(self, name: str, status: int, said: Status) -> None:
+        """Tell of a refusal once; what may change (settings, mode, charger) is tried again later."""
         self._may_run.discard(STREAMS[name])
-        if status == _IN_CHARGER:
-            # it comes off the charger some day, with a new connection or without
-            self.watches[name].begin(self._link.now())
-        self._link.note(f"refused_{status}", f"{name} was refused: {sentence}")
+        for_good = said.reaction is Reaction.REPORT and status != _IN_CHARGER
+        self.watches[name].rest(None if for_good else self._link.now() + REFUSED_AGAIN_S)
+        if self._told_refusals.get(name) != status:
+            self._told_refusals[name] = status
+            self._link.note(f"refused_{status}", f"{name} was refused: {said.sentence}")
 
     async def _settings(self, stream: Stream) -> dict[Setting, int]:
         if stream is Stream.PPI:

@@ -20,6 +20,7 @@ from bleak.backends.scanner import AdvertisementData
 from bleak.exc import BleakDeviceNotFoundError, BleakError
 
 from allostat_devices.ble.endings import first_of, to_the_end
+from allostat_devices.ble.stream_plan import FIRST_DELAY_S
 
 ALONE_S, SHARED_S, FAILING_S = 20.0, 6.0, 2.0
 """How long a connection may take: when nobody else waits; when others do; and for a strap that failed often."""
@@ -52,6 +53,14 @@ class Place:
     fresh: bool = True
     failures: int = 0
     heard: Heard | None = None
+
+
+@dataclass(frozen=True)
+class Connected:
+    """A connection, and whether it has ended by itself."""
+
+    client: BleakClient
+    lost: asyncio.Event
 
 
 class SharedRadio:
@@ -121,7 +130,7 @@ class SharedRadio:
 
     async def _balance_if_possible(self) -> None:
         """As `_balance`; a radio that fails is the matter of those who still listen, and fails them within seconds."""
-        with contextlib.suppress(BleakError, OSError, TimeoutError):
+        with contextlib.suppress(BleakError, OSError, EOFError, TimeoutError):
             await self._balance()
 
     async def _balanced(self) -> None:
@@ -153,8 +162,8 @@ class SharedRadio:
 
     # --- connecting
 
-    async def connect(self, place: Place, lost: Callable[[], None]) -> BleakClient:
-        """A connection to a strap, however long it takes; ``lost`` is called when it ends.
+    async def connect(self, place: Place) -> Connected:
+        """A connection to a strap, however long it takes.
 
         Raises
         ------
@@ -163,19 +172,19 @@ class SharedRadio:
         """
         self._wanting += 1
         self._weigh()
-        client: BleakClient | None = None
+        connected: Connected | None = None
         try:
             while True:
                 if not place.fresh:
                     await self._wait_for(place)
                 async with self._connecting, self._pause():
-                    client = await self._try(place, lost)
-                if client is not None:
+                    connected = await self._try(place)
+                if connected is not None:
                     place.failures = 0
-                    return client
+                    return connected
         except asyncio.CancelledError:
-            if client is not None:
-                await to_the_end(hang_up(client))
+            if connected is not None:
+                await to_the_end(hang_up(connected.client))
             raise
         finally:
             self._wanting -= 1
@@ -195,14 +204,15 @@ class SharedRadio:
             self._paused = False
             await self._balance_if_possible()
 
-    async def _try(self, place: Place, lost: Callable[[], None]) -> BleakClient | None:
+    async def _try(self, place: Place) -> Connected | None:
         """One attempt; None when the strap did not show up."""
         assert place.device is not None
         fresh, place.fresh = place.fresh, False
         scanned = self._scanner is not None
+        lost = asyncio.Event()
         client = BleakClient(
             place.device,
-            lambda _: lost(),
+            lambda _: lost.set(),
             timeout=ALONE_S + 10,
             # a strap that comes back to Windows is not found with services that were kept from before
             winrt={"use_cached_services": False},
@@ -222,11 +232,13 @@ class SharedRadio:
             raise TimeoutError("the strap advertises, but a connection does not come about")
         error = task.exception()
         if error is None:
-            return client
+            return Connected(client, lost)
         if isinstance(error, BleakDeviceNotFoundError):
             # the system has forgotten the strap: only a scan finds it again
             place.device = None
         if not fresh and isinstance(error, (BleakDeviceNotFoundError, TimeoutError)):
+            # a backend that gives up at once must not be asked without a pause
+            await asyncio.sleep(FIRST_DELAY_S)
             return None
         if scanned and self._scans_beside:
             # perhaps the strap, perhaps an adapter that cannot connect while it scans: tried again without

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bleak import BleakClient
 from bleak.exc import BleakError
 
 from allostat.strap import EventSink, FollowOptions, RecordKind, StrapService
@@ -29,7 +28,7 @@ from allostat_devices.ble.endings import first_of
 from allostat_devices.ble.interval_records import SMALLEST_MTU
 from allostat_devices.ble.movesense_channel import MovesenseChannel
 from allostat_devices.ble.polar_channel import PolarChannel
-from allostat_devices.ble.shared_radio import hang_up
+from allostat_devices.ble.shared_radio import Connected, hang_up
 from allostat_devices.ble.strap_records import to_json
 from allostat_devices.ble.stream_plan import MOST_RESTARTS, BackOff
 
@@ -85,23 +84,25 @@ class StrapConnection:
 
     Parameters
     ----------
-    client
-        Connected.
-    lost
-        Set when the connection ends by itself.
+    connected
+        As the radio gave it.
+    sink
+        Gets records until the connection is closed.
+    known
+        What is known of the strap, and kept up to date.
     """
 
     def __init__(
         self,
-        client: BleakClient,
-        lost: asyncio.Event,
+        connected: Connected,
         sink: EventSink,
         options: FollowOptions,
         known: KnownStrap,
         choices: StrapChoices,
     ) -> None:
+        client = connected.client
         self._client = client
-        self._lost = lost
+        self._lost = connected.lost
         self._deliver = sink
         self._open = True
         self._told = False
@@ -181,7 +182,7 @@ class StrapConnection:
                 restart = self._restarts.setdefault(name, _Restart())
                 deadline = watch.deadline_s if restart.due_s is None else restart.due_s
                 if deadline is not None and deadline <= link.now():
-                    if restart.due_s is None:
+                    if restart.due_s is None and watch.begun_s is not None:
                         watch.restarts += 1
                         if watch.restarts > MOST_RESTARTS:
                             raise Reconnect(f"{name} stays silent")

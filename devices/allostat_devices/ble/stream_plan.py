@@ -23,6 +23,8 @@ SILENCE_OTHERWISE_S = 5.0
 _SLOW_TO_BEGIN = frozenset({"ppi"})
 MOST_RESTARTS = 2
 """Restarts without a frame between them; the silence after the last one ends the connection."""
+REFUSED_AGAIN_S = 30.0
+"""A start that was refused for its settings or for the device's state is tried again so much later."""
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.1, 5.0
 
 _WALKING_RATE_HZ = 50
@@ -86,20 +88,23 @@ class StreamWatch:
         Last good frame; None before the first one since this connection began.
     restarts
         Without a good frame between them.
+    again_s
+        When a start that was refused is tried again; None when it is not.
     """
 
     name: str
     begun_s: float | None = None
     last_frame_s: float | None = None
     restarts: int = 0
+    again_s: float | None = None
 
     def begin(self, now_s: float) -> None:
         """It was started."""
-        self.begun_s = now_s
+        self.begun_s, self.again_s = now_s, None
 
-    def rest(self) -> None:
-        """It is not expected to send."""
-        self.begun_s = None
+    def rest(self, again_s: float | None = None) -> None:
+        """It is not expected to send; ``again_s`` says when it is tried again."""
+        self.begun_s, self.again_s = None, again_s
 
     def frame(self, now_s: float) -> bool:
         """A good frame came; True for the first one since the stream was started."""
@@ -110,9 +115,9 @@ class StreamWatch:
 
     @property
     def deadline_s(self) -> float | None:
-        """When silence becomes too long; None while it rests."""
+        """When silence becomes too long, or a refused start is tried again; None while it rests for good."""
         if self.begun_s is None:
-            return None
+            return self.again_s
         if self.last_frame_s is None or (self.name in _SLOW_TO_BEGIN and self.last_frame_s < self.begun_s):
             return self.begun_s + FIRST_FRAME_S
         return max(self.begun_s, self.last_frame_s) + SILENCE_S.get(self.name, SILENCE_OTHERWISE_S)

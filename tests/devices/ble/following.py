@@ -6,16 +6,26 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from allostat.strap import Decoded, FollowOptions, FoundStrap, RecordKind
+from allostat_devices.ble import polar_pmd as pmd
 from allostat_devices.ble.link import LINK, BleLink
+from allostat_devices.virtual.jumping_loop import run_fast
+from allostat_devices.virtual.models import polar_h10
 from allostat_devices.virtual.polar_measurement import PolarMeasurement
 from allostat_devices.virtual.radio import VirtualRadio
 from allostat_devices.virtual.strap import VirtualStrap
 
 START_NS = 1_750_000_000_000_000_000
 ECG, PPG, ACC, PPI = range(4)
+BOTH = FollowOptions(streams=("ecg", "acc"))
+ECG_START = pmd.start_request(pmd.Stream.ECG, {pmd.Setting.SAMPLE_RATE_HZ: 130, pmd.Setting.RESOLUTION_BITS: 14})
+ECG_STOP = pmd.stop_request(pmd.Stream.ECG)
+PMD, HR = RecordKind.PMD_DATA, RecordKind.HEART_RATE
+CONNECT, DISCONNECT = RecordKind.CONNECT, RecordKind.DISCONNECT
 
 
 def radio_with(*straps: VirtualStrap, **host: Any) -> VirtualRadio:
@@ -77,7 +87,7 @@ class Followed:
         assert depth == 0
 
 
-def found_of(strap: VirtualStrap, radio: VirtualRadio, found: list[FoundStrap]) -> FoundStrap:
+def found_of(strap: VirtualStrap, found: list[FoundStrap]) -> FoundStrap:
     return next(one for one in found if one.identity == strap.address)
 
 
@@ -90,7 +100,7 @@ async def followed(
     before = asyncio.all_tasks()
     all_of_them = [Followed(strap) for strap in radio.straps]
     for one in all_of_them:
-        strap = found_of(one.strap, radio, found)
+        strap = found_of(one.strap, found)
         one.task = asyncio.create_task(link.follow(strap, one.sink, options or FollowOptions(), backend=radio))
     try:
         yield all_of_them
@@ -103,3 +113,55 @@ async def followed(
         for one in all_of_them:
             assert one.task.cancelled()
             one.assert_left()
+
+
+def follow(strap: VirtualStrap, for_s: float, *faults: tuple[float, Any], options: FollowOptions | None = None,
+           link: BleLink = LINK) -> Followed:  # fmt: skip
+    """Follow one strap; each fault strikes after its seconds."""
+    radio = radio_with(strap)
+
+    async def main() -> Followed:
+        async with followed(radio, options=options, link=link) as (one,):
+            loop = asyncio.get_running_loop()
+            for at_s, fault in faults:
+                loop.call_later(at_s, fault.strike, one.strap)
+            await asyncio.sleep(for_s)
+        return one
+
+    return run_fast(main())
+
+
+def follow_h10(*faults: Any, after_s: float = 0.0, for_s: float = 30.0, options: FollowOptions | None = None,
+               **host: Any) -> Followed:  # fmt: skip
+    """Follow one H10; the faults strike together, before the first connection or some seconds later."""
+    radio = radio_with(polar_h10(1), **host)
+
+    async def main() -> Followed:
+        radio.begin()
+        if not after_s:
+            for fault in faults:
+                radio.straps[0].inflict(fault)
+        async with followed(radio, options=options) as (one,):
+            if after_s:
+                await asyncio.sleep(after_s)
+                for fault in faults:
+                    one.strap.inflict(fault)
+            await asyncio.sleep(for_s)
+        return one
+
+    return run_fast(main())
+
+
+def silences(times: list[float]) -> float:
+    """The longest silence between two records."""
+    return max(b - a for a, b in pairwise(times))
+
+
+@dataclass(frozen=True)
+class Unsubscribed:
+    """The strap forgets a subscription."""
+
+    characteristic: str
+
+    def strike(self, strap: VirtualStrap) -> None:
+        strap._subscriptions.discard(self.characteristic)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
@@ -229,6 +229,50 @@ class ScaledSignal:
         """See `Signal.block`."""
         scaled: NDArray[np.int32] = np.rint(self._signal.block(first, times_s) * self._counts).astype(np.int32)
         return scaled
+
+
+class SpoiltSignal:
+    """Another signal with stretches in which the electrodes are off, or the person moves.
+
+    Parameters
+    ----------
+    signal
+        What is measured otherwise.
+    spans_s
+        Beginning and end of each stretch, in seconds since the strap began.
+    how
+        ``"flat"`` = it stands still at 0; ``"saturated"`` = at the limit of the converter; ``"noise"`` =
+        noise as large as the limit's twentieth on top.
+    limit
+        Of the converter in counts; 20 mV of an H10 in microvolt.
+    """
+
+    def __init__(
+        self,
+        signal: Signal,
+        spans_s: Sequence[tuple[float, float]],
+        how: Literal["flat", "saturated", "noise"] = "flat",
+        limit: int = 20_000,
+    ) -> None:
+        self._signal = signal
+        self._spans_s = tuple(spans_s)
+        self._how = how
+        self._limit = limit
+        self._noise = _Noise(0, signal.channels, limit / 20)
+        self.channels = signal.channels
+
+    def block(self, first: int, times_s: NDArray[np.float64]) -> NDArray[np.int32]:
+        """See `Signal.block`."""
+        samples = self._signal.block(first, times_s).copy()
+        spoilt = np.zeros(len(times_s), dtype=bool)
+        for begin, end in self._spans_s:
+            spoilt |= (times_s >= begin) & (times_s < end)
+        if self._how == "noise":
+            noisy = samples + np.rint(self._noise.at(first, len(samples)))
+            samples[spoilt] = np.clip(noisy, -self._limit, self._limit)[spoilt]
+        else:
+            samples[spoilt] = 0 if self._how == "flat" else self._limit
+        return samples
 
 
 class RecordedSignal:

@@ -21,6 +21,7 @@ from allostat_devices.virtual.heart import (
     EcgSignal,
     PulseSignal,
     RecordedSignal,
+    SpoiltSignal,
     heart_from_rr,
     resting_heart,
 )
@@ -100,6 +101,17 @@ def test_a_capture_of_a_real_h10_is_sent_again_byte_by_byte(recordings: Callable
 def test_intervals_of_no_heart_are_refused(rr: list[float]) -> None:
     with pytest.raises(ConfigError):
         heart_from_rr(rr)
+
+
+def test_electrodes_that_come_off_give_flat_saturated_or_noisy_stretches() -> None:
+    clean = EcgSignal(resting_heart(4), 4)
+    times = np.arange(1, 130 * 30 + 1) / 130
+    whole, off = clean.block(0, times), (times >= 10) & (times < 12)
+    made = {how: SpoiltSignal(clean, [(10, 12)], how).block(0, times) for how in ("flat", "saturated", "noise")}
+    for samples in made.values():
+        np.testing.assert_array_equal(samples[~off], whole[~off])
+    assert (made["flat"][off] == 0).all() and (made["saturated"][off] == 20_000).all()
+    assert made["noise"][off].std() > 2 * whole[off].std()
 
 
 def test_straps_that_cannot_be_are_refused() -> None:

@@ -29,6 +29,7 @@ VERBS = {
     "multiverse": "the index under every defensible combination of choices",
     "bench": "speed of the kernels on this machine",
     "doctor": "is this installation sound?",
+    "live": "chest straps live: recorded, declared, measured, shown",
     "scan": "straps in reach: what they give, how near, how charged",
     "devices": "the formats that can be read, and how well each is verified",
 }

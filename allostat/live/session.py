@@ -195,6 +195,8 @@ class Session:
         for task in following:
             task.cancel()
         await asyncio.gather(*following, return_exceptions=True)
+        for status in self._view.statuses:
+            status.ended = status.ended or ""
         self._arrived(RecordKind.NOTE, SESSION, session_note(STOPPED, ""))
         while self._queue:
             await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""Pages: one per participant and one for the cohort, each a single file that loads nothing from anywhere."""
+"""Pages of participants, of a cohort, of a live session: each a single file that loads nothing from anywhere."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from allostat.report.cohort_page import cohort_page as cohort_page
 from allostat.report.methods import Used as Used
 from allostat.report.methods import methods_text as methods_text
 from allostat.report.participant import participant_page as participant_page
+from allostat.report.session import session_page as session_page
 
 __all__ = [
     "CohortMember",
@@ -21,5 +22,6 @@ __all__ = [
     "methods_text",
     "participant_page",
     "references_bib",
+    "session_page",
     "summary_lines",
 ]

@@ -7,7 +7,6 @@ its file name. Files that no adapter recognises, and identifiers without a count
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from allostat.biomarkers import Person
 from allostat.errors import AllostatError
-from allostat.reading import SURE_ENOUGH, adapters, verdicts, why_none
+from allostat.reading import SURE_ENOUGH, verdicts, why_none
 from allostat.recording import Notice
 from allostat.source import Source
 
@@ -171,9 +170,8 @@ def _is_archive(path: Path) -> bool:
 
 def owner(name: str, participants: Mapping[str, Person]) -> str | None:
     """The participant to whom a file or folder name belongs: the longest identifier that it equals or begins with."""
-    stem = name
-    matches = [p for p in participants if stem == p or (stem.startswith(p) and not stem[len(p)].isalnum())]
-    return max(matches, key=len) if matches else None
+    ends = (n for n in range(len(name), 0, -1) if n == len(name) or not name[n].isalnum())
+    return next((name[:n] for n in ends if name[:n] in participants), None)
 
 
 def make_plan(raw: Path | None, tables: StudyTables, *, timezone: str | None, known: bool) -> Plan:
@@ -265,23 +263,6 @@ def _stem(name: str) -> str:
 
 def _relative(path: Path, raw: Path | None) -> str:
     return path.relative_to(raw).as_posix() if raw is not None and path != raw else path.name
-
-
-def fingerprint(plan: ParticipantPlan, settings: Mapping[str, object], tables: StudyTables, version: str) -> str:
-    """sha256 of everything that decides a participant's results: inputs, table rows, settings and versions."""
-    versions = {a.name: a.version for a in adapters()}
-    content = {
-        "participant": repr(plan.person),
-        "timezone": plan.timezone,
-        "inputs": [[e.adapter, e.path.name, e.hashes] for e in plan.exports],
-        "unread": [[u.name, u.reason] for u in plan.unread],
-        "rows": tables.rows_text(plan.participant),
-        "problems": list(plan.problems),
-        "settings": settings,
-        "allostat": version,
-        "adapters": {e.adapter: versions[e.adapter] for e in plan.exports},
-    }
-    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def with_shared_files_told(plan: Plan) -> Plan:

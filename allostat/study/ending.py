@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from allostat import __version__
 from allostat.errors import DiskError
 from allostat.store.durable import remove_files
+from allostat.study.fingerprints import STAGES
 from allostat.study.layout import OutputLayout, write_atomic
 from allostat.study.outcome import Outcome, State
 
@@ -44,7 +45,7 @@ def how_it_ended(end: Ended[Task]) -> Outcome:
         if attempts:
             reason += f"; tried {len(attempts) + 1} times"
         return Outcome(who, "failed", _told(task, reason, end), end.seconds, attempts=attempts)
-    computed = tuple(s for s, about in status["stages"].items() if about["state"] == "computed")
+    computed = tuple(s for s in STAGES if status["stages"].get(s, {}).get("state") == "computed")
     state: State = "done" if status["status"] == "done" else "failed"
     return Outcome(who, state, status.get("reason"), end.seconds, status.get("qc", {}), computed, attempts)
 

@@ -49,6 +49,12 @@ class Export:
         files = self.members[0] if len(self.members) == 1 else f"{len(self.members)} files"
         return f"{self.path.name}/{files}"
 
+    @property
+    def bytes(self) -> int:
+        """Size on disk."""
+        files = [self.path / member for member in self.members] or [self.path]
+        return sum(file.stat().st_size for file in files if file.is_file())
+
     @cached_property
     def hashes(self) -> dict[str, str]:
         """sha256 of each file of the export, taken once."""
@@ -86,6 +92,11 @@ class ParticipantPlan:
     unread: tuple[Unread, ...] = ()
     problems: tuple[str, ...] = ()
     """Why the participant cannot be processed: rows that cannot be used, files that somebody else holds too."""
+
+    @property
+    def bytes(self) -> int:
+        """Size of the participant's exports: what the time to process them goes by."""
+        return sum(export.bytes for export in self.exports)
 
     @property
     def notices(self) -> tuple[Notice, ...]:

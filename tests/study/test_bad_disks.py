@@ -5,33 +5,20 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from allostat.errors import AllostatError, DiskError, NewerSchemaError, StoreError
+from allostat.errors import DiskError, NewerSchemaError, StoreError
 from allostat.store import durable, verify
 from allostat.study import Study, processes, worker
 from allostat.study.opened import open_study
-from allostat.study.processes import Ended
 from allostat.study.verification import verify_output
 from tests.store.test_bad_disks import newer
+from tests.study.inline import in_this_process
 from tests.study.test_run import states, table
 
 STORE_A1 = "sub-A1/sub-A1.h5"
-
-
-def in_this_process(tasks: Sequence[Any], work: Callable[[Any], None], **_: Any) -> Iterator[Ended[Any]]:
-    """What `run_isolated` does, where a test can make the disk refuse."""
-    for task in tasks:
-        refused = None
-        try:
-            work(task)
-        except AllostatError as error:
-            refused = str(error)
-        yield Ended(task, 0.0, None, refused)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from typing import Any
 from allostat.store.durable import file_sha256
 from allostat.study.fingerprints import STAGES, Basis, changes
 from allostat.study.layout import OutputLayout
+from allostat.study.reuse import READ_AGAIN
 
 NIGHTS = "nights"
 
@@ -39,8 +40,8 @@ def stages_to_run(
             found[stage] = _why(stage, status.get("rests_on", {}), bases, found)
     if not found and _changed(layout.page(participant), status.get("page_sha256")):
         found["report"] = "its page is missing or was changed"
-    if found and "ingest" not in found and status.get("signals") == "left out":
-        found = {"ingest": "raw signals are not kept in the store", **found}
+    if found and "ingest" not in found and status.get("signals") in READ_AGAIN:
+        found = {"ingest": READ_AGAIN[str(status.get("signals"))], **found}
     return found
 
 

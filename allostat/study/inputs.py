@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from allostat.biomarkers import Person
 from allostat.recording import Notice, Recording
@@ -71,31 +71,25 @@ class StudyTables:
         found = {r.participant for r in self.labs} | {r.participant for r in self.blood_pressure}
         return tuple(sorted(found | {p for p in self.problems if p}))
 
-    @cached_property
-    def _own(
-        self,
-    ) -> tuple[Mapping[str, list[LabRow]], Mapping[str, list[BloodPressureReading]], Mapping[str, list[DiaryDay]]]:
-        # Sorted out once: looking through all rows for each of thousands of participants takes minutes.
-        return _by_owner(self.labs), _by_owner(self.blood_pressure), _by_owner(self.diary)
-
     def rows_of(self, participant: str) -> ParticipantRows:
         """All rows of one participant."""
-        labs, pressure, diary = self._own
-        own = ParticipantRows(
-            tuple(labs.get(participant, ())),
-            tuple(pressure.get(participant, ())),
-            tuple(sorted(diary.get(participant, ()), key=lambda d: d.date)),
-            names=self.names,
-        )
+        labs, pressure, diary = self._by_participant
+        days = sorted(diary.get(participant, ()), key=lambda d: d.date)
+        own = ParticipantRows(labs.get(participant, ()), pressure.get(participant, ()), tuple(days), names=self.names)
         tables = {"labs": own.labs, "blood_pressure": own.blood_pressure, "diary": own.diary}
         return replace(own, hashes={name: _rows_sha256(rows) for name, rows in tables.items() if rows})
 
+    @cached_property
+    def _by_participant(self) -> tuple[_Rows[LabRow], _Rows[BloodPressureReading], _Rows[DiaryDay]]:
+        """Rows of each table by participant: looking through all rows for each of thousands takes minutes."""
+        return _grouped(self.labs), _grouped(self.blood_pressure), _grouped(self.diary)
+
     def has_rows(self, participant: str) -> bool:
         """Whether a participant has laboratory or blood pressure rows, usable or not."""
-        return participant in self._with_rows
+        return participant in self._having_rows
 
     @cached_property
-    def _with_rows(self) -> frozenset[str]:
+    def _having_rows(self) -> frozenset[str]:
         return frozenset(self.all_participants)
 
     def unmatched(self, persons: Mapping[str, Person]) -> dict[str, tuple[str, ...]]:
@@ -144,19 +138,15 @@ def read_tables(folder: Path | None, names: InputSection) -> StudyTables:
     )
 
 
-class _Owned(Protocol):
-    @property
-    def participant(self) -> str: ...
+_Row = TypeVar("_Row", LabRow, BloodPressureReading, DiaryDay)
+_Rows = Mapping[str, tuple[_Row, ...]]
 
 
-Row = TypeVar("Row", bound=_Owned)
-
-
-def _by_owner(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    owned: dict[str, list[Row]] = {}
+def _grouped(rows: Iterable[_Row]) -> _Rows[_Row]:
+    grouped: dict[str, list[_Row]] = {}
     for row in rows:
-        owned.setdefault(row.participant, []).append(row)
-    return owned
+        grouped.setdefault(row.participant, []).append(row)
+    return {participant: tuple(own) for participant, own in grouped.items()}
 
 
 def _rows_sha256(rows: Iterable[object]) -> str:

@@ -32,6 +32,14 @@ _TOLD = ("report", *STAGES[:-1])
 """Order of the notices in a file: of the plan first, then stage by stage."""
 
 
+READ_BACK_BYTES = 32 << 20
+"""Raw samples of more than this (a day of ECG takes 22 MB) are read from the exports again, which adapters stream; the
+file is read whole."""
+KEPT, LARGE, LEFT_OUT = "kept", "large", "left out"
+READ_AGAIN = {LARGE: "raw signals are large: they are read from the exports", LEFT_OUT: "raw signals are not kept"}
+"""Why recordings are read again although nothing changed, by what the file says of its signals."""
+
+
 @dataclass(frozen=True)
 class Standing:
     """The stages that need not run again, with what they left in the participant's file."""
@@ -76,7 +84,7 @@ def what_stands(
     stated: Mapping[str, Any] = about.provenance.get("stages", {})
     before = STAGES[: STAGES.index(since)] if since is not None else STAGES
     standing = {s for s in STAGES[:-1] if s in before and _fingerprint(stated, s) == bases[s].fingerprint}
-    if about.provenance.get("signals") == "left out":
+    if about.provenance.get("signals") in READ_AGAIN:
         standing.discard("ingest")  # the page shows them, and beats may have to be found again
     if not standing:
         return NOTHING

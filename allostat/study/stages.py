@@ -29,7 +29,7 @@ from allostat.study.config import StudyConfig
 from allostat.study.fingerprints import RESULT_SETTINGS, RULES, STAGES, Basis
 from allostat.study.overlap import Series, rank, same_files_once
 from allostat.study.purposes import long_series, night_and_rest, resting_series, windowed_hrv
-from allostat.study.reuse import NOTHING, Standing, noted_by_stage
+from allostat.study.reuse import KEPT, LARGE, LEFT_OUT, NOTHING, READ_BACK_BYTES, Standing, noted_by_stage
 from allostat.study.summaries import heart_rate_windows
 
 if TYPE_CHECKING:
@@ -404,15 +404,22 @@ def provenance(made: Made, bases: Mapping[str, Basis]) -> dict[str, Any]:
     }
     keys = ("name", "member", "sha256", "bytes", "adapter", "adapter_version")
     rows, config = made.given.rows, made.given.config
-    signals = any(r.signals for r in made.recordings.values())
     return {
         "inputs": [dict(zip(keys, item, strict=True)) for item in sorted(inputs, key=str)],
         "tables": {rows.names.get(kind, kind): sha for kind, sha in rows.hashes.items()},
         "timezone": {"name": made.zone.name, "source": made.zone.source},
         "settings": {"config": config.toml(RESULT_SETTINGS)},
         "versions": dict(bases["report"].versions),
-        "signals": "none" if not signals else "kept" if config.run.keep_signals else "left out",
+        "signals": _signals_kept(made.recordings.values(), config),
         "stages": {
             stage: {"fingerprint": bases[stage].fingerprint, "notices": len(made.notices[stage])} for stage in STAGES
         },
     }
+
+
+def _signals_kept(recordings: Iterable[Recording], config: StudyConfig) -> str:
+    """Whether a later run can take the raw signals from the file."""
+    sizes = [len(s) * s.samples.dtype.itemsize for r in recordings for s in r.signals.values()]
+    if sizes and not config.run.keep_signals:
+        return LEFT_OUT
+    return LARGE if sum(sizes) > READ_BACK_BYTES else KEPT

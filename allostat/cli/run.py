@@ -94,7 +94,7 @@ def run_and_show(
     plan = study.plan()
     for text in plan.assumptions:
         message(f"assumed: {text}", quiet=quiet)
-    sizes = {p.participant: p.bytes for p in plan.participants if not only or p.participant in only}
+    sizes = {p.participant: p.size_bytes for p in plan.participants if not only or p.participant in only}
     with progress_of(sizes, quiet=quiet) as progress:
         result = study.run(
             output, jobs=jobs, only=only, force=force, from_stage=from_stage, plan=plan, progress=progress,

@@ -31,8 +31,6 @@ class ParticipantResult:
         By window name (``5min``, ``night``, ``rest``, ``person``).
     circadian, labs
         None when there was nothing to compute them from.
-    measured
-        Laboratory rows of waist 2 before any rule; they and the HRV are what ``biomarkers`` is made of.
     biomarkers
         Rows of waist 2.
     allostatic_load
@@ -43,6 +41,8 @@ class ParticipantResult:
         Inputs with sha256, adapter, settings, versions; anything that JSON can hold, no wall-clock times.
     notices
         What the person who reads the results must know.
+    measured
+        Laboratory rows of waist 2 before any rule; they and the HRV are what ``biomarkers`` is made of.
     """
 
     participant: str
@@ -52,9 +52,9 @@ class ParticipantResult:
     hrv: Mapping[str, xr.Dataset] = field(default_factory=dict)
     circadian: xr.Dataset | None = None
     labs: xr.Dataset | None = None
-    measured: BiomarkerTable = field(default_factory=BiomarkerTable)
     biomarkers: BiomarkerTable = field(default_factory=BiomarkerTable)
     allostatic_load: Mapping[str, xr.Dataset] = field(default_factory=dict)
     quality: Mapping[str, xr.Dataset] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     notices: tuple[Notice, ...] = ()
+    measured: BiomarkerTable = field(default_factory=BiomarkerTable)

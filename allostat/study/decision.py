@@ -12,26 +12,34 @@ from allostat.study.layout import OutputLayout
 from allostat.study.reuse import READ_AGAIN
 
 NIGHTS = "nights"
+NEVER = "never run"
+"""The reason of every stage of one who has no status."""
 
 
 def stages_to_run(
-    layout: OutputLayout, participant: str, bases: Mapping[str, Basis], *, since: str | None = None
+    layout: OutputLayout,
+    participant: str,
+    status: Mapping[str, Any],
+    bases: Mapping[str, Basis],
+    *,
+    since: str | None = None,
 ) -> dict[str, str]:
-    """The stages that have to run, each with the reason; none when everything stands.
+    """The stages of one who ran before that have to run, each with the reason; none when everything stands.
 
     Parameters
     ----------
     layout
         The output folder.
+    status
+        What the last run left in ``status.json``.
     bases
         What each stage rests on now (`fingerprints.bases_of`).
     since
         A stage that was asked for, with all after it.
     """
-    status = layout.read_status(participant)
     everything = _why_everything(layout, participant, status)
-    if everything is not None or status is None:
-        return dict.fromkeys(STAGES, everything or "never run")
+    if everything is not None:
+        return dict.fromkeys(STAGES, everything)
     found: dict[str, str] = {}
     for number, stage in enumerate(STAGES):
         if since is not None and number >= STAGES.index(since):
@@ -45,10 +53,8 @@ def stages_to_run(
     return found
 
 
-def _why_everything(layout: OutputLayout, participant: str, status: Mapping[str, Any] | None) -> str | None:
+def _why_everything(layout: OutputLayout, participant: str, status: Mapping[str, Any]) -> str | None:
     """Why nothing of an earlier run can be used; None when something may be."""
-    if status is None:
-        return "never run"
     if status.get("status") != "done":
         return f"failed before: {status.get('reason')}"
     if not layout.store(participant).is_file():

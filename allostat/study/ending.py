@@ -40,7 +40,7 @@ def how_it_ended(end: Ended[Task]) -> Outcome:
         # The disk, or a newer version's file: what was there before stays there.
         return Outcome(who, "failed", end.refused, end.seconds, attempts=attempts)
     status = layout.read_status(who)
-    if end.crash is not None or status is None or status.get("fingerprint") != task.fingerprint:
+    if end.crash is not None or status is None or status.get("run") != task.run:
         reason = end.crash or "the process ended without a status"
         if attempts:
             reason += f"; tried {len(attempts) + 1} times"
@@ -62,7 +62,7 @@ def _told(task: Task, reason: str, end: Ended[Task]) -> str:
         "participant": who,
         "status": "failed",
         "reason": reason,
-        "fingerprint": task.fingerprint,
+        "run": task.run,
         "version": __version__,
         "seconds": round(end.seconds, 3),
         "attempts": ended,

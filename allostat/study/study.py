@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -14,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from allostat.errors import ConfigError, InputError
 from allostat.study.config import FILE_NAME, StudyConfig
-from allostat.study.decision import stages_to_run
+from allostat.study.decision import NEVER, stages_to_run
 from allostat.study.ending import excluded, how_it_ended, unchanged
-from allostat.study.fingerprints import STAGES, Basis, bases_of, stage_named
+from allostat.study.fingerprints import STAGES, bases_of, stage_named
 from allostat.study.inputs import StudyTables, read_tables
 from allostat.study.layout import OutputLayout, check_distinct_folders, locked, write_atomic
 from allostat.study.live_qc import LiveQc
@@ -156,22 +157,24 @@ class Study:
         check_settings(self.config)
         layout = OutputLayout(Path(output) if output is not None else self.default_output)
         self._check_output(layout.root)
-        considered = self._considered(plan, tables, layout, only, _since(force, from_stage))
-        return [verdict for verdict, _ in considered]
+        return self._considered(plan, tables, layout, only, _since(force, from_stage))
 
     def _considered(
         self, plan: Plan, tables: StudyTables, layout: OutputLayout, only: Sequence[str], since: str | None
-    ) -> list[tuple[Verdict, Mapping[str, Basis]]]:
-        """The verdict on each chosen participant, with what their stages rest on."""
+    ) -> list[Verdict]:
+        """The verdict on each chosen participant."""
         definitions = _definitions(self.config)
 
-        def consider(item: ParticipantPlan) -> tuple[Verdict, Mapping[str, Basis]]:
+        def consider(item: ParticipantPlan) -> Verdict:
             who = item.participant
             reason = exclusion(item, tables)
             if reason is not None:
-                return Verdict(who, excluded=reason), {}
+                return Verdict(who, excluded=reason)
+            status = layout.read_status(who)
+            if status is None:  # the worker will look at the files
+                return Verdict(who, dict.fromkeys(STAGES, NEVER), problems=item.problems)
             bases = bases_of(item, tables.rows_of(who), self.config, definitions)
-            return Verdict(who, stages_to_run(layout, who, bases, since=since), None, item.problems), bases
+            return Verdict(who, stages_to_run(layout, who, status, bases, since=since), problems=item.problems)
 
         # Threads: hashing the files of those who ran before takes nearly all the time, and lets other threads run.
         with ThreadPoolExecutor(usable_cores()) as pool:
@@ -237,11 +240,12 @@ class Study:
             live = LiveQc(layout, items)
             outcomes: dict[str, Outcome] = {}
             tasks = []
-            for verdict, bases in self._considered(plan, tables, layout, only, since):
+            definitions, number = _definitions(self.config), uuid.uuid4().hex
+            for verdict in self._considered(plan, tables, layout, only, since):
                 who = verdict.participant
                 if verdict.excluded is None and verdict.stages:
-                    rows = tables.rows_of(who)
-                    tasks.append(Task(items[who], rows, self.config, layout, bases, since, verdict.stages))
+                    rows, why = tables.rows_of(who), verdict.stages
+                    tasks.append(Task(items[who], rows, self.config, layout, definitions, number, since, why))
                     continue
                 outcomes[who] = (
                     unchanged(layout, who) if verdict.excluded is None else excluded(layout, who, verdict.excluded)

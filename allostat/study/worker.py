@@ -21,7 +21,7 @@ from allostat.store import write_participant
 from allostat.store.durable import make_folder, remove_files
 from allostat.store.safety import refuse_to_replace_newer
 from allostat.study.config import StudyConfig
-from allostat.study.fingerprints import STAGES, Basis
+from allostat.study.fingerprints import STAGES, Basis, bases_of
 from allostat.study.inputs import ParticipantRows
 from allostat.study.layout import OutputLayout, write_atomic
 from allostat.study.memory_limit import lacked_memory
@@ -38,8 +38,10 @@ class Task:
 
     Parameters
     ----------
-    bases
-        What each stage rests on; what is there of an earlier run is used where its fingerprint is the same.
+    definitions
+        Content hashes of the definitions and references that the settings name.
+    run
+        Of which run the task is: its status says so, and no status of an earlier run is taken for it.
     since
         A stage that has to run again, with all after it, whatever its fingerprint.
     why
@@ -54,16 +56,12 @@ class Task:
     rows: ParticipantRows
     config: StudyConfig
     layout: OutputLayout
-    bases: Mapping[str, Basis]
+    definitions: Mapping[str, str] = field(default_factory=dict)
+    run: str = ""
     since: str | None = None
     why: Mapping[str, str] = field(default_factory=dict)
     attempts: tuple[str, ...] = ()
     earlier: OutputLayout | None = None
-
-    @property
-    def fingerprint(self) -> str:
-        """Of everything that the participant's results rest on."""
-        return self.bases["report"].fingerprint
 
 
 def tried_again(task: Task, crash: str) -> Task:
@@ -91,12 +89,15 @@ def run_task(task: Task) -> None:
     for number, crash in enumerate(task.attempts, start=1):
         log.add("attempt", number=number, ended=crash)
     status: dict[str, Any]
+    bases: dict[str, Basis] = {}
     try:
-        standing = _standing(task, log)
+        # Of the files as they are here and now, from which the recordings are read.
+        bases = bases_of(task.plan, task.rows, task.config, task.definitions)
+        standing = _standing(task, bases, log)
         for stage in STAGES:
             if stage in standing.stages:
                 log.add("reused", stage=stage)
-        result = process_participant(task.plan, task.rows, task.config, log.stage, bases=task.bases, standing=standing)
+        result = process_participant(task.plan, task.rows, task.config, log.stage, bases=bases, standing=standing)
         log.stage("report")
         with _status_aside(task.layout.status(who)):
             digest = write_participant(result, task.layout.store(who), signals=task.config.run.keep_signals)
@@ -107,6 +108,7 @@ def run_task(task: Task) -> None:
             "reason": None,
             "store_sha256": digest,
             "page_sha256": hashlib.sha256(page.encode()).hexdigest(),
+            "fingerprint": bases["report"].fingerprint,
             "signals": result.provenance["signals"],
             **summary_of(result),
         }
@@ -123,24 +125,24 @@ def run_task(task: Task) -> None:
         remove_files(task.layout.store(who), task.layout.page(who))
     status |= {
         "participant": who,
-        "fingerprint": task.fingerprint,
+        "run": task.run,
         "version": __version__,
         "seconds": log.seconds,
         "stage": log.current,
-        "stages": log.stages(task.bases),
-        "rests_on": {stage: basis.as_json() for stage, basis in task.bases.items()},
+        "stages": log.stages(bases),
+        "rests_on": {stage: basis.as_json() for stage, basis in bases.items()},
         "attempts": list(task.attempts),
     }
     write_atomic(task.layout.log(who), log.text())
     write_atomic(task.layout.status(who), json.dumps(status, indent=1, sort_keys=True) + "\n")
 
 
-def _standing(task: Task, log: _Log) -> Standing:
+def _standing(task: Task, bases: Mapping[str, Basis], log: _Log) -> Standing:
     """What stands of an earlier run; nothing of a damaged file, which the log tells."""
     who, layout = task.plan.participant, task.earlier or task.layout
     status = layout.read_status(who) or {}
     try:
-        return what_stands(layout.store(who), task.bases, since=task.since, sha256=status.get("store_sha256"))
+        return what_stands(layout.store(who), bases, since=task.since, sha256=status.get("store_sha256"))
     except StoreError as error:
         log.add("damaged", error=str(error), consequence="every stage runs again")
         return NOTHING
@@ -207,7 +209,7 @@ class _Log:
         """The last stage has ended."""
         self._close_stage()
         self.current = "end"
-        self.add("end")
+        self.add("stage", stage="end")
 
     def _close_stage(self) -> None:
         now = time.perf_counter()

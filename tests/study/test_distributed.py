@@ -21,7 +21,6 @@ from allostat.errors import ConfigError, InputError, StoreError
 from allostat.store import ParticipantResult, write_participant
 from allostat.study import Study, distributed, worker
 from allostat.study.distributed import connected, run_distributed
-from allostat.study.fingerprints import Basis
 from allostat.study.inputs import ParticipantRows
 from allostat.study.layout import OutputLayout, write_atomic
 from allostat.study.worker import Task
@@ -216,9 +215,7 @@ def test_a_relative_definition_file_is_refused(study: Path) -> None:
 def engine(study: Path, out: Path, work: Callable[[Task], None], **settings: Any) -> dict[str, str | None]:
     """How each participant ended, for work that needs nothing loaded."""
     plan, layout = Study(study).plan(), OutputLayout(out)
-    tasks = [
-        Task(item, ParticipantRows(), Study(study).config, layout, {"report": Basis()}) for item in plan.participants
-    ]
+    tasks = [Task(item, ParticipantRows(), Study(study).config, layout) for item in plan.participants]
     ended = run_distributed(tasks, work, on_start=lambda task: None, **settings)
     return {end.task.plan.participant: end.crash for end in ended}
 

@@ -104,7 +104,7 @@ def encode_participant(result: ParticipantResult, *, signals: bool = True) -> Gr
         "hrv": encode_datasets(result.hrv, "/hrv"),
         "circadian": None if result.circadian is None else encode_dataset(result.circadian, "/circadian"),
         "labs": None if result.labs is None else encode_dataset(result.labs, "/labs"),
-        "measured": encode_table(result.measured, "/measured") if result.measured.rows else None,
+        "measured": encode_table(result.measured, "/measured", persons=False) if result.measured.rows else None,
         "biomarkers": encode_table(result.biomarkers, "/biomarkers"),
         "allostatic_load": encode_datasets(result.allostatic_load, "/allostatic_load"),
         "quality": encode_datasets(result.quality, "/quality"),

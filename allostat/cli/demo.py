@@ -50,8 +50,9 @@ def command(
     from allostat.study import Study
 
     study = Study(place)
-    with progress_of(participants, quiet=quiet) as progress:
-        result = study.run(output, jobs=jobs, progress=progress)
+    plan = study.plan()
+    with progress_of({p.participant: p.size_bytes for p in plan.participants}, quiet=quiet) as progress:
+        result = study.run(output, jobs=jobs, plan=plan, progress=progress)
     ranking = compare_with_truth(place / "truth.tsv", output / "allostatic_load.tsv")
     pages = [str(result.layout.page(o.participant)) for o in result.outcomes if o.state in ("done", "unchanged")]
     index = output / "index.html"

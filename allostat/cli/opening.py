@@ -10,7 +10,12 @@ if TYPE_CHECKING:
 
 
 def opened(
-    path: Path, *, preset: str | None = None, timezone: str | None = None, reference: str | None = None
+    path: Path,
+    *,
+    preset: str | None = None,
+    timezone: str | None = None,
+    reference: str | None = None,
+    memory: str | None = None,
 ) -> Study:
     """The study at a path with the settings that the command line overrides."""
     from allostat.study import Study
@@ -23,4 +28,6 @@ def opened(
         config = config.replaced("study", timezone=timezone)
     if reference is not None:
         config = config.replaced("allostatic_load", reference=reference)
+    if memory is not None:
+        config = config.replaced("run", memory_limit=memory)
     return Study(path, config)

@@ -30,7 +30,7 @@ from allostat.store.tables import decode_person, decode_table, encode_person, en
 from allostat.store.tree import Group
 from allostat.store.values import decode_json, encode_attributes, encode_json
 
-GROUPS = ("recordings", "beats", "hrv", "circadian", "labs", "biomarkers", "allostatic_load", "quality")
+GROUPS = ("recordings", "beats", "hrv", "circadian", "labs", "measured", "biomarkers", "allostatic_load", "quality")
 """Top-level groups of a participant file, in the order in which they are written."""
 
 _QC = "qc_"
@@ -104,6 +104,7 @@ def encode_participant(result: ParticipantResult, *, signals: bool = True) -> Gr
         "hrv": encode_datasets(result.hrv, "/hrv"),
         "circadian": None if result.circadian is None else encode_dataset(result.circadian, "/circadian"),
         "labs": None if result.labs is None else encode_dataset(result.labs, "/labs"),
+        "measured": encode_table(result.measured, "/measured", persons=False) if result.measured.rows else None,
         "biomarkers": encode_table(result.biomarkers, "/biomarkers"),
         "allostatic_load": encode_datasets(result.allostatic_load, "/allostatic_load"),
         "quality": encode_datasets(result.quality, "/quality"),
@@ -160,6 +161,7 @@ def _decode_participant(tree: Group, groups: Collection[str], where: str) -> Par
         hrv=decode_datasets(wanted.get("hrv")),
         circadian=decode_dataset(wanted["circadian"]) if "circadian" in wanted else None,
         labs=decode_dataset(wanted["labs"]) if "labs" in wanted else None,
+        measured=decode_table(wanted.get("measured"), f"{where}, /measured"),
         biomarkers=decode_table(wanted.get("biomarkers"), f"{where}, /biomarkers"),
         allostatic_load=decode_datasets(wanted.get("allostatic_load")),
         quality=decode_datasets(wanted.get("quality")),

@@ -41,6 +41,8 @@ class ParticipantResult:
         Inputs with sha256, adapter, settings, versions; anything that JSON can hold, no wall-clock times.
     notices
         What the person who reads the results must know.
+    measured
+        Laboratory rows of waist 2 before any rule; they and the HRV are what ``biomarkers`` is made of.
     """
 
     participant: str
@@ -55,3 +57,4 @@ class ParticipantResult:
     quality: Mapping[str, xr.Dataset] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     notices: tuple[Notice, ...] = ()
+    measured: BiomarkerTable = field(default_factory=BiomarkerTable)

@@ -37,8 +37,8 @@ _LONG_NAMES = {
 }  # fmt: skip
 
 
-def encode_table(table: BiomarkerTable, where: str) -> Group:
-    """A leaf group: one entry per row along ``row``, one per person along ``person``.
+def encode_table(table: BiomarkerTable, where: str, *, persons: bool = True) -> Group:
+    """A leaf group: one entry per row along ``row``, one per person, where they are wanted, along ``person``.
 
     Missing facts of a person are empty text, NaN, or -1 where they are yes or no. Columns in which every entry
     would have its default are left out.
@@ -53,7 +53,8 @@ def encode_table(table: BiomarkerTable, where: str) -> Group:
     for name, values in columns.items():
         attrs = {"long_name": _LONG_NAMES.get(name, name)}
         variables[name] = encode_variable(name, ["row"], _column(values, _NUMBERS.get(name)), attrs, where)
-    variables |= encode_persons(table.persons.items(), where)
+    if persons:
+        variables |= encode_persons(table.persons.items(), where)
     return Group(encode_attributes({_RULES: encode_json(table.rules, where)} if table.rules else {}, where), variables)
 
 
@@ -75,7 +76,7 @@ def decode_table(group: Group | None, where: str) -> BiomarkerTable:
     rules = decode_json(group.attrs[_RULES], f"{where}, rules") if _RULES in group.attrs else {}
     try:
         rows = tuple(Biomarker(**dict(zip(names, entry, strict=True))) for entry in zip(*columns.values(), strict=True))
-        return BiomarkerTable(rows, decode_persons(group), rules)
+        return BiomarkerTable(rows, decode_persons(group) if "person_key" in group.variables else {}, rules)
     except AllostatError as error:
         raise StoreError(f"row is not valid in this version ({error})", where=where) from error
 

@@ -16,6 +16,8 @@ from allostat.study.cortisol_reliability import FILE as CORTISOL_RELIABILITY
 from allostat.study.cortisol_reliability import reliability_rows
 from allostat.study.crate import write_crate
 from allostat.study.layout import write_atomic
+from allostat.study.live_qc import FILE as QC
+from allostat.study.live_qc import WORDS, qc_table
 from allostat.study.output_tables import dictionary_rows, load_rows, long_rows, wide_rows, write_tsv
 from allostat.study.stages import score
 from allostat.study.summary import used_by_all
@@ -28,8 +30,6 @@ if TYPE_CHECKING:
     from allostat.study.inputs import StudyTables
     from allostat.study.layout import OutputLayout
     from allostat.study.outcome import Outcome, RunResult
-
-_WORDS = {"done": "ok", "unchanged": "ok", "failed": "failed", "excluded": "excluded"}
 
 
 def load_libraries() -> None:
@@ -116,20 +116,18 @@ def _write_tables(
         for p in result.plan.participants
     ]
     write_tsv(root / "participants.tsv", ["participant_id", "sex", "age", "group", "timezone", "medications"], people)
-    names = sorted({name for s in summaries.values() for name in s.get("qc", {})})
-    rows = []
-    for item in result.plan.participants:
-        state, reason = _state(item.participant, summaries, outcomes)
-        numbers = summaries.get(item.participant, {}).get("qc", {})
-        rows.append([item.participant, state, reason, *(numbers.get(name) for name in names)])
-    write_tsv(root / "qc.tsv", ["participant_id", "status", "reason", *names], rows)
+    quality = (
+        (p.participant, *_state(p.participant, summaries, outcomes), summaries.get(p.participant, {}).get("qc", {}))
+        for p in result.plan.participants
+    )
+    write_tsv(root / QC, *qc_table(quality))
 
 
 def _state(who: str, summaries: Mapping[str, object], outcomes: Mapping[str, Outcome]) -> tuple[str, str]:
     """Status and reason of a participant, also of one that this run did not touch."""
     outcome = outcomes.get(who)
     if outcome is not None:
-        return _WORDS[outcome.state], outcome.reason or ""
+        return WORDS[outcome.state], outcome.reason or ""
     return ("ok", "") if who in summaries else ("excluded", "not processed yet")
 
 

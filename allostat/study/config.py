@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import UnionType
@@ -13,6 +13,7 @@ from typing import Any, Self, get_args, get_origin, get_type_hints
 
 from allostat.errors import ConfigError
 from allostat.medication_rules import MedicationRules, rule_options
+from allostat.study.memory_limit import parse_memory
 
 FILE_NAME = "study.toml"
 _MEDICATION = MedicationRules()
@@ -98,10 +99,26 @@ class LoadSection:
 
 @dataclass(frozen=True, slots=True)
 class RunSection:
-    """How the run behaves: time limit of one participant in s, raw signals kept in the store."""
+    """How the run behaves: time limit of one participant in s, how often a participant is tried again whose process was
+    killed or hung, memory that one participant may take (such as ``2GB``), raw signals kept in the store."""
 
     time_limit_s: float = 3600.0
+    retries: int = 1
+    memory_limit: str | None = None
     keep_signals: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.time_limit_s > 0:
+            raise ConfigError("[run] time_limit_s is a positive number of s", found=self.time_limit_s)
+        if self.retries < 0:
+            raise ConfigError("[run] retries is 0 or more", found=self.retries)
+        if self.memory_limit is not None:
+            parse_memory(self.memory_limit, "[run] memory_limit")
+
+    @property
+    def memory_limit_bytes(self) -> int | None:
+        """The memory limit in bytes; None without one."""
+        return None if self.memory_limit is None else parse_memory(self.memory_limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,21 +165,41 @@ class StudyConfig:
             sections[name] = _section(hints[name], entries, f"{where}, [{name}]")
         return cls(**sections)
 
+    @classmethod
+    def keys(cls) -> tuple[str, ...]:
+        """Every setting as ``section.key``."""
+        hints = get_type_hints(cls)
+        return tuple(f"{section}.{key.name}" for section, kind in hints.items() for key in fields(kind))
+
+    def value(self, key: str) -> Any:
+        """The value of one setting, ``section.key``."""
+        section, _, name = key.partition(".")
+        return getattr(getattr(self, section), name)
+
+    def only(self, keys: Collection[str]) -> Self:
+        """These settings where they are among ``keys``, and the defaults elsewhere."""
+        changed: dict[str, Any] = {}
+        for section in fields(self):
+            part = getattr(self, section.name)
+            mine = {e.name: getattr(part, e.name) for e in fields(part) if f"{section.name}.{e.name}" in keys}
+            changed[section.name] = type(part)(**mine)
+        return type(self)(**changed)
+
     def replaced(self, section: str, **changes: Any) -> Self:
         """The same settings with some keys of one section changed."""
         changed = dataclasses.replace(getattr(self, section), **changes)
         return dataclasses.replace(self, **{section: changed})
 
-    def toml(self) -> str:
-        """The effective settings as TOML that reruns as it stands."""
+    def toml(self, keys: Collection[str] | None = None) -> str:
+        """The effective settings as TOML that reruns as it stands; only those among ``keys``, when given."""
         lines = []
         for section in fields(self):
-            lines.append(f"[{section.name}]")
             part = getattr(self, section.name)
-            for entry in fields(part):
-                value = getattr(part, entry.name)
-                if value is not None:
-                    lines.append(f"{entry.name} = {_toml_value(value)}")
+            wanted = [e.name for e in fields(part) if keys is None or f"{section.name}.{e.name}" in keys]
+            if not wanted:
+                continue
+            lines.append(f"[{section.name}]")
+            lines += [f"{n} = {_toml_value(v)}" for n in wanted if (v := getattr(part, n)) is not None]
             lines.append("")
         return "\n".join(lines)
 
@@ -186,7 +223,7 @@ def _checked(hint: Any, value: Any, where: str) -> Any:
     if float in allowed and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
-        names = {str: "a text", float: "a number", bool: "true or false"}
+        names = {str: "a text", float: "a number", int: "a whole number", bool: "true or false"}
         raise ConfigError("wrong type", where=where, found=value, expected=" or ".join(names[a] for a in allowed))
     return value
 

@@ -36,9 +36,6 @@ if TYPE_CHECKING:
     from allostat.study.config import StudyConfig
     from allostat.study.worker import Task
 
-ATTEMPTS_PER_PARTICIPANT = 2
-"""A participant whose worker died is given to another one, once: what kills two workers would kill the third."""
-
 POLL_S = 1.0
 """How often the scheduler is asked who is there."""
 
@@ -109,6 +106,7 @@ def run_distributed(
     on_start: Callable[[Task], None],
     meanwhile: Callable[[], None] | None = None,
     jobs: int | None = None,
+    retries: int = 1,
 ) -> Generator[Ended[Task], None, None]:
     """Run ``work`` on each task on the workers of a cluster; yields each task as it ends, its files in place.
 
@@ -129,6 +127,8 @@ def run_distributed(
         Called once, when the first tasks run.
     jobs
         Participants at a time; as many as there are worker processes when None.
+    retries
+        How often a participant whose worker died is given to another one: what kills two would kill the third.
 
     Raises
     ------
@@ -164,8 +164,9 @@ def run_distributed(
                     continue
                 run.running.remove(attempt)
                 crash = run.collected(attempt, time_limit_s)
-                if crash is _WORKER_DIED and attempt.number < ATTEMPTS_PER_PARTICIPANT:
-                    waiting.append((attempt.task, attempt.number + 1))
+                if crash is _WORKER_DIED and attempt.number <= retries:
+                    again = replace(attempt.task, attempts=(*attempt.task.attempts, crash))
+                    waiting.append((again, attempt.number + 1))
                     continue
                 refused = isinstance(crash, _Refusal)
                 seconds = time.monotonic() - attempt.started
@@ -176,9 +177,7 @@ def run_distributed(
         run.close()
 
 
-_WORKER_DIED = (
-    f"the worker process died, {ATTEMPTS_PER_PARTICIPANT} times: out of memory, a crash, or its node was lost"
-)
+_WORKER_DIED = "the worker process died: out of memory, a crash, or its node was lost"
 
 
 @dataclass(frozen=True, eq=False)
@@ -346,7 +345,8 @@ class _BegunBefore(Exception):
 def _moved(task: Task, folder: Path) -> Task:
     """The task with absolute paths, writing into the folder of its attempt."""
     exports = tuple(e if e.path.is_absolute() else replace(e, path=e.path.absolute()) for e in task.plan.exports)
-    return replace(task, plan=replace(task.plan, exports=exports), layout=OutputLayout(folder))
+    plan, earlier = replace(task.plan, exports=exports), OutputLayout(task.layout.root.absolute())
+    return replace(task, plan=plan, layout=OutputLayout(folder), earlier=earlier)
 
 
 def _put_in_place(staged: OutputLayout, final: OutputLayout, who: str) -> str | None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 from allostat.biomarkers import Person
 from allostat.recording import Notice, Recording
@@ -31,7 +33,9 @@ class ParticipantRows:
     blood_pressure: tuple[BloodPressureReading, ...] = ()
     diary: tuple[DiaryDay, ...] = ()
     hashes: Mapping[str, str] = field(default_factory=dict)
-    """sha256 of each table that was read."""
+    """sha256 of the participant's own rows, by field name, of the tables that have some."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """File name of each table."""
 
     def joined(self, recordings: Iterable[Recording]) -> ParticipantRows:
         """The same with the laboratory values and cuff readings that recordings brought along."""
@@ -57,8 +61,11 @@ class StudyTables:
     notices: tuple[Notice, ...] = ()
     has_participants: bool = False
     hashes: Mapping[str, str] = field(default_factory=dict)
+    """sha256 of each table that was read, by file name."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """File name of each table that was read, by field name."""
 
-    @property
+    @cached_property
     def all_participants(self) -> tuple[str, ...]:
         """Identifiers that occur in any table of results."""
         found = {r.participant for r in self.labs} | {r.participant for r in self.blood_pressure}
@@ -66,21 +73,24 @@ class StudyTables:
 
     def rows_of(self, participant: str) -> ParticipantRows:
         """All rows of one participant."""
-        return ParticipantRows(
-            tuple(r for r in self.labs if r.participant == participant),
-            tuple(r for r in self.blood_pressure if r.participant == participant),
-            tuple(sorted((d for d in self.diary if d.participant == participant), key=lambda d: d.date)),
-            self.hashes,
-        )
+        labs, pressure, diary = self._by_participant
+        days = sorted(diary.get(participant, ()), key=lambda d: d.date)
+        own = ParticipantRows(labs.get(participant, ()), pressure.get(participant, ()), tuple(days), names=self.names)
+        tables = {"labs": own.labs, "blood_pressure": own.blood_pressure, "diary": own.diary}
+        return replace(own, hashes={name: _rows_sha256(rows) for name, rows in tables.items() if rows})
+
+    @cached_property
+    def _by_participant(self) -> tuple[_Rows[LabRow], _Rows[BloodPressureReading], _Rows[DiaryDay]]:
+        """Rows of each table by participant: looking through all rows for each of thousands takes minutes."""
+        return _grouped(self.labs), _grouped(self.blood_pressure), _grouped(self.diary)
 
     def has_rows(self, participant: str) -> bool:
         """Whether a participant has laboratory or blood pressure rows, usable or not."""
-        return participant in self.all_participants
+        return participant in self._having_rows
 
-    def rows_text(self, participant: str) -> list[str]:
-        """A participant's rows as text that changes when and only when a row does."""
-        rows = self.rows_of(participant)
-        return [repr(row) for row in (*rows.labs, *rows.blood_pressure, *rows.diary)]
+    @cached_property
+    def _having_rows(self) -> frozenset[str]:
+        return frozenset(self.all_participants)
 
     def unmatched(self, persons: Mapping[str, Person]) -> dict[str, tuple[str, ...]]:
         """For each table the identifiers that ``persons`` does not hold."""
@@ -124,7 +134,23 @@ def read_tables(folder: Path | None, names: InputSection) -> StudyTables:
         notices=tuple(notice for table in found for notice in table.notices),
         has_participants=people is not None,
         hashes=hashes,
+        names={key: path.name for key, path in there.items()},
     )
+
+
+_Row = TypeVar("_Row", LabRow, BloodPressureReading, DiaryDay)
+_Rows = Mapping[str, tuple[_Row, ...]]
+
+
+def _grouped(rows: Iterable[_Row]) -> _Rows[_Row]:
+    grouped: dict[str, list[_Row]] = {}
+    for row in rows:
+        grouped.setdefault(row.participant, []).append(row)
+    return {participant: tuple(own) for participant, own in grouped.items()}
+
+
+def _rows_sha256(rows: Iterable[object]) -> str:
+    return hashlib.sha256("\n".join(map(repr, rows)).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _by_participant(problems: list[Problem]) -> dict[str, tuple[str, ...]]:

@@ -21,6 +21,10 @@ class Outcome:
     reason: str | None = None
     seconds: float = 0.0
     qc: Mapping[str, Any] = field(default_factory=dict)
+    computed: tuple[str, ...] = ()
+    """The stages that ran; of one who is done, the others stood from an earlier run."""
+    attempts: tuple[str, ...] = ()
+    """How earlier attempts of the run ended."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, Generic, TypeVar
 
 from allostat.errors import AllostatError
+from allostat.study.memory_limit import MemoryBudget
 
 T = TypeVar("T")
 
@@ -28,13 +30,15 @@ class Ended(Generic[T]):
     """How one task ended.
 
     ``crash`` is a sentence when its process did not end by itself, ``refused`` one when the work raised an
-    `AllostatError` that it could not deal with itself: a disk that takes nothing.
+    `AllostatError` that it could not deal with itself: a disk that takes nothing. ``transient``: the same task may go
+    well another time.
     """
 
     task: T
     seconds: float
     crash: str | None = None
     refused: str | None = None
+    transient: bool = False
 
 
 def warm_context() -> BaseContext:
@@ -86,25 +90,48 @@ def run_isolated(
     time_limit_s: float,
     on_start: Callable[[T], None],
     meanwhile: Callable[[], None] | None = None,
+    retries: int = 0,
+    retried: Callable[[T, str], T] = lambda task, crash: task,
+    memory_limit: int | None = None,
 ) -> Generator[Ended[T], None, None]:
     """Run ``work`` on each task in processes of their own, ``jobs`` at a time; yields each task as it ends.
 
     A process that has ended a task well takes the next one. A crash or a hang ends the process with its task, and a new
-    process goes on. ``meanwhile`` is called once, when the first tasks run and there is nothing to do but wait.
+    process goes on.
 
+    Parameters
+    ----------
+    time_limit_s
+        A task that takes longer is ended with its process.
+    on_start
+        Called once a task, before its first attempt.
+    meanwhile
+        Called once, when the first tasks run and there is nothing to do but wait.
+    retries
+        How often a task is tried again whose process was ended by a signal (a crash, a kill for lack of memory) or
+        hung. It waits until all others have begun: what killed it may be over then.
+    retried
+        Makes the task of the next attempt from the last one and what ended it.
+    memory_limit
+        Bytes that a task may take beyond what a worker has loaded (`memory_limit.MemoryBudget`).
+
+    Notes
+    -----
     Closing the iterator, or an exception in its consumer, ends the processes that it started.
     """
     start_server_early()
-    waiting = list(reversed(tasks))
+    waiting = deque((task, 0) for task in tasks)
     idle: list[_Worker[T]] = []
     busy: list[_Worker[T]] = []
     try:
         while waiting or busy:
             while waiting and len(busy) < jobs:
-                worker = idle.pop() if idle else _Worker(work)
+                task, attempts = waiting.popleft()
+                worker = idle.pop() if idle else _Worker(work, memory_limit)
                 busy.append(worker)
-                on_start(waiting[-1])
-                worker.take(waiting.pop())
+                if not attempts:
+                    on_start(task)
+                worker.take(task, attempts)
             if meanwhile is not None:
                 meanwhile()
                 meanwhile = None
@@ -119,6 +146,9 @@ def run_isolated(
                         idle.append(worker)
                     else:
                         worker.end()
+                    if ended.transient and ended.crash is not None and worker.attempts < retries:
+                        waiting.append((retried(ended.task, ended.crash), worker.attempts + 1))
+                        continue
                     yield ended
     finally:
         for worker in [*busy, *idle]:
@@ -132,44 +162,63 @@ TASKS_PER_PROCESS = 32
 class _Worker(Generic[T]):
     """A process that runs one task after another."""
 
-    def __init__(self, work: Callable[[T], None]) -> None:
+    def __init__(self, work: Callable[[T], None], memory_limit: int | None) -> None:
         context: Any = warm_context()
         self._pipe, theirs = context.Pipe()
-        self._process: BaseProcess = context.Process(target=_serve, args=(theirs, work), daemon=True)
+        self._process: BaseProcess = context.Process(target=_serve, args=(theirs, work, memory_limit), daemon=True)
         _started(self._process)
         theirs.close()
         self._left = TASKS_PER_PROCESS
         self._task: T | None = None
+        self._stage: str | None = None
+        self.attempts = 0
         self.started = 0.0
         self.usable = True
 
     @property
     def signs(self) -> list[Any]:
-        """What becomes ready when the task or the process ends."""
+        """What becomes ready when the task tells something or the process ends."""
         return [self._pipe, self._process.sentinel]
 
-    def take(self, task: T) -> None:
-        """Run a task."""
-        self._task, self.started, self._left = task, time.monotonic(), self._left - 1
+    def take(self, task: T, attempts: int) -> None:
+        """Run a task that was tried ``attempts`` times before."""
+        self._task, self._stage, self.attempts = task, None, attempts
+        self.started, self._left = time.monotonic(), self._left - 1
         with suppress(BrokenPipeError):  # the process has ended while it was idle: `ended` says how
             self._pipe.send(task)
 
     def ended(self, now: float, time_limit_s: float) -> Ended[T] | None:
         """How the task ended; None while it runs."""
         assert self._task is not None
-        seconds, crash, refused = now - self.started, None, None
-        try:
-            done, refused = self._pipe.recv() if self._pipe.poll() else (False, None)
-        except (EOFError, OSError):
-            done = False
-        if not done and not self._process.is_alive():
+        # Asked for before the pipe is read: what a process said before it ended is read then, too.
+        alive = self._process.is_alive()
+        end = self._end_told()
+        seconds, crash, transient = now - self.started, None, False
+        if end is None and not alive:
             crash = _crash(self._process.exitcode) or "the process ended before its work did"
-        elif not done and seconds >= time_limit_s:
-            crash = f"took longer than the time limit of {time_limit_s:g} s"
-        elif not done:
+            transient = (self._process.exitcode or 0) < 0
+        elif end is None and seconds >= time_limit_s:
+            crash, transient = f"took longer than the time limit of {time_limit_s:g} s", True
+        elif end is None:
             return None
-        self.usable = crash is None and refused is None and self._left > 0
-        return Ended(self._task, seconds, crash, refused)
+        refused, worn = (None, True) if end is None else end
+        self.usable = not worn and refused is None and self._left > 0
+        if crash is not None and self._stage is not None:
+            crash += f" (in stage {self._stage})"
+        return Ended(self._task, seconds, crash, refused, transient)
+
+    def _end_told(self) -> tuple[str | None, bool] | None:
+        """What the process said at the end of the task: why it was refused, and whether it is worn out."""
+        try:
+            while self._pipe.poll():
+                match self._pipe.recv():
+                    case ("stage", stage):
+                        self._stage = stage
+                    case ("end", refused, worn):
+                        return refused, worn
+        except (EOFError, OSError):
+            return None
+        return None
 
     def end(self) -> None:
         """End the process."""
@@ -177,21 +226,34 @@ class _Worker(Generic[T]):
         _end(self._process)
 
 
-def _serve(pipe: Any, work: Callable[[T], None]) -> None:
+_to_the_run: list[Any] = []
+"""In a worker process: the pipe to the run."""
+
+
+def tell_stage(stage: str) -> None:
+    """Tell the run which stage of a task begins, so that a crash can be placed; elsewhere nothing."""
+    for pipe in _to_the_run:
+        pipe.send(("stage", stage))
+
+
+def _serve(pipe: Any, work: Callable[[T], None], memory_limit: int | None) -> None:
     """Life of a worker: tasks come through the pipe until it is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted, too, and ends its workers
     threading.Thread(target=_end_with_the_run, name="end-with-the-run", daemon=True).start()
+    _to_the_run.append(pipe)
+    budget = MemoryBudget(memory_limit)
     while True:
         try:
             task = pipe.recv()
         except EOFError:
             return
+        refused = None
         try:
             work(task)
         except AllostatError as error:
-            pipe.send((True, str(error)))
-        else:
-            pipe.send((True, None))
+            refused = str(error)
+        del task
+        pipe.send(("end", refused, budget.spent))
 
 
 def _end_with_the_run() -> None:

@@ -1,33 +1,35 @@
 """One participant from exports and lab rows to an index: the stages, each one step of the flow.
 
-ingest → beats → hrv → circadian → labs → biomarkers → load. Nothing here is written; the result is a value.
+ingest → beats → hrv → circadian → labs → biomarkers → load. Nothing here is written; the result is a value. What stands
+of an earlier run (`reuse`) is taken as it is; a stage that runs is given what its rule names (`fingerprints`), no more.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from allostat import __version__
 from allostat.adapter import ReadOptions
 from allostat.allostatic_load import allostatic_load
 from allostat.beats import correct_beats, find_beats
 from allostat.biomarker_rows import biomarkers, rule_notices
-from allostat.biomarkers import BiomarkerTable
+from allostat.biomarkers import BiomarkerTable, Person
 from allostat.circadian import circadian
 from allostat.errors import AllostatError, InputError
-from allostat.hrv import hrv, measure_set, person_hrv, seconds_of
-from allostat.hrv_person import REST_VARIABLES
 from allostat.labs import awakenings, lab_biomarkers
 from allostat.labs.awakenings import Awakening, Wake
 from allostat.quality import signal_quality
 from allostat.reading import adapters
-from allostat.recording import UNKNOWN_ZONE, Notice, Recording, TimeZone
+from allostat.recording import UNKNOWN_ZONE, Beats, Notice, Recording, Signal, TimeZone
 from allostat.sleep import SleepWindow, sleep_windows
 from allostat.store import ParticipantResult
 from allostat.study.config import StudyConfig
-from allostat.study.overlap import Series, rank, ranked, resolved, same_files_once
+from allostat.study.fingerprints import RESULT_SETTINGS, RULES, STAGES, Basis
+from allostat.study.overlap import Series, rank, same_files_once
+from allostat.study.purposes import long_series, night_and_rest, resting_series, windowed_hrv
+from allostat.study.reuse import KEPT, LARGE, LEFT_OUT, NOTHING, READ_BACK_BYTES, Standing, noted_by_stage
 from allostat.study.summaries import heart_rate_windows
 
 if TYPE_CHECKING:
@@ -38,19 +40,99 @@ if TYPE_CHECKING:
 
 OnStage = Callable[[str], None]
 
+COMPUTED = STAGES[:-1]
+"""The stages that compute; the last one writes."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What one stage is given: only what its rule names; the rest is absent or has its default."""
+
+    plan: ParticipantPlan
+    rows: ParticipantRows
+    config: StudyConfig
+
+    def for_stage(self, stage: str) -> Given:
+        """The part that the rule of a stage names."""
+        rule = RULES[stage]
+        plan, rows, named = self.plan, self.rows, rule.inputs
+        return Given(
+            replace(
+                plan,
+                person=plan.person if "person" in named else Person(plan.participant),
+                timezone=plan.timezone if "time zone" in named else None,
+                exports=plan.exports if "exports" in named else (),
+                unread=plan.unread if "unread" in named else (),
+                problems=plan.problems if "problems" in named else (),
+            ),
+            replace(
+                rows,
+                labs=rows.labs if "labs" in named else (),
+                blood_pressure=rows.blood_pressure if "blood_pressure" in named else (),
+                diary=rows.diary if "diary" in named else (),
+            ),
+            self.config.only(rule.settings),
+        )
+
 
 @dataclass
-class _Notes:
-    """Notices gathered along the way."""
+class Made:
+    """What the stages made so far, or what stood of it."""
 
-    items: list[Notice] = field(default_factory=list)
+    given: Given
+    recordings: Mapping[str, Recording] = field(default_factory=dict)
+    beats: Mapping[str, Beats] = field(default_factory=dict)
+    quality: Mapping[str, xr.Dataset] = field(default_factory=dict)
+    hrv: Mapping[str, xr.Dataset] = field(default_factory=dict)
+    circadian: xr.Dataset | None = None
+    labs: xr.Dataset | None = None
+    measured: BiomarkerTable = field(default_factory=BiomarkerTable)
+    biomarkers: BiomarkerTable = field(default_factory=BiomarkerTable)
+    allostatic_load: Mapping[str, xr.Dataset] = field(default_factory=dict)
+    notices: dict[str, tuple[Notice, ...]] = field(default_factory=dict)
 
-    def add(self, code: str, message: str, **about: Any) -> None:
-        self.items.append(Notice(code, message, **about))
+    @cached_property
+    def series(self) -> list[Series]:
+        """The corrected beats with the recordings that they are of."""
+        return [Series(s.id, s.recording, self.beats[s.id]) for s in streams(self.recordings.values())]
+
+    @cached_property
+    def zone(self) -> TimeZone:
+        """The participant's zone: as the study states it, else the one on which all recordings with a zone agree."""
+        if self.given.plan.timezone:
+            return TimeZone(self.given.plan.timezone, "profile")
+        zones = [r.timezone for r in self.recordings.values() if r.timezone.known]
+        return zones[0] if len({z.name for z in zones}) == 1 else UNKNOWN_ZONE
+
+    @cached_property
+    def nights(self) -> Nights:
+        """Series that are long enough for nights, and sleep in them."""
+        given = self.given.for_stage("nights")
+        long, notices = long_series(self.series, given.config)
+        if long and not self.zone.known:
+            message = "nights and circadian measures need a time zone: state it in participants.tsv"
+            return Nights(long, [], (*notices, Notice("TIME_ZONE_UNKNOWN", message)))
+        sleep = sleep_windows([s.beats for s in long], self.zone, given.rows.diary) if long else []
+        return Nights(long, sleep, tuple(notices))
+
+
+@dataclass(frozen=True)
+class Nights:
+    """Long series of beats, sleep in them, and what is to be told of them."""
+
+    long: Sequence[Series]
+    sleep: Sequence[SleepWindow]
+    notices: tuple[Notice, ...]
 
 
 def process_participant(
-    plan: ParticipantPlan, rows: ParticipantRows, config: StudyConfig, on_stage: OnStage = lambda stage: None
+    plan: ParticipantPlan,
+    rows: ParticipantRows,
+    config: StudyConfig,
+    on_stage: OnStage = lambda stage: None,
+    *,
+    bases: Mapping[str, Basis],
+    standing: Standing = NOTHING,
 ) -> ParticipantResult:
     """All stages for one participant.
 
@@ -63,57 +145,120 @@ def process_participant(
     config
         Settings of the study.
     on_stage
-        Called with the name of each stage as it begins.
+        Called with the name of each stage that runs, as it begins.
+    bases
+        What each stage rests on (`fingerprints.bases_of`); the result states the fingerprints.
+    standing
+        What stands of an earlier run; by default every stage runs.
 
     Raises
     ------
     AllostatError
         When an input is damaged or contradictory: the participant fails, nothing is written.
     """
-    notes = _Notes(list(plan.notices))
-    on_stage("ingest")
-    if plan.problems:
-        raise InputError(f"{len(plan.problems)} problem(s): " + " | ".join(plan.problems[:5]))
-    recordings, notices = ingest(plan)
-    notes.items += notices
-    for recording in recordings.values():
-        notes.items += recording.notices
-    rows = rows.joined(recordings.values())
-    on_stage("beats")
-    series, quality = detect(recordings.values(), notes)
-    zone = participant_zone(plan, recordings.values())
-    on_stage("hrv")
-    windows = windowed_hrv(series, config)
-    long, rest = by_purpose(series, config, notes)
-    sleep = _sleep(long, zone, rows, notes)
-    person = night_and_rest(long, rest, sleep, config)
-    on_stage("circadian")
-    course = _circadian(windows, series, zone, sleep, config, recordings)
-    on_stage("labs")
-    wake = _awakenings(sleep, long, rows, zone)
-    lab_table, lab_results = laboratory(plan, rows, zone, notes, wake, sleep, config)
-    on_stage("biomarkers")
-    table = biomarkers(
-        plan.participant, hrv=person, labs=lab_table, person=plan.person, medication=config.rules.medication,
-        acute=config.rules.acute_crp,  # type: ignore[arg-type]
-    )  # fmt: skip
-    notes.items += rule_notices(table)
-    on_stage("load")
-    load = score(table, config)
+    whole = Given(plan, rows, config)
+    made = _stood(whole, standing)
+    for stage in COMPUTED:
+        if stage not in standing.stages:
+            on_stage(stage)
+            made.notices[stage] = _RUN[stage](made, whole.for_stage(stage))
+    made.notices["report"] = plan.notices
     return ParticipantResult(
         participant=plan.participant,
         person=plan.person,
-        recordings=recordings,
-        beats={s.id: s.beats for s in series},
-        hrv={**windows, "person": person},
-        circadian=course,
-        labs=lab_results,
-        biomarkers=table,
-        allostatic_load=load,
-        quality=quality,
-        provenance=provenance(plan, recordings.values(), rows, config, zone),
-        notices=tuple(notes.items),
+        recordings=made.recordings,
+        beats=made.beats,
+        hrv=made.hrv,
+        circadian=made.circadian,
+        labs=made.labs,
+        measured=made.measured,
+        biomarkers=made.biomarkers,
+        allostatic_load=made.allostatic_load,
+        quality=made.quality,
+        provenance=provenance(made, bases),
+        notices=noted_by_stage(made.notices),
     )
+
+
+def _stood(given: Given, standing: Standing) -> Made:
+    stood, stages = standing.result, standing.stages
+    made = Made(given, notices={stage: standing.notices[stage] for stage in stages})
+    if stood is None:
+        return made
+    if "ingest" in stages:
+        made.recordings = stood.recordings
+    if "beats" in stages:
+        made.beats, made.quality = stood.beats, stood.quality
+    if "hrv" in stages:
+        made.hrv = stood.hrv
+    if "circadian" in stages:
+        made.circadian = stood.circadian
+    if "labs" in stages:
+        made.labs, made.measured = stood.labs, stood.measured
+    if "biomarkers" in stages:
+        made.biomarkers = stood.biomarkers
+    if "load" in stages:
+        made.allostatic_load = stood.allostatic_load
+    return made
+
+
+def _ingest(made: Made, given: Given) -> tuple[Notice, ...]:
+    if given.plan.problems:
+        raise InputError(f"{len(given.plan.problems)} problem(s): " + " | ".join(given.plan.problems[:5]))
+    made.recordings, notices = ingest(given.plan)
+    return (*notices, *(n for recording in made.recordings.values() for n in recording.notices))
+
+
+def _beats(made: Made, given: Given) -> tuple[Notice, ...]:
+    made.beats, made.quality = detect(made.recordings.values())
+    return tuple(
+        Notice("NO_BEATS", f"{base}, stream {name}: fewer than two beats")
+        for base, recording in _numbered(made.recordings.values())
+        for name, beats in recording.beats.items()
+        if len(beats) < 2
+    )
+
+
+def _hrv(made: Made, given: Given) -> tuple[Notice, ...]:
+    windows = windowed_hrv(made.series, given.config)
+    rest = resting_series(made.series, given.config)
+    nights = made.nights
+    made.hrv = {**windows, "person": night_and_rest(nights.long, rest, nights.sleep, given.config)}
+    return nights.notices
+
+
+def _circadian(made: Made, given: Given) -> tuple[Notice, ...]:
+    made.circadian = course(made, given.config)
+    return ()
+
+
+def _labs(made: Made, given: Given) -> tuple[Notice, ...]:
+    rows = given.rows.joined(made.recordings.values())
+    nights = made.nights
+    wake = _awakenings(nights.sleep, nights.long, rows, made.zone)
+    table, made.labs, notices = laboratory(given.plan, rows, made.zone, wake, nights.sleep, given.config)
+    made.measured = BiomarkerTable(table.rows)
+    return tuple(notices)
+
+
+def _biomarkers(made: Made, given: Given) -> tuple[Notice, ...]:
+    rules = given.config.rules
+    made.biomarkers = biomarkers(
+        given.plan.participant, hrv=made.hrv["person"], labs=made.measured, person=given.plan.person,
+        medication=rules.medication, acute=rules.acute_crp,  # type: ignore[arg-type]
+    )  # fmt: skip
+    return rule_notices(made.biomarkers)
+
+
+def _load(made: Made, given: Given) -> tuple[Notice, ...]:
+    made.allostatic_load = score(made.biomarkers, given.config)
+    return ()
+
+
+_RUN: Mapping[str, Callable[[Made, Given], tuple[Notice, ...]]] = {
+    "ingest": _ingest, "beats": _beats, "hrv": _hrv, "circadian": _circadian, "labs": _labs,
+    "biomarkers": _biomarkers, "load": _load,
+}  # fmt: skip
 
 
 def ingest(plan: ParticipantPlan) -> tuple[dict[str, Recording], list[Notice]]:
@@ -131,116 +276,62 @@ def ingest(plan: ParticipantPlan) -> tuple[dict[str, Recording], list[Notice]]:
     return same_files_once(found.items())
 
 
-def detect(recordings: Iterable[Recording], notes: _Notes) -> tuple[list[Series], dict[str, xr.Dataset]]:
-    """Beats of each recording: from its first ECG, its first PPG, and as its device gave them; all corrected."""
-    series: list[Series] = []
-    quality: dict[str, xr.Dataset] = {}
-    seen: dict[str, int] = {}
-    for recording in recordings:
-        n = seen[recording.id] = seen.get(recording.id, 0) + 1
-        base = recording.id if n == 1 else f"{recording.id}-{n}"
+@dataclass(frozen=True)
+class Stream:
+    """One stream of one recording that beats come from: a signal to find them in, or the device's own."""
+
+    id: str
+    recording: Recording
+    source: Signal | Beats
+
+
+def streams(recordings: Iterable[Recording]) -> list[Stream]:
+    """Of each recording its first ECG, its first PPG, and the beats that its device gave."""
+    found: list[Stream] = []
+    for base, recording in _numbered(recordings):
         for kind in ("ecg", "ppg"):
             names = [name for name, signal in recording.signals.items() if signal.kind == kind and len(signal)]
-            if not names:
-                continue
-            signal = recording.signals[names[0]]
-            quality[f"{base}_{names[0]}"] = signal_quality(signal)
-            series.append(Series(f"{base}_{names[0]}", recording, correct_beats(find_beats(signal))))
-        for name, beats in recording.beats.items():
-            if len(beats) < 2:
-                notes.add("NO_BEATS", f"{base}, stream {name}: fewer than two beats")
-            else:
-                series.append(Series(f"{base}_{name}", recording, correct_beats(beats)))
-    return series, quality
-
-
-def participant_zone(plan: ParticipantPlan, recordings: Iterable[Recording]) -> TimeZone:
-    """The participant's zone: as the study states it, else the one on which all recordings that know theirs agree."""
-    if plan.timezone:
-        return TimeZone(plan.timezone, "profile")
-    zones = {r.timezone for r in recordings if r.timezone.known}
-    return zones.pop() if len({z.name for z in zones}) == 1 else UNKNOWN_ZONE
-
-
-def windowed_hrv(series: Sequence[Series], config: StudyConfig) -> dict[str, xr.Dataset]:
-    """HRV of each series, by its identifier: in windows, or as a whole when it is shorter than one window."""
-    window_s = seconds_of(config.hrv.window, "window")
-    found = {}
-    for item in series:
-        if len(item.beats) > 2:
-            steps = (config.hrv.window, config.hrv.step) if item.duration_s >= window_s else (None, None)
-            found[item.id] = hrv(
-                item.beats, steps[0], steps[1], config.hrv.preset, measures=measure_set(config.hrv.measures)
-            )
+            found += [Stream(f"{base}_{name}", recording, recording.signals[name]) for name in names[:1]]
+        found += [Stream(f"{base}_{name}", recording, b) for name, b in recording.beats.items() if len(b) >= 2]
     return found
 
 
-def by_purpose(series: Sequence[Series], config: StudyConfig, notes: _Notes) -> tuple[list[Series], list[Series]]:
-    """Long series for nights, and resting ones: of each recording time one source of beats only (`overlap`)."""
-    long = [s for s in series if s.duration_s >= config.hrv.long_min_s and s.beats.epoch != "relative"]
-    chosen, notices = resolved(_one_epoch(long), config.overlap)
-    notes.items += notices
-    rest = ranked((s for s in series if config.hrv.rest_min_s <= s.duration_s <= config.hrv.rest_max_s), config.overlap)
-    best = [s for s in rest if rank(s, config.overlap) == rank(rest[0], config.overlap)]
-    return chosen, _without_overlap(_one_epoch(best))
+def _numbered(recordings: Iterable[Recording]) -> list[tuple[str, Recording]]:
+    """Recordings with their ids, further ones of one id with a number."""
+    seen: dict[str, int] = {}
+    found = []
+    for recording in recordings:
+        n = seen[recording.id] = seen.get(recording.id, 0) + 1
+        found.append((recording.id if n == 1 else f"{recording.id}-{n}", recording))
+    return found
 
 
-def night_and_rest(
-    long: Sequence[Series], rest: Sequence[Series], sleep: Sequence[SleepWindow], config: StudyConfig
-) -> xr.Dataset:
-    """The person's HRV by night, from long series, and at rest, from resting ones."""
-    by_night = person_hrv([s.beats for s in long], nights=sleep, rest=(), preset=config.hrv.preset)
-    at_rest = person_hrv(
-        [s.beats for s in rest],
-        rest=[(int(s.beats.times_ns[0]), int(s.beats.times_ns[-1]) + 1) for s in rest],
-        preset=config.hrv.preset,
-    )
-    return by_night.assign({name: at_rest[name].variable for name in REST_VARIABLES if name in at_rest})
+def detect(recordings: Iterable[Recording]) -> tuple[dict[str, Beats], dict[str, xr.Dataset]]:
+    """Corrected beats of each stream, and the quality of each signal, by the identifier of the stream."""
+    beats: dict[str, Beats] = {}
+    quality: dict[str, xr.Dataset] = {}
+    for stream in streams(recordings):
+        if isinstance(stream.source, Signal):
+            quality[stream.id] = signal_quality(stream.source)
+            beats[stream.id] = correct_beats(find_beats(stream.source))
+        else:
+            beats[stream.id] = correct_beats(stream.source)
+    return beats, quality
 
 
-def _one_epoch(series: Sequence[Series]) -> list[Series]:
-    """The series of one epoch, the best known that occurs: an instant of one means nothing on the clock of another."""
-    known = [e for e in ("utc", "local", "relative") if any(s.beats.epoch == e for s in series)]
-    return [s for s in series if s.beats.epoch == known[0]] if known else []
-
-
-def _without_overlap(ranked: Sequence[Series]) -> list[Series]:
-    kept: list[Series] = []
-    for candidate in ranked:
-        start, end = candidate.beats.times_ns[0], candidate.beats.times_ns[-1]
-        dated = candidate.beats.epoch != "relative"
-        overlaps = dated and any(k.beats.times_ns[0] < end and start < k.beats.times_ns[-1] for k in kept)
-        if not overlaps:
-            kept.append(candidate)
-    return sorted(kept, key=lambda s: (int(s.beats.times_ns[0]), s.id))
-
-
-def _sleep(long: Sequence[Series], zone: TimeZone, rows: ParticipantRows, notes: _Notes) -> list[SleepWindow]:
-    if long and not zone.known:
-        notes.add("TIME_ZONE_UNKNOWN", "nights and circadian measures need a time zone: state it in participants.tsv")
-        return []
-    return sleep_windows([s.beats for s in long], zone, rows.diary) if long else []
-
-
-def _circadian(
-    windows: Mapping[str, xr.Dataset],
-    series: Sequence[Series],
-    zone: TimeZone,
-    sleep: Sequence[SleepWindow],
-    config: StudyConfig,
-    recordings: Mapping[str, Recording],
-) -> xr.Dataset | None:
+def course(made: Made, config: StudyConfig) -> xr.Dataset | None:
     """Course of the heart rate over the days: of the longest series of beats, else of the device's own values."""
-    candidates = [s for s in series if s.beats.epoch == "utc" and s.duration_s >= 24 * 3600 and s.id in windows]
+    zone, sleep = made.zone, made.nights.sleep
+    candidates = [s for s in made.series if s.beats.epoch == "utc" and s.duration_s >= 24 * 3600 and s.id in made.hrv]
     if not zone.known:
         return None
     if not candidates:
-        summary = heart_rate_windows(recordings.items())
+        summary = heart_rate_windows(made.recordings.items())
         if summary is None:
             return None
         return circadian(summary, zone, sleep).assign_attrs(series=summary.attrs["series"])
     longest = max(candidates, key=lambda s: (s.duration_s, -rank(s, config.overlap)))
-    result = circadian(windows[longest.id]["hr_of_mean_nn"], zone, sleep)
+    result = circadian(made.hrv[longest.id]["hr_of_mean_nn"], zone, sleep)
     return result.assign_attrs(series=longest.id)
 
 
@@ -257,17 +348,17 @@ def laboratory(
     plan: ParticipantPlan,
     rows: ParticipantRows,
     zone: TimeZone,
-    notes: _Notes,
     wake: Wake | None = None,
     sleep: Sequence[SleepWindow] = (),
     config: StudyConfig = StudyConfig(),  # noqa: B008 (frozen)
-) -> tuple[BiomarkerTable, xr.Dataset | None]:
-    """Biomarkers of every occasion of the laboratory rows, and the results in detail of the first occasion.
+) -> tuple[BiomarkerTable, xr.Dataset | None, list[Notice]]:
+    """Biomarkers of every occasion of the laboratory rows as measured, the results in detail of the first occasion, and
+    what is to be told.
 
     Without ``wake`` the awakenings are those of the diary.
     """
     occasions = sorted({r.occasion for r in rows.labs} | {r.occasion for r in rows.blood_pressure})
-    table, details = BiomarkerTable(), None
+    table, details, told = BiomarkerTable(), None, list[Notice]()
     for occasion in occasions:
         one, dataset, notices = lab_biomarkers(
             rows.labs,
@@ -281,15 +372,15 @@ def laboratory(
         )
         table = table.merged(one)
         details = dataset if details is None else details
-        notes.items += notices
-    return table, details
+        told += notices
+    return table, details, told
 
 
 def laboratory_problem(plan: ParticipantPlan, rows: ParticipantRows) -> str | None:
     """What is wrong with a participant's laboratory rows taken together; None when nothing is."""
     zone = TimeZone(plan.timezone, "profile") if plan.timezone else UNKNOWN_ZONE
     try:
-        laboratory(plan, rows, zone, _Notes())
+        laboratory(plan, rows, zone)
     except AllostatError as error:
         return str(error)
     return None
@@ -303,33 +394,32 @@ def score(table: BiomarkerTable, config: StudyConfig) -> dict[str, xr.Dataset]:
     }
 
 
-def provenance(
-    plan: ParticipantPlan,
-    recordings: Iterable[Recording],
-    rows: ParticipantRows,
-    config: StudyConfig,
-    zone: TimeZone,
-) -> dict[str, Any]:
-    """Where the participant's numbers come from: inputs with hashes, adapters, table rows, settings, versions."""
-    import numba
-    import numpy
-    import xarray
-
+def provenance(made: Made, bases: Mapping[str, Basis]) -> dict[str, Any]:
+    """Where the participant's numbers come from: inputs with hashes, adapters, own table rows, settings, versions, and
+    the fingerprint and the number of notices of each stage."""
     inputs = {
         (f.name, f.member, f.sha256, f.bytes, r.provenance.adapter, r.provenance.adapter_version)
-        for r in recordings
+        for r in made.recordings.values()
         for f in r.provenance.inputs
     }
     keys = ("name", "member", "sha256", "bytes", "adapter", "adapter_version")
+    rows, config = made.given.rows, made.given.config
     return {
         "inputs": [dict(zip(keys, item, strict=True)) for item in sorted(inputs, key=str)],
-        "tables": rows.hashes,
-        "timezone": {"name": zone.name, "source": zone.source},
-        "settings": {"config": config.toml()},
-        "versions": {
-            "allostat": __version__,
-            "numba": numba.__version__,
-            "numpy": numpy.__version__,
-            "xarray": xarray.__version__,
+        "tables": {rows.names.get(kind, kind): sha for kind, sha in rows.hashes.items()},
+        "timezone": {"name": made.zone.name, "source": made.zone.source},
+        "settings": {"config": config.toml(RESULT_SETTINGS)},
+        "versions": dict(bases["report"].versions),
+        "signals": _signals_kept(made.recordings.values(), config),
+        "stages": {
+            stage: {"fingerprint": bases[stage].fingerprint, "notices": len(made.notices[stage])} for stage in STAGES
         },
     }
+
+
+def _signals_kept(recordings: Iterable[Recording], config: StudyConfig) -> str:
+    """Whether a later run can take the raw signals from the file."""
+    sizes = [len(s) * s.samples.dtype.itemsize for r in recordings for s in r.signals.values()]
+    if sizes and not config.run.keep_signals:
+        return LEFT_OUT
+    return LARGE if sum(sizes) > READ_BACK_BYTES else KEPT

@@ -3,28 +3,55 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from allostat import __version__
 from allostat.errors import ConfigError, InputError
-from allostat.store.durable import remove_files
 from allostat.study.config import FILE_NAME, StudyConfig
+from allostat.study.decision import NEVER, stages_to_run
+from allostat.study.ending import excluded, how_it_ended, unchanged
+from allostat.study.fingerprints import STAGES, bases_of, stage_named
 from allostat.study.inputs import StudyTables, read_tables
 from allostat.study.layout import OutputLayout, check_distinct_folders, locked, write_atomic
-from allostat.study.outcome import Outcome, RunResult, State
-from allostat.study.plan import ParticipantPlan, Plan, fingerprint, make_plan, with_shared_files_told
+from allostat.study.live_qc import LiveQc
+from allostat.study.memory_limit import check_enforceable
+from allostat.study.outcome import Outcome, RunResult
+from allostat.study.plan import ParticipantPlan, Plan, make_plan, with_shared_files_told
 
 if TYPE_CHECKING:
     from distributed import Client
 
+    from allostat.study.worker import Task
+
 Progress = Callable[[str, Outcome | None], None]
 """Called with a participant as it starts (None) and as it ends."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a run would do with one participant.
+
+    Parameters
+    ----------
+    stages
+        The stages that would run, each with the reason; none when everything stands.
+    excluded
+        Why the participant cannot be processed at all; None when they can.
+    problems
+        Why processing would fail, as far as that is known beforehand.
+    """
+
+    participant: str
+    stages: Mapping[str, str] = field(default_factory=dict)
+    excluded: str | None = None
+    problems: tuple[str, ...] = ()
 
 
 class Study:
@@ -109,6 +136,50 @@ class Study:
         there = f" (folders there: {', '.join(folders[:5])})" if folders else ""
         return f"{self.path.resolve().name} has no folder {self.config.input.raw!r}{there}: tables only, no recordings"
 
+    def verdicts(
+        self,
+        output: str | PathLike[str] | None = None,
+        *,
+        only: Sequence[str] = (),
+        force: bool = False,
+        from_stage: str | None = None,
+        plan: Plan | None = None,
+    ) -> list[Verdict]:
+        """What `run` with the same arguments would do, participant by participant; nothing is written.
+
+        Raises
+        ------
+        AllostatError
+            When inputs or settings are invalid.
+        """
+        tables = self.tables()
+        plan = plan or self.plan(tables)
+        check_settings(self.config)
+        layout = OutputLayout(Path(output) if output is not None else self.default_output)
+        self._check_output(layout.root)
+        return self._considered(plan, tables, layout, only, _since(force, from_stage))
+
+    def _considered(
+        self, plan: Plan, tables: StudyTables, layout: OutputLayout, only: Sequence[str], since: str | None
+    ) -> list[Verdict]:
+        """The verdict on each chosen participant."""
+        definitions = _definitions(self.config)
+
+        def consider(item: ParticipantPlan) -> Verdict:
+            who = item.participant
+            reason = exclusion(item, tables)
+            if reason is not None:
+                return Verdict(who, excluded=reason)
+            status = layout.read_status(who)
+            if status is None:  # the worker will look at the files
+                return Verdict(who, dict.fromkeys(STAGES, NEVER), problems=item.problems)
+            bases = bases_of(item, tables.rows_of(who), self.config, definitions)
+            return Verdict(who, stages_to_run(layout, who, status, bases, since=since), problems=item.problems)
+
+        # Threads: hashing the files of those who ran before takes nearly all the time, and lets other threads run.
+        with ThreadPoolExecutor(usable_cores()) as pool:
+            return list(pool.map(consider, _chosen(plan, only)))
+
     def run(
         self,
         output: str | PathLike[str] | None = None,
@@ -116,6 +187,7 @@ class Study:
         jobs: int | None = None,
         only: Sequence[str] = (),
         force: bool = False,
+        from_stage: str | None = None,
         plan: Plan | None = None,
         progress: Progress = lambda participant, outcome: None,
         client: Client | None = None,
@@ -131,7 +203,9 @@ class Study:
         only
             Identifiers to process; the cohort is still made of everybody who has results.
         force
-            Process participants again although nothing changed.
+            Run every stage again although nothing changed.
+        from_stage
+            Run this stage and all after it again (`fingerprints.STAGES`); what comes before runs only when it changed.
         plan
             What `plan` gave, when it was asked for before.
         progress
@@ -146,64 +220,76 @@ class Study:
             When inputs or settings are invalid; nothing was run then.
         """
         from allostat.store.safety import refuse_to_replace_newer
-        from allostat.study.collate import load_libraries, write_cohort_files
-        from allostat.study.distributed import check_cluster_settings, run_distributed
-        from allostat.study.processes import run_isolated
-        from allostat.study.worker import Task, run_task
+        from allostat.study.collate import write_cohort_files
+        from allostat.study.distributed import check_cluster_settings
+        from allostat.study.worker import Task
 
         tables = self.tables()
         plan = plan or self.plan(tables)
+        since = _since(force, from_stage)
         check_settings(self.config)
         if client is not None:
             check_cluster_settings(self.config)
-        chosen = _chosen(plan, only)
+        _chosen(plan, only)
         layout = OutputLayout(Path(output) if output is not None else self.default_output)
         self._check_output(layout.root)
         with locked(layout.root):
             refuse_to_replace_newer(layout.root / "cohort.h5")
             write_atomic(layout.root / "config.effective.toml", self.config.toml())
+            items = {item.participant: item for item in plan.participants}
+            live = LiveQc(layout, items)
             outcomes: dict[str, Outcome] = {}
             tasks = []
-            settings = {"toml": self.config.toml(), "content": _hashes(self.config)}
-            for item in chosen:
-                reason = exclusion(item, tables)
-                if reason is not None:
-                    outcomes[item.participant] = _excluded(item.participant, reason, layout)
-                    progress(item.participant, outcomes[item.participant])
+            definitions, number = _definitions(self.config), uuid.uuid4().hex
+            for verdict in self._considered(plan, tables, layout, only, since):
+                who = verdict.participant
+                if verdict.excluded is None and verdict.stages:
+                    rows, why = tables.rows_of(who), verdict.stages
+                    tasks.append(Task(items[who], rows, self.config, layout, definitions, number, since, why))
                     continue
-                mark = fingerprint(item, settings, tables, __version__)
-                earlier = None if force else _unchanged(layout, item.participant, mark)
-                if earlier is not None:
-                    outcomes[item.participant] = earlier
-                    progress(item.participant, earlier)
-                    continue
-                tasks.append(Task(item, tables.rows_of(item.participant), self.config, layout, mark))
-            if tasks:
-                engine = (
-                    partial(run_isolated, jobs=jobs or usable_cores())
-                    if client is None
-                    else partial(run_distributed, jobs=jobs, client=client)
+                outcomes[who] = (
+                    unchanged(layout, who) if verdict.excluded is None else excluded(layout, who, verdict.excluded)
                 )
-                ended = engine(
-                    tasks,
-                    run_task,
-                    time_limit_s=self.config.run.time_limit_s,
-                    on_start=lambda task: progress(task.plan.participant, None),
-                    meanwhile=load_libraries,
-                )
-                with closing(ended):
-                    for end in ended:
-                        who = end.task.plan.participant
-                        if end.refused is not None:
-                            # The disk, or a newer version's file: what was there before stays there.
-                            outcomes[who] = Outcome(who, "failed", end.refused, end.seconds)
-                        else:
-                            outcomes[who] = _outcome(layout, who, end.task.fingerprint, end.crash, end.seconds)
-                        progress(who, outcomes[who])
+                live.stands(outcomes[who])
+                progress(who, outcomes[who])
+            for outcome in self._run_tasks(tasks, jobs, client, progress):
+                outcomes[outcome.participant] = outcome
+                live.ended(outcome)
+                progress(outcome.participant, outcome)
             ordered = tuple(outcomes[p.participant] for p in plan.participants if p.participant in outcomes)
             result = RunResult(layout, plan, ordered)
             write_cohort_files(self.path, self.config, result, tables)
         return result
+
+    def _run_tasks(
+        self, tasks: Sequence[Task], jobs: int | None, client: Client | None, progress: Progress
+    ) -> Iterator[Outcome]:
+        """Run the tasks on this computer or on a cluster; yields how each ended."""
+        from allostat.study.collate import load_libraries
+        from allostat.study.distributed import run_distributed
+        from allostat.study.processes import run_isolated
+        from allostat.study.worker import run_task, tried_again
+
+        if not tasks:
+            return
+        settings = self.config.run
+        engine: Callable[..., Any] = (
+            partial(run_isolated, jobs=jobs or usable_cores(), retried=tried_again,
+                    memory_limit=settings.memory_limit_bytes)
+            if client is None
+            else partial(run_distributed, jobs=jobs, client=client)
+        )  # fmt: skip
+        ended = engine(
+            tasks,
+            run_task,
+            time_limit_s=settings.time_limit_s,
+            retries=settings.retries,
+            on_start=lambda task: progress(task.plan.participant, None),
+            meanwhile=load_libraries,
+        )
+        with closing(ended):
+            for end in ended:
+                yield how_it_ended(end)
 
     def _check_output(self, root: Path) -> None:
         raw = self.raw
@@ -245,52 +331,35 @@ def check_settings(config: StudyConfig) -> None:
     measure_set(config.hrv.measures)
     if config.study.timezone is not None:
         zone_info(config.study.timezone, where="setting timezone")
-    _hashes(config)
+    if config.run.memory_limit is not None:
+        check_enforceable()
+    _definitions(config)
 
 
-def _hashes(config: StudyConfig) -> list[str]:
-    """Content of the definitions and references that the settings name."""
+def _definitions(config: StudyConfig) -> dict[str, str]:
+    """Content hashes of the definitions and references that the settings name."""
     from allostat.allostatic_load import load_definition, load_reference
 
-    hashes = []
+    found = {}
     for name in config.allostatic_load.definitions:
         definition = load_definition(name)
-        reference = load_reference(config.allostatic_load.reference or definition.default_reference)
-        hashes += [definition.sha256, reference.sha256]
-    return hashes
+        reference = config.allostatic_load.reference or definition.default_reference
+        found[f"definition {name}"] = definition.sha256
+        found[f"reference {reference}"] = load_reference(reference).sha256
+    return found
 
 
-def _chosen(plan: Plan, only: Sequence[str]) -> list[ParticipantPlan]:
+def _since(force: bool, from_stage: str | None) -> str | None:
+    """The stage from which on everything runs again."""
+    if force:
+        return STAGES[0]
+    return None if from_stage is None else stage_named(from_stage)
+
+
+def _chosen(plan: Plan, only: Iterable[str]) -> list[ParticipantPlan]:
+    wanted = set(only)
     names = [p.participant for p in plan.participants]
     for name in only:
         if name not in names:
             raise InputError("no such participant", found=name, valid=names)
-    return [p for p in plan.participants if not only or p.participant in only]
-
-
-def _unchanged(layout: OutputLayout, participant: str, mark: str) -> Outcome | None:
-    status = layout.read_status(participant)
-    if status is None or status.get("status") != "done" or status.get("fingerprint") != mark:
-        return None
-    if not layout.store(participant).is_file() or not layout.page(participant).is_file():
-        return None
-    return Outcome(participant, "unchanged", None, 0.0, status.get("qc", {}))
-
-
-def _excluded(participant: str, reason: str, layout: OutputLayout) -> Outcome:
-    _remove_results(layout, participant)
-    return Outcome(participant, "excluded", reason)
-
-
-def _outcome(layout: OutputLayout, who: str, mark: str, crash: str | None, seconds: float) -> Outcome:
-    status = layout.read_status(who)
-    if crash is not None or status is None or status.get("fingerprint") != mark:
-        _remove_results(layout, who)
-        return Outcome(who, "failed", crash or "the process ended without a status", seconds)
-    state: State = "done" if status["status"] == "done" else "failed"
-    return Outcome(who, state, status.get("reason"), seconds, status.get("qc", {}))
-
-
-def _remove_results(layout: OutputLayout, participant: str) -> None:
-    """Results of an earlier run must not stand beside a failure of this one."""
-    remove_files(layout.status(participant), layout.store(participant), layout.page(participant))
+    return [p for p in plan.participants if not wanted or p.participant in wanted]

@@ -18,6 +18,7 @@ def warm() -> None:
     from allostat.report import participant_page
     from allostat.store import write_participant
     from allostat.study.config import StudyConfig
+    from allostat.study.fingerprints import bases_of
     from allostat.study.inputs import ParticipantRows
     from allostat.study.plan import Export, ParticipantPlan, find_exports
     from allostat.study.stages import process_participant
@@ -31,7 +32,8 @@ def warm() -> None:
         (raw / "warm_ecg.csv").write_text(_ecg(seconds=150))
         exports = tuple(e for _, e in find_exports(raw, lambda path: "warm") if isinstance(e, Export))
         plan = ParticipantPlan("warm", Person("warm", "F", 40.0), "UTC", exports)
-        result = process_participant(plan, ParticipantRows(), StudyConfig())
+        rows, config = ParticipantRows(), StudyConfig()
+        result = process_participant(plan, rows, config, bases=bases_of(plan, rows, config, {}))
         write_participant(result, folder / "warm.h5")
         participant_page(result)
         summary_of(result)

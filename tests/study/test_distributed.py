@@ -215,7 +215,7 @@ def test_a_relative_definition_file_is_refused(study: Path) -> None:
 def engine(study: Path, out: Path, work: Callable[[Task], None], **settings: Any) -> dict[str, str | None]:
     """How each participant ended, for work that needs nothing loaded."""
     plan, layout = Study(study).plan(), OutputLayout(out)
-    tasks = [Task(item, ParticipantRows(), Study(study).config, layout, "mark") for item in plan.participants]
+    tasks = [Task(item, ParticipantRows(), Study(study).config, layout) for item in plan.participants]
     ended = run_distributed(tasks, work, on_start=lambda task: None, **settings)
     return {end.task.plan.participant: end.crash for end in ended}
 
@@ -234,7 +234,7 @@ def test_what_kills_two_workers_or_hangs_fails_alone(
 ) -> None:
     monkeypatch.setattr(distributed, "_get_ready", ready_at_once)
     crashes = engine(study, tmp_path / "out", run_fatal, client=client, time_limit_s=2.0)
-    assert "the worker process died, 2 times" in str(crashes["A1"])
+    assert "the worker process died" in str(crashes["A1"])
     assert crashes["A2"] == "took longer than the time limit of 2 s"
     assert crashes["A3"] is None
     assert _names(tmp_path / "out") == {"sub-A3", "sub-A3/status.json"}

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 from allostat.biomarkers import Person
 from allostat.recording import Notice, Recording
@@ -58,7 +60,7 @@ class StudyTables:
     has_participants: bool = False
     hashes: Mapping[str, str] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def all_participants(self) -> tuple[str, ...]:
         """Identifiers that occur in any table of results."""
         found = {r.participant for r in self.labs} | {r.participant for r in self.blood_pressure}
@@ -66,16 +68,22 @@ class StudyTables:
 
     def rows_of(self, participant: str) -> ParticipantRows:
         """All rows of one participant."""
-        return ParticipantRows(
-            tuple(r for r in self.labs if r.participant == participant),
-            tuple(r for r in self.blood_pressure if r.participant == participant),
-            tuple(sorted((d for d in self.diary if d.participant == participant), key=lambda d: d.date)),
-            self.hashes,
-        )
+        labs, pressure, diary = self._by_participant
+        days = sorted(diary.get(participant, ()), key=lambda d: d.date)
+        return ParticipantRows(labs.get(participant, ()), pressure.get(participant, ()), tuple(days), self.hashes)
+
+    @cached_property
+    def _by_participant(self) -> tuple[_Rows[LabRow], _Rows[BloodPressureReading], _Rows[DiaryDay]]:
+        """Rows of each table by participant: looking through all rows for each of thousands takes minutes."""
+        return _grouped(self.labs), _grouped(self.blood_pressure), _grouped(self.diary)
 
     def has_rows(self, participant: str) -> bool:
         """Whether a participant has laboratory or blood pressure rows, usable or not."""
-        return participant in self.all_participants
+        return participant in self._having_rows
+
+    @cached_property
+    def _having_rows(self) -> frozenset[str]:
+        return frozenset(self.all_participants)
 
     def rows_text(self, participant: str) -> list[str]:
         """A participant's rows as text that changes when and only when a row does."""
@@ -125,6 +133,17 @@ def read_tables(folder: Path | None, names: InputSection) -> StudyTables:
         has_participants=people is not None,
         hashes=hashes,
     )
+
+
+_Row = TypeVar("_Row", LabRow, BloodPressureReading, DiaryDay)
+_Rows = Mapping[str, tuple[_Row, ...]]
+
+
+def _grouped(rows: Iterable[_Row]) -> _Rows[_Row]:
+    grouped: dict[str, list[_Row]] = {}
+    for row in rows:
+        grouped.setdefault(row.participant, []).append(row)
+    return {participant: tuple(own) for participant, own in grouped.items()}
 
 
 def _by_participant(problems: list[Problem]) -> dict[str, tuple[str, ...]]:

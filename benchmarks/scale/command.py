@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -152,4 +152,6 @@ def print_model(found: dict[str, Any]) -> None:
               f"{cpu['per_day']:.3f} ± {error[1]:.3f} a day; {size['per_participant'] / 1e6:.2f} MB + {size['per_day'] / 1e6:.2f} MB a day; "
               f"participants differ by {100 * cpu['spread']:.0f} %")  # fmt: skip
         hours = ", ".join(f"{h['hours']:.2f} ± {h['error']:.2f} h on {n}" for n, h in m["hours_on_workers"].items())
-        print(f"  {m['participants']:,} x {m['projected_days']:g} days: {hours} workers; {m['total_gb']:.0f} ± {m['total_gb_error']:.0f} GB")
+        print(
+            f"  {m['participants']:,} x {m['projected_days']:g} days: {hours} workers; {m['total_gb']:.0f} ± {m['total_gb_error']:.0f} GB"
+        )

@@ -126,16 +126,20 @@ def scaling(results: Mapping[str, Any]) -> dict[str, dict[str, float]]:
 def overhead(results: Mapping[str, Any]) -> dict[str, float]:
     """CPU seconds beyond the work, as a share of it, the least of the runs: by kind."""
     return {
-        kind: min(r["overhead_cpu_before_collating"] for r in results[kind]) for kind in ("rr", "ecg") if results.get(kind)
+        kind: min(r["overhead_cpu_before_collating"] for r in results[kind])
+        for kind in ("rr", "ecg")
+        if results.get(kind)
     }
 
 
-class collate_line:  # noqa: N801 - called like the function that it stands for
+class collate_line:
     """Seconds of collating for a cohort, by a line through what was measured; 0 when nothing was."""
 
     def __init__(self, results: Mapping[str, Any]) -> None:
         runs = results.get("collate", [])
-        self._fit = np.polyfit([r["participants"] for r in runs], [r["cpu_s"] for r in runs], 1) if len(runs) > 1 else None
+        self._fit = (
+            np.polyfit([r["participants"] for r in runs], [r["cpu_s"] for r in runs], 1) if len(runs) > 1 else None
+        )
 
     def __call__(self, participants: int) -> float:
         return 0.0 if self._fit is None else float(np.polyval(self._fit, participants))

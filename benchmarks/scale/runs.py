@@ -156,7 +156,8 @@ def run_measured(study: Path, out: Path, jobs: int) -> dict[str, Any]:
         "bytes_out": sum(p.stat().st_size for p in out.rglob("*") if p.is_file()),
         "bytes_store": sum(p.stat().st_size for p in out.glob("*/*.h5")),
         "stages_cpu_s": {
-            name: sum(t["stages"].get(name, 0.0) for t in tasks) for name in dict.fromkeys(s for t in tasks for s in t["stages"])
+            name: sum(t["stages"].get(name, 0.0) for t in tasks)
+            for name in dict.fromkeys(s for t in tasks for s in t["stages"])
         },
         "tasks": {t["participant"]: {"cpu_s": t["cpu_s"], "bytes": t["bytes"]} for t in tasks},
     }

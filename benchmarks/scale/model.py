@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -132,14 +132,10 @@ def overhead(results: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
-class collate_line:
-    """Seconds of collating for a cohort, by a line through what was measured; 0 when nothing was."""
-
-    def __init__(self, results: Mapping[str, Any]) -> None:
-        runs = results.get("collate", [])
-        self._fit = (
-            np.polyfit([r["participants"] for r in runs], [r["cpu_s"] for r in runs], 1) if len(runs) > 1 else None
-        )
-
-    def __call__(self, participants: int) -> float:
-        return 0.0 if self._fit is None else float(np.polyval(self._fit, participants))
+def collate_line(results: Mapping[str, Any]) -> Callable[[int], float]:
+    """CPU seconds of collating a cohort, by a line through what was measured; 0 when nothing was."""
+    runs = results.get("collate", [])
+    if len(runs) < 2:
+        return lambda participants: 0.0
+    fit = np.polyfit([r["participants"] for r in runs], [r["cpu_s"] for r in runs], 1)
+    return lambda participants: float(np.polyval(fit, participants))

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from allostat import __version__
-from allostat.report import CohortMember, CohortOverview, IndexValue, cohort_page, methods_text, references_bib
-from allostat.store import CohortTable, gathered, write_cohort
+from allostat.report import CohortMember, CohortOverview, IndexValue, Used, cohort_page, methods_text, references_bib
+from allostat.store import CohortTable, Share, gathered, write_cohort
 from allostat.study.cortisol_reliability import FILE as CORTISOL_RELIABILITY
 from allostat.study.cortisol_reliability import reliability_rows
 from allostat.study.crate import write_crate
 from allostat.study.layout import write_atomic
 from allostat.study.output_tables import dictionary_rows, load_rows, long_rows, wide_rows, write_tsv
 from allostat.study.stages import score
-from allostat.study.summary import share, used_by_all
+from allostat.study.summary import share, used_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from allostat.study.layout import OutputLayout
     from allostat.study.outcome import Outcome, RunResult
 
+_SHOWN = ("qc", "adherence", "device", "cortisol_days", "inputs", "store_sha256")
 _WORDS = {"done": "ok", "unchanged": "ok", "failed": "failed", "excluded": "excluded"}
 
 
@@ -46,14 +47,22 @@ def write_cohort_files(place: Path, config: StudyConfig, result: RunResult, tabl
     everybody = [p.participant for p in result.plan.participants]
     # What an earlier run left of one who failed in this one was made with other inputs or settings.
     failed = {o.participant for o in result.having("failed")}
-    summaries = {p: s for p in everybody if p not in failed and (s := _results(layout, p)) is not None}
+    summaries: dict[str, dict[str, Any]] = {}
+    shares: list[Share] = []
+    used = Used()
+    for who in everybody:
+        status = None if who in failed else _results(layout, who)
+        if status is not None:
+            shares.append(share(status, layout.store(who)))
+            used = used.merged(used_of(status))
+            # Of thousands no more is kept than the tables, the page and the crate show.
+            summaries[who] = {name: status[name] for name in _SHOWN if name in status}
     cohort = gathered(
-        (share(summary, layout.store(p)) for p, summary in summaries.items()),
+        shares,
         provenance={"settings": config.toml(), "version": __version__},
         score=lambda table: score(table, config) if table.persons else {},
     )
     write_cohort(cohort, layout.root / "cohort.h5")
-    used = used_by_all(summaries.values())
     methods = methods_text(config.toml(), used)
     bibliography = references_bib(used.dois)
     write_atomic(layout.root / "methods.md", methods)

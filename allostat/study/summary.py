@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any
@@ -58,17 +58,13 @@ def summary_of(result: ParticipantResult) -> dict[str, Any]:
     }
 
 
-def used_by_all(summaries: Iterable[Mapping[str, Any]]) -> Used:
-    """What went into the results of a cohort, from the summaries of its participants."""
-    together = Used()
-    for summary in summaries:
-        stored = summary.get("used", {})
-        parts: dict[str, Any] = {
-            f.name: frozenset(tuple(v) if isinstance(v, list) else v for v in stored.get(f.name, ()))
-            for f in fields(Used)
-        }
-        together = together.merged(Used(**parts))
-    return together
+def used_of(summary: Mapping[str, Any]) -> Used:
+    """What went into the results of a participant, from the summary."""
+    stored = summary.get("used", {})
+    parts: dict[str, Any] = {
+        f.name: frozenset(tuple(v) if isinstance(v, list) else v for v in stored.get(f.name, ())) for f in fields(Used)
+    }
+    return Used(**parts)
 
 
 def _plain(value: Biomarker | Person, defaults: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,11 @@ beyond them, beside the same from the wall clock: wall time between the first an
 wall time of the tasks. Neighbours on the machine disturb wall times, so each run tells how many cores they took.
 """
 
-from benchmarks.scale.command import main
+from collections.abc import Sequence
 
-__all__ = ["main"]
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print and store."""
+    from benchmarks.scale.command import main as command
+
+    return command(arguments)

@@ -144,11 +144,12 @@ def run_line(phase: str, run: dict[str, Any], days: float) -> str:
     n, hours = run["participants"], run["engine_s"] / 3600
     stages = ", ".join(f"{name} {seconds / n:.3f}" for name, seconds in run["stages_cpu_s"].items())
     return "\n".join([
-        f"{phase:<9} {run['jobs']} workers  {n:>5} participants in {run['engine_s']:8.1f} s ({n / run['engine_s']:.2f}/s, "
-        f"{days / hours:.0f} participant-days/h; {run['other_cores']:.2f} cores were others')",
+        f"{phase:<9} {run['jobs']} workers  {n:>5} participants in {run['engine_s']:8.1f} s ("
+        f"{n / run['engine_s']:.2f}/s, {days / hours:.0f} participant-days/h; {run['other_cores']:.2f} cores were others')",
         f"          work {run['work_cpu_s'] / n:.3f} CPU s each; beyond it {100 * run['overhead_cpu']:.1f} % "
         f"({100 * run['overhead_cpu_before_collating']:.1f} % before collating), "
-        f"{100 * run['overhead_wall']:.1f} % by the clock; start {run['start_s']:.1f} s, collate {run['collate_s']:.1f} s",
+        f"{100 * run['overhead_wall']:.1f} % by the clock; start {run['start_s']:.1f} s, "
+        f"collate {run['collate_s']:.1f} s",
         f"          peak {run['parent_peak_mb']:.0f} MB parent ({run['parent_running_mb']:.0f} before collating, "
         f"{run['parent_slope_mb_per_1000']:+.1f} per 1,000), {run['worker_peak_mb']:.0f} MB worker "
         f"({run['worker_slope_mb_per_minute']:+.1f} a minute, {run['worker_slope_mb_per_process']:+.1f} per process); "
@@ -180,8 +181,8 @@ def print_model(found: dict[str, Any]) -> None:
     """Scaling, costs and the projection as text."""
     for kind, s in found["scaling"].items():
         print(
-            f"scaling 1 -> 2 workers, {kind}: {s['wall']:.2f} x by the clock ({s['other_cores']:.2f} cores were others'), "
-            f"{s['by_cpu']:.2f} x by CPU time (bar 1.8)"
+            f"scaling 1 -> 2 workers, {kind}: {s['wall']:.2f} x by the clock "
+            f"({s['other_cores']:.2f} cores were others'), {s['by_cpu']:.2f} x by CPU time (bar 1.8)"
         )
     for kind, share in found["overhead_cpu"].items():
         print(f"overhead of the runner, {kind}: {100 * share:.1f} % of the work (bar 5 %)")

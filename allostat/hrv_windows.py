@@ -226,7 +226,7 @@ def _valid_share(
         return np.zeros(len(starts_ns))
     # Seconds from the first beat: ns since 1970 are too large for float64.
     zero = series.ends_ns[0]
-    at = (series.ends_ns - zero) / NS_PER_S
+    at: NDArray[np.float64] = (series.ends_ns - zero) / NS_PER_S
     begin, end = (starts_ns - zero) / NS_PER_S, (ends_ns - zero) / NS_PER_S
     covered = np.interp(end, at, series.covered_s) - np.interp(begin, at, series.covered_s)
     share: NDArray[np.float64] = np.clip(covered / (end - begin), 0.0, 1.0)
@@ -234,10 +234,13 @@ def _valid_share(
 
 
 def _share_of_beats(
-    marked: NDArray[np.bool_] | NDArray[np.float64], first: NDArray[np.int64], stop: NDArray[np.int64]
+    marked: NDArray[np.bool_] | NDArray[np.int8] | NDArray[np.float64],
+    first: NDArray[np.int64],
+    stop: NDArray[np.int64],
 ) -> NDArray[np.float64]:
     """Mean of the marks of each window's beats; NaN without beats, and where the marks are NaN."""
-    counted = np.concatenate([[0.0], np.cumsum(marked)])
+    counted = np.zeros(len(marked) + 1)
+    np.cumsum(marked, out=counted[1:])
     n = stop - first
     share = np.full(len(first), np.nan)
     share[n > 0] = (counted[stop] - counted[first])[n > 0] / n[n > 0]

@@ -145,7 +145,8 @@ def run_line(phase: str, run: dict[str, Any], days: float) -> str:
     stages = ", ".join(f"{name} {seconds / n:.3f}" for name, seconds in run["stages_cpu_s"].items())
     return "\n".join([
         f"{phase:<9} {run['jobs']} workers  {n:>5} participants in {run['engine_s']:8.1f} s ("
-        f"{n / run['engine_s']:.2f}/s, {days / hours:.0f} participant-days/h; {run['other_cores']:.2f} cores were others')",
+        f"{n / run['engine_s']:.2f}/s, {days / hours:.0f} participant-days/h; "
+        f"{run['other_cores']:.2f} cores were others')",
         f"          work {run['work_cpu_s'] / n:.3f} CPU s each; beyond it {100 * run['overhead_cpu']:.1f} % "
         f"({100 * run['overhead_cpu_before_collating']:.1f} % before collating), "
         f"{100 * run['overhead_wall']:.1f} % by the clock; start {run['start_s']:.1f} s, "

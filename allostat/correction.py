@@ -99,7 +99,7 @@ def stretches(beats: Beats) -> list[tuple[int, int]]:
 
 LONG_BEATS = 300_000
 """Stretches of more beats are corrected as a stream: the same beats, in a tenth of the memory."""
-_CHUNK_BEATS = 1 << 15
+_CHUNK_BEATS = 1 << 17
 
 
 class _Piece(NamedTuple):

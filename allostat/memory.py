@@ -25,7 +25,7 @@ def give_memory_back() -> None:
     """
     try:
         library = ctypes.CDLL(None)
-        library.mallopt(_MMAP_THRESHOLD, 4 << 20)
+        library.mallopt(_MMAP_THRESHOLD, 1 << 20)
         library.mallopt(_TRIM_THRESHOLD, 8 << 20)
         library.malloc_trim(0)
     except (TypeError, OSError, AttributeError):  # Windows has no such library, others have no such functions

@@ -235,7 +235,11 @@ def heart_rate_nights(recordings: Sequence[Beats], zone: TimeZone) -> Nights:
                 nights.append(night)
     known = {_noon_day_of(night, zone, epoch) for night in nights}
     without = []
-    for day in np.unique(_noon_days(local_times(series.times_ns[series.usable], zone, epoch))).tolist():
+    # Zones differ by whole minutes, so days are told by minutes.
+    minutes = series.times_ns // MINUTE_NS
+    minutes = minutes[np.flatnonzero(series.usable)]
+    minutes = minutes[np.flatnonzero(np.diff(minutes, prepend=minutes[:1] - 1))] * MINUTE_NS
+    for day in np.unique(_noon_days(local_times(minutes, zone, epoch))).tolist():
         if day in known:
             continue
         lowest = _lowest_hours(bins, day)

@@ -226,10 +226,14 @@ def poincare_plot(item: Series) -> Picture | None:
     if len(first) < 30:
         return None
     sd1, sd2 = poincare(nn)
-    low, high = np.percentile(np.concatenate([first, second]), [0.2, 99.8])
+    del nn
+    low, high = np.percentile(np.concatenate([first, second]), [0.2, 99.8], overwrite_input=True)
     pad = 0.06 * (high - low) + 5
     edges = np.linspace(low - pad, high + pad, 56)
-    counts, _, _ = np.histogram2d(first, second, bins=[edges, edges])
+    counts = np.zeros((len(edges) - 1, len(edges) - 1))
+    for at in range(0, len(first), _BEATS_AT_ONCE):
+        part = slice(at, at + _BEATS_AT_ONCE)
+        counts += np.histogram2d(first[part], second[part], bins=[edges, edges])[0]
     figure = Figure(HALF_WIDTH, 430)
     axes = figure.axes(left=64, bottom=48, top=12)
     step = edges[1] - edges[0]

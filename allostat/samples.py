@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
+import weakref
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
@@ -25,6 +26,14 @@ SPOOL_ABOVE_BYTES = 32 << 20
 """Samples of one file beyond this do not stand in memory while a study is run. A day of ECG at 130 Hz takes 22 MB."""
 
 
+class _Scratch:
+    """A temporary file without a name, closed when nobody has it any more."""
+
+    def __init__(self) -> None:
+        self.file: IO[bytes] = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - it ends with its last user
+        weakref.finalize(self, self.file.close)
+
+
 class SpooledSamples:
     """One-dimensional samples in a temporary file that has no name and ends with its last user.
 
@@ -32,8 +41,8 @@ class SpooledSamples:
 
     Parameters
     ----------
-    file
-        Nothing but the samples, little-endian.
+    scratch
+        The file: nothing but the samples, little-endian.
     dtype
         Integer or float.
     n
@@ -42,8 +51,8 @@ class SpooledSamples:
 
     ndim = 1
 
-    def __init__(self, file: IO[bytes], dtype: np.dtype[Any], n: int) -> None:
-        self._file, self.dtype, self._n = file, dtype, n
+    def __init__(self, scratch: _Scratch, dtype: np.dtype[Any], n: int) -> None:
+        self._scratch, self.dtype, self._n = scratch, dtype, n
 
     @property
     def shape(self) -> tuple[int]:
@@ -89,23 +98,21 @@ class SpooledSamples:
         return f"SpooledSamples({self._n} samples, {self.dtype})"
 
     def _read(self, start: int, stop: int) -> NDArray[Any]:
-        values = np.empty(stop - start, self.dtype)
+        values, file = np.empty(stop - start, self.dtype), self._scratch.file
         view, done, at = values.view(np.uint8).data, 0, start * self.dtype.itemsize
         while done < len(view):
-            count = (
-                os.preadv(self._file.fileno(), [view[done:]], at + done)
-                if _AT_A_PLACE
-                else self._seek(view[done:], at + done)
-            )
+            rest, place = view[done:], at + done
+            count = os.preadv(file.fileno(), [rest], place) if _AT_A_PLACE else _seek(file, rest, place)
             if not count:
                 raise DiskError("the temporary file of a long recording ends early", found=at + done)
             done += count
         return values
 
-    def _seek(self, view: memoryview, at: int) -> int:
-        """Where the system cannot read at a place: one reader at a time."""
-        self._file.seek(at)
-        return int(self._file.readinto(view))  # type: ignore[attr-defined]
+
+def _seek(file: IO[bytes], view: memoryview, at: int) -> int:
+    """Where the system cannot read at a place: one reader at a time."""
+    file.seek(at)
+    return int(file.readinto(view))  # type: ignore[attr-defined]
 
 
 _AT_A_PLACE = hasattr(os, "preadv")
@@ -128,7 +135,7 @@ class SampleWriter:
 
     def __init__(self, dtype: Any, count: int, *, spooled: bool) -> None:
         self._dtype, self._n = np.dtype(dtype).newbyteorder("<" if spooled else "="), 0
-        self._file = tempfile.TemporaryFile(buffering=0) if spooled else None  # noqa: SIM115 - it ends with its user
+        self._scratch = _Scratch() if spooled else None
         self._array = np.empty(0 if spooled else count, self._dtype)
 
     def append(self, values: NDArray[Any]) -> None:
@@ -139,13 +146,13 @@ class SampleWriter:
         DiskError
             The temporary folder is full.
         """
-        if self._file is None:
+        if self._scratch is None:
             self._array[self._n : self._n + len(values)] = values
         else:
             left = np.ascontiguousarray(values, self._dtype).view(np.uint8).data
             try:
                 while left:
-                    left = left[self._file.write(left) :]
+                    left = left[self._scratch.file.write(left) :]
             except OSError as error:
                 what = "no room in" if error.errno == errno.ENOSPC else f"{error.strerror} in"
                 raise DiskError(
@@ -156,9 +163,9 @@ class SampleWriter:
 
     def finish(self) -> Samples:
         """The samples."""
-        if self._file is None:
+        if self._scratch is None:
             return self._array[: self._n]
-        return SpooledSamples(self._file, self._dtype, self._n)
+        return SpooledSamples(self._scratch, self._dtype, self._n)
 
 
 def blocks_of(samples: Samples, length: int = BLOCK_SAMPLES) -> Iterator[NDArray[Any]]:

@@ -52,6 +52,12 @@ class ReadOptions:
     timezone: str | None = None
     timezone_source: ZoneSource = "user"
     unit: str | None = None
+    spool_above: int | None = None
+    """Bytes of samples of one file beyond which they go to a temporary file; None: they stand in memory."""
+
+    def spools(self, sample_bytes: int) -> bool:
+        """Whether the samples of a file go to a temporary file (`allostat.samples`)."""
+        return self.spool_above is not None and sample_bytes > self.spool_above
 
 
 @dataclass(frozen=True, slots=True)

@@ -277,7 +277,8 @@ class BiomarkerTable:
     def keys(self) -> tuple[tuple[str, str], ...]:
         """All (participant, occasion), sorted; participants without rows appear with occasion ``1``."""
         found = {(r.participant, r.occasion) for r in self.rows}
-        found |= {(p, "1") for p in self.persons if not any(k[0] == p for k in found)}
+        with_rows = {participant for participant, _ in found}
+        found |= {(p, "1") for p in self.persons if p not in with_rows}
         return tuple(sorted(found))
 
     def frame(self) -> pd.DataFrame:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from allostat.errors import ConfigError, InputError
-from allostat.kernels.artefacts import correct
-from allostat.kernels.irregularity import LIMIT, alternating_share
+from allostat.kernels.artefact_stream import ArtefactCorrector
+from allostat.kernels.artefacts import correct as correct_whole
+from allostat.kernels.irregularity import LIMIT, WINDOW_BEATS, alternating_share
 from allostat.recording import BeatFlag, Beats
 
 CORRECTIONS = ("lipponen2019", "lipponen2019_spaced")
@@ -75,7 +78,7 @@ def correct_beats(beats: Beats, method: str = "lipponen2019") -> Beats:
         raise InputError("an interval is not positive", where=f"beat {at}", found=float(beats.intervals_ms[at]))
     spaced = method == "lipponen2019_spaced"
     pieces = [_corrected(beats, first, stop, spaced) for first, stop in stretches(beats)] or [_NOTHING]
-    times, intervals, flags, source, moved, irregular = (np.concatenate(part) for part in zip(*pieces, strict=True))
+    times, intervals, flags, source, moved, irregular = _joined(pieces)
     uncertainty = None
     if beats.uncertainty_ms is not None:
         uncertainty = np.full(len(times), np.nan, dtype=np.float32)
@@ -102,6 +105,11 @@ def stretches(beats: Beats) -> list[tuple[int, int]]:
     return [(int(a), int(b)) for a, b in itertools.pairwise(edges)]
 
 
+LONG_BEATS = 300_000
+"""Stretches of more beats are corrected as a stream: the same beats, in a tenth of the memory."""
+_CHUNK_BEATS = 1 << 17
+
+
 class _Piece(NamedTuple):
     """A corrected stretch; ``moved`` holds for inserted beats too."""
 
@@ -121,9 +129,10 @@ _NOTHING = _Piece(
 
 def _corrected(beats: Beats, first: int, stop: int, spaced: bool) -> _Piece:
     times, intervals = beats.times_ns[first:stop], beats.intervals_ms[first:stop]
+    correct = _streamed if stop - first > LONG_BEATS else partial(correct_whole, passes=PASSES)
     # The intervals decide, not the instants: a device's own intervals are finer than the time stamps beside them.
     elapsed = np.concatenate([[0.0], np.cumsum(intervals[1:])])
-    new_elapsed, classes, source = correct(elapsed, PASSES, spaced=spaced)
+    new_elapsed, classes, source = correct(elapsed, spaced=spaced)
     inserted = source < 0
     moved = inserted | (new_elapsed != elapsed[source])
     new_times = moved_times(new_elapsed, source, moved, elapsed, times, int(times[0]))
@@ -180,4 +189,38 @@ def marked_irregular(intervals_ms: NDArray[np.float64], whole: bool) -> NDArray[
         Whether they begin with the stretch. Without, the first 46 have no say.
     """
     alone = np.concatenate([[np.nan], intervals_ms[1:]]) if whole else intervals_ms
-    return (np.nan_to_num(alternating_share(alone)) > LIMIT).astype(np.int8)
+    return _alternates(alone)
+
+
+def _joined(pieces: list[_Piece]) -> _Piece:
+    """All pieces as one; a single one as it is, for a fortnight without a gap is large."""
+    return pieces[0] if len(pieces) == 1 else _Piece(*(np.concatenate(part) for part in zip(*pieces, strict=True)))
+
+
+def _streamed(
+    elapsed: NDArray[np.float64], *, spaced: bool
+) -> tuple[NDArray[np.float64], NDArray[np.int8], NDArray[np.int64]]:
+    """What `allostat.kernels.artefacts.correct` gives, from chunks."""
+    corrector = ArtefactCorrector(PASSES, spaced=spaced)
+    parts = [*(corrector.push(chunk) for chunk in _chunks(elapsed)), corrector.flush()]
+    return (
+        np.concatenate([part.times for part in parts]),
+        np.concatenate([part.classes for part in parts]),
+        np.concatenate([part.source_index for part in parts]),
+    )
+
+
+def _chunks(elapsed: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
+    for at in range(0, len(elapsed), _CHUNK_BEATS):
+        yield elapsed[at : at + _CHUNK_BEATS]
+
+
+def _alternates(intervals_ms: NDArray[np.float64]) -> NDArray[np.int8]:
+    """Whether each interval lies among those that alternated: chunk by chunk, with all that decides beside each."""
+    n = len(intervals_ms)
+    marked = np.zeros(n, np.int8)
+    for at in range(0, n, _CHUNK_BEATS):
+        low, stop = max(at - WINDOW_BEATS, 0), min(at + _CHUNK_BEATS, n)
+        share = alternating_share(intervals_ms[low : stop + WINDOW_BEATS])
+        marked[at:stop] = np.nan_to_num(share[at - low : stop - low]) > LIMIT
+    return marked

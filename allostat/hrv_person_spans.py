@@ -245,7 +245,7 @@ def whole_day_repeat(series: Sequence[IntervalSeries], start_ns: int, preset: Pr
         nn = one.nn_ms[lo:hi]
         parts.append(nn[(nn >= NN_MS[0]) & (nn <= NN_MS[1])])
         corrected, beats = corrected + int(one.corrected[lo:hi].sum()), beats + int(hi - lo)
-        irregular.append(one.irregular[lo:hi])
+        irregular.append(np.asarray(one.irregular[lo:hi], dtype=np.float64))
     nn = np.concatenate(parts) if parts else np.zeros(0)
     seconds = float(nn.sum()) / 1000
     share = min(seconds / DAY_S, 1.0)

@@ -47,7 +47,7 @@ class IntervalSeries:
     corrected_ms: Floats
     corrected: NDArray[np.bool_]
     covered_ns: Indices
-    irregular: Floats
+    irregular: Floats | NDArray[np.int8]
     recorded_ends_ns: Indices
     recorded_ms: Floats
 
@@ -75,7 +75,8 @@ def interval_series(beats: Beats, *, drop_artefacts: bool = True) -> IntervalSer
     """
     flags = beats.flags.view(np.uint8)
     usable = np.isfinite(beats.intervals_ms) & ~_UNUSABLE[flags]
-    corrected_ms = np.where(usable, beats.intervals_ms, np.nan)
+    # Not copied where nothing changes: arrays of a fortnight of beats are large.
+    corrected_ms = _without(beats.intervals_ms, ~usable)
     normal = usable.copy()
     if drop_artefacts:
         normal &= beats.flags == BeatFlag.NORMAL
@@ -91,10 +92,15 @@ def interval_series(beats: Beats, *, drop_artefacts: bool = True) -> IntervalSer
         corrected_ms=corrected_ms,
         corrected=_ARTEFACTS[flags],
         covered_ns=np.cumsum(steps_ns),
-        irregular=np.full(len(beats), np.nan) if irregular is None else np.asarray(irregular, dtype=np.float64),
+        irregular=np.full(len(beats), np.nan) if irregular is None else irregular,
         recorded_ends_ns=recorded.times_ns,
-        recorded_ms=np.where(_UNUSABLE[recorded.flags.view(np.uint8)], np.nan, recorded.intervals_ms),
+        recorded_ms=_without(recorded.intervals_ms, _UNUSABLE[recorded.flags.view(np.uint8)]),
     )
+
+
+def _without(intervals_ms: Floats, unusable: NDArray[np.bool_]) -> Floats:
+    """The intervals with NaN for unusable ones; the same array where these are NaN already."""
+    return np.where(unusable, np.nan, intervals_ms) if np.any(unusable & ~np.isnan(intervals_ms)) else intervals_ms
 
 
 @dataclass(frozen=True, slots=True)

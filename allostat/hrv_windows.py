@@ -243,10 +243,13 @@ def _covered_until(series: IntervalSeries, instants_ns: NDArray[np.int64]) -> ND
 
 
 def _share_of_beats(
-    marked: NDArray[np.bool_] | NDArray[np.float64], first: NDArray[np.int64], stop: NDArray[np.int64]
+    marked: NDArray[np.bool_] | NDArray[np.int8] | NDArray[np.float64],
+    first: NDArray[np.int64],
+    stop: NDArray[np.int64],
 ) -> NDArray[np.float64]:
     """Mean of the marks of each window's beats; NaN without beats, and where the marks are NaN."""
-    counted = np.concatenate([[0.0], np.cumsum(marked)])
+    counted = np.zeros(len(marked) + 1)
+    np.cumsum(marked, out=counted[1:])
     n = stop - first
     share = np.full(len(first), np.nan)
     share[n > 0] = (counted[stop] - counted[first])[n > 0] / n[n > 0]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 
 from allostat.errors import InputError
+from allostat.samples import Samples
 from allostat.sampling import NS_PER_S as NS_PER_S
 from allostat.sampling import Clock as Clock
 from allostat.sampling import ClockBlock as ClockBlock
@@ -80,7 +81,8 @@ class Signal:
 
     name: str
     kind: SampleKind
-    samples: NDArray[Any]
+    samples: Samples
+    """An array; of a recording too long to stand in memory, something whose slices are arrays (`allostat.samples`)."""
     clock: Clock
     unit: str
     scale: float = 1.0

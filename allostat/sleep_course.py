@@ -95,7 +95,9 @@ def minute_courses(minute: NDArray[np.int64], intervals_ms: Floats, usable: NDAr
     hr = np.full(size, np.nan)
     hr[seen] = 60_000 * beats[seen] / covered_ms[seen]
     pairs = usable[1:] & usable[:-1]
-    at, squared = minute[1:][pairs], (intervals_ms[1:][pairs] - intervals_ms[:-1][pairs]) ** 2
+    at, squared = minute[1:][pairs], intervals_ms[1:][pairs]
+    squared -= intervals_ms[:-1][pairs]
+    squared *= squared
     count = np.bincount(at, minlength=size)
     total = np.bincount(at, weights=squared, minlength=size)
     rmssd = np.full(size, np.nan)

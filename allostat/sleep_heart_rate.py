@@ -235,7 +235,11 @@ def heart_rate_nights(recordings: Sequence[Beats], zone: TimeZone) -> Nights:
                 nights.append(night)
     known = {_noon_day_of(night, zone, epoch) for night in nights}
     without = []
-    for day in np.unique(_noon_days(local_times(series.times_ns[series.usable], zone, epoch))).tolist():
+    # Zones differ by whole minutes, so days are told by minutes.
+    minutes = series.times_ns // MINUTE_NS
+    minutes = minutes[np.flatnonzero(series.usable)]
+    minutes = minutes[np.flatnonzero(np.diff(minutes, prepend=minutes[:1] - 1))] * MINUTE_NS
+    for day in np.unique(_noon_days(local_times(minutes, zone, epoch))).tolist():
         if day in known:
             continue
         lowest = _lowest_hours(bins, day)
@@ -266,12 +270,20 @@ class _Bins(NamedTuple):
 
 
 def _together(recordings: Sequence[Beats]) -> _Series:
+    if len(recordings) == 1:  # a fortnight of beats is copied when it has to be
+        only = recordings[0]
+        return _Series(only.times_ns, only.intervals_ms, _usable(only.intervals_ms, only.flags))
     times = np.concatenate([b.times_ns for b in recordings])
     intervals = np.concatenate([b.intervals_ms for b in recordings])
     flags = np.concatenate([b.flags for b in recordings])
-    usable = np.isfinite(intervals) & (intervals > 0) & (flags != BeatFlag.UNUSABLE) & (flags != BeatFlag.OUT_OF_RANGE)
+    usable = _usable(intervals, flags)
     order = np.argsort(times, kind="stable")
     return _Series(times[order], intervals[order], usable[order])
+
+
+def _usable(intervals_ms: NDArray[np.float64], flags: NDArray[np.int8]) -> NDArray[np.bool_]:
+    good = (flags != BeatFlag.UNUSABLE) & (flags != BeatFlag.OUT_OF_RANGE)
+    return np.asarray(np.isfinite(intervals_ms) & (intervals_ms > 0) & good)
 
 
 def _stretches(times_ns: NDArray[np.int64]) -> list[tuple[int, int]]:
@@ -290,7 +302,12 @@ def _noon_day_of(night: HeartRateNight, zone: TimeZone, epoch: Epoch) -> int:
 
 def _heart_rate_bins(series: _Series, zone: TimeZone, epoch: Epoch) -> _Bins:
     times, intervals = series.times_ns[series.usable], series.intervals_ms[series.usable]
-    number, which = np.unique(times // BIN_NS, return_inverse=True)
+    # The times ascend: each bin begins where its number differs from the one before.
+    bins = times // BIN_NS
+    begins = np.ones(len(bins), bool)
+    begins[1:] = bins[1:] != bins[:-1]
+    number, which = bins[begins], np.cumsum(begins) - 1
+    del bins, times
     beats = np.bincount(which, minlength=len(number))
     covered_ms = np.bincount(which, weights=intervals, minlength=len(number))
     # A 5-minute bin has a heart rate when half of it is covered by intervals.

@@ -87,6 +87,11 @@ class ArtefactCorrector:
         self._passes = [_Pass(spaced) for _ in range(passes)]
         self._begin()
 
+    @property
+    def artefacts(self) -> tuple[int, ...]:
+        """How many artefacts each pass found, all beats ever given out together."""
+        return tuple(one.artefacts for one in self._passes)
+
     def _begin(self) -> None:
         self._pushed = 0
         self._last = -np.inf
@@ -134,6 +139,7 @@ class _Pass:
 
     def __init__(self, spaced: bool) -> None:
         self._spaced = spaced
+        self.artefacts = 0
         self._begin()
 
     def _begin(self) -> None:
@@ -192,6 +198,7 @@ class _Pass:
             False,
             self._spaced,
         )
+        self.artefacts += int(np.count_nonzero(self._found[self._given : stop]))
         belongs = np.where(place < 0, -1 - place, place) + first
         ready = (belongs >= self._given) & (belongs < stop)
         self._given = stop

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -22,6 +23,8 @@ _MARK = 0.12
 _FULL_MARK = 0.2
 _SLEEP_ALPHA = 0.14
 
+_BEATS_AT_ONCE = 1 << 17
+
 
 def hourly_cover(series: Sequence[Series]) -> dict[int, NDArray[np.float64]]:
     """Share of each hour with valid intervals, by wall-clock day: day number → 24 shares, the best series of each hour.
@@ -30,17 +33,32 @@ def hourly_cover(series: Sequence[Series]) -> dict[int, NDArray[np.float64]]:
     """
     cover: dict[int, NDArray[np.float64]] = {}
     for item in series:
-        hours = item.clock.wall_ns(item.beats.times_ns) // HOUR_NS
-        valid_ms = np.nan_to_num(item.beats.intervals_ms)
-        if not hours.size:
+        if not len(item.beats):
             continue
-        first = int(hours.min())
-        total = np.bincount(hours - first, weights=valid_ms) / 3.6e6
+        first, total = _hourly_ms(item)
+        total /= 3.6e6
         for at in np.flatnonzero(total):
             day, hour = divmod(first + int(at), 24)
             row = cover.setdefault(day, np.zeros(24))
             row[hour] = max(row[hour], min(1.0, float(total[at])))
     return cover
+
+
+def _hourly_ms(item: Series) -> tuple[int, NDArray[np.float64]]:
+    """First hour of the clock, and the sum of the valid intervals that end in each from there on, in ms.
+
+    A part at a time: a fortnight has more than a million beats. Sums go on from part to part in the order of the beats.
+    """
+    times, intervals = item.beats.times_ns, item.beats.intervals_ms
+    # Turning clocks back may put an instant up to hours before the first.
+    first = int(item.clock.wall_ns(times[:1])[0]) // HOUR_NS - 24
+    total: NDArray[np.float64] = np.zeros(1)
+    for at in range(0, len(times), _BEATS_AT_ONCE):
+        hours = item.clock.wall_ns(times[at : at + _BEATS_AT_ONCE]) // HOUR_NS - first
+        valid_ms = np.nan_to_num(intervals[at : at + _BEATS_AT_ONCE])
+        places = np.concatenate([np.arange(len(total)), hours])
+        total = np.bincount(places, weights=np.concatenate([total, valid_ms])).astype(np.float64, copy=False)
+    return first, total
 
 
 def coverage(series: Sequence[Series]) -> Picture | None:
@@ -100,9 +118,11 @@ def tachogram(item: Series, sleep: Sequence[tuple[int, int]] = ()) -> Picture | 
     start, stop = int(beats.times_ns[0]), int(beats.times_ns[-1])
     _, divisor = time_unit(stop - start)
     edges = np.linspace(0, stop - start + 1, min(_BINS, max(20, int(known.sum()))) + 1)
-    which = np.clip(np.searchsorted(edges, beats.times_ns - start, side="right") - 1, 0, len(edges) - 2)
-    low, middle, high = _binned(which[known], beats.intervals_ms[known], len(edges) - 1)
-    corrected = np.bincount(which[beats.flags != BeatFlag.NORMAL], minlength=len(edges) - 1)
+    # The instants ascend: the beats of a bin are those from its first one to the first of the next.
+    bounds = np.searchsorted(beats.times_ns, start + np.ceil(edges).astype(np.int64))
+    low, middle, high = _binned(bounds, beats.intervals_ms)
+    in_bin = np.searchsorted(bounds, np.flatnonzero(beats.flags != BeatFlag.NORMAL), side="right") - 1
+    corrected = np.bincount(in_bin, minlength=len(edges) - 1)
     x = (edges[:-1] + edges[1:]) / 2 / divisor
     figure = Figure(FULL_WIDTH, 300)
     axes = figure.axes(top=30, bottom=46)
@@ -113,7 +133,7 @@ def tachogram(item: Series, sleep: Sequence[tuple[int, int]] = ()) -> Picture | 
     axes.line(np.repeat(x, 3), _raw_columns(low, high), BLUE, width=1.0, alpha=0.55, label="range of intervals")
     axes.line(x, middle, INK, label="median")
     bottom, top = _limits(low, high)
-    share = corrected / np.maximum(1, np.bincount(which, minlength=len(x)))
+    share = corrected / np.maximum(1, np.diff(bounds))
     if corrected.any():
         heights = _MARK * (top - bottom) * np.minimum(1.0, share[corrected > 0] / _FULL_MARK)
         axes.line(*_marks(x[corrected > 0], bottom, heights), VERMILLION, label="corrected beats")
@@ -133,16 +153,16 @@ def tachogram(item: Series, sleep: Sequence[tuple[int, int]] = ()) -> Picture | 
         f"stretches. Marks on the lower edge: corrected beats, full height where {percent(_FULL_MARK)} or more were "
         f"corrected ({count} of {len(beats)} beats, "
         f"{percent(count / len(beats))})." + (" Shaded: sleep." if len(sleep) else ""),
-        _tachogram_table(item, which, edges),
+        _tachogram_table(item, bounds),
     )
 
 
-def _tachogram_table(item: Series, which: NDArray[np.intp], edges: NDArray[np.float64]) -> Table:
+def _tachogram_table(item: Series, bounds: NDArray[np.intp]) -> Table:
     """At most 48 rows: the same intervals in coarser stretches."""
-    coarse = max(1, -(-(len(edges) - 1) // 48))
+    coarse = max(1, -(-(len(bounds) - 1) // 48))
     rows = []
-    for group in np.unique(which // coarse):
-        inside = which // coarse == group
+    for first, stop in itertools.pairwise([*bounds[:-1:coarse].tolist(), len(item.beats)]):
+        inside = slice(first, stop)
         rr, flags = item.beats.intervals_ms[inside], item.beats.flags[inside]
         rr = rr[np.isfinite(rr)]
         if rr.size:
@@ -162,14 +182,16 @@ def _tachogram_table(item: Series, which: NDArray[np.intp], edges: NDArray[np.fl
 
 
 def _binned(
-    which: NDArray[np.intp], intervals: NDArray[np.float64], n: int
+    bounds: NDArray[np.intp], intervals: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    low, middle, high = (np.full(n, np.nan) for _ in range(3))
-    order = np.lexsort((intervals, which))
-    which, intervals = which[order], intervals[order]
-    bins, first, count = np.unique(which, return_index=True, return_counts=True)
-    low[bins], high[bins] = intervals[first], intervals[first + count - 1]
-    middle[bins] = (intervals[first + (count - 1) // 2] + intervals[first + count // 2]) / 2
+    """Least, median and greatest interval of the beats between each two bounds, NaN where there is none."""
+    low, middle, high = (np.full(len(bounds) - 1, np.nan) for _ in range(3))
+    for k, (first, stop) in enumerate(itertools.pairwise(bounds.tolist())):
+        own = intervals[first:stop]
+        own = np.sort(own[np.isfinite(own)])
+        n = len(own)
+        if n:
+            low[k], high[k], middle[k] = own[0], own[-1], (own[(n - 1) // 2] + own[n // 2]) / 2
     return low, middle, high
 
 
@@ -204,10 +226,14 @@ def poincare_plot(item: Series) -> Picture | None:
     if len(first) < 30:
         return None
     sd1, sd2 = poincare(nn)
-    low, high = np.percentile(np.concatenate([first, second]), [0.2, 99.8])
+    del nn
+    low, high = np.percentile(np.concatenate([first, second]), [0.2, 99.8], overwrite_input=True)
     pad = 0.06 * (high - low) + 5
     edges = np.linspace(low - pad, high + pad, 56)
-    counts, _, _ = np.histogram2d(first, second, bins=[edges, edges])
+    counts = np.zeros((len(edges) - 1, len(edges) - 1))
+    for at in range(0, len(first), _BEATS_AT_ONCE):
+        part = slice(at, at + _BEATS_AT_ONCE)
+        counts += np.histogram2d(first[part], second[part], bins=[edges, edges])[0]
     figure = Figure(HALF_WIDTH, 430)
     axes = figure.axes(left=64, bottom=48, top=12)
     step = edges[1] - edges[0]

@@ -12,6 +12,7 @@ _PUBLIC = {
     "ParticipantResult": "result",
     "write_participant": "participant", "read_participant": "participant", "qc_numbers": "participant",
     "CohortTable": "cohort", "write_cohort": "cohort", "read_cohort": "cohort", "collate": "cohort",
+    "gathered": "cohort", "Share": "cohort", "share_of": "cohort",
     "open_store": "safety", "open_hdf5": "safety", "probe": "safety", "SCHEMA_VERSION": "safety",
     "verify": "content",
 }  # fmt: skip
@@ -20,8 +21,11 @@ __all__ = sorted(_PUBLIC)
 
 if TYPE_CHECKING:
     from allostat.store.cohort import CohortTable as CohortTable
+    from allostat.store.cohort import Share as Share
     from allostat.store.cohort import collate as collate
+    from allostat.store.cohort import gathered as gathered
     from allostat.store.cohort import read_cohort as read_cohort
+    from allostat.store.cohort import share_of as share_of
     from allostat.store.cohort import write_cohort as write_cohort
     from allostat.store.content import verify as verify
     from allostat.store.participant import qc_numbers as qc_numbers

@@ -53,6 +53,16 @@ class CohortTable:
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, eq=False)
+class Share:
+    """What one participant brings to the cohort: rows and person, quality numbers and, if wanted, indices."""
+
+    participant: str
+    biomarkers: BiomarkerTable
+    qc: Mapping[str, float]
+    allostatic_load: Mapping[str, xr.Dataset] = field(default_factory=dict)
+
+
 def write_cohort(cohort: CohortTable, path: str | PathLike[str]) -> str:
     """Write the cohort file, whole or not at all; errors and result as `write_participant`."""
     target = Path(path)
@@ -154,18 +164,34 @@ def collate(
         When a file is damaged or not a participant file, two describe one participant, or the indices of one
         definition do not have the same form.
     """
+    return gathered((share_of(path, indices=score is None) for path in paths), provenance=provenance, score=score)
+
+
+def share_of(path: str | PathLike[str], *, indices: bool = False) -> Share:
+    """What a participant file brings to the cohort; errors as `collate`."""
+    result, numbers = read_summary(path, indices=indices)
+    persons = {result.participant: result.person, **result.biomarkers.persons}
+    table = BiomarkerTable(result.biomarkers.rows, persons, result.biomarkers.rules)
+    return Share(result.participant, table, numbers, result.allostatic_load)
+
+
+def gathered(
+    shares: Iterable[Share],
+    *,
+    provenance: Mapping[str, Any] | None = None,
+    score: Callable[[BiomarkerTable], Mapping[str, xr.Dataset]] | None = None,
+) -> CohortTable:
+    """The cohort of what its participants bring, in their order; parameters and errors as `collate`."""
     tables: list[BiomarkerTable] = []
     indices: dict[str, list[tuple[str, xr.Dataset]]] = {}
-    qc: dict[str, dict[str, float]] = {}
-    for path in paths:
-        result, numbers = read_summary(path, indices=score is None)
-        if result.participant in qc:
-            raise StoreError("participant has two files", where=Path(path).name, found=result.participant)
-        qc[result.participant] = numbers
-        persons = {result.participant: result.person, **result.biomarkers.persons}
-        tables.append(BiomarkerTable(result.biomarkers.rows, persons, result.biomarkers.rules))
-        for definition, dataset in result.allostatic_load.items():
-            indices.setdefault(definition, []).append((result.participant, dataset))
+    qc: dict[str, Mapping[str, float]] = {}
+    for share in shares:
+        if share.participant in qc:
+            raise StoreError("participant has two files", found=share.participant)
+        qc[share.participant] = share.qc
+        tables.append(share.biomarkers)
+        for definition, dataset in share.allostatic_load.items():
+            indices.setdefault(definition, []).append((share.participant, dataset))
     everybody = BiomarkerTable().merged(*tables)
     stored = {} if score else {name: join_participants(parts, name) for name, parts in indices.items()}
     return CohortTable(

@@ -13,6 +13,7 @@ from h5py import h5, h5a, h5d, h5g, h5o, h5r, h5s, h5t
 from numpy.typing import NDArray
 
 from allostat.errors import InputError, StoreError
+from allostat.samples import BLOCK_SAMPLES
 from allostat.store.tree import Attribute, Group, Variable
 
 NOT_A_VARIABLE = "This is a netCDF dimension but not a netCDF variable."
@@ -153,6 +154,18 @@ def read_array(dataset: Any) -> NDArray[Any]:
         kind = dataset.get_type() if values.dtype.kind == "S" else None
         dataset.read(h5s.ALL, h5s.ALL, values, mtype=kind)
     return values
+
+
+def read_blocks(dataset: Any) -> Iterator[tuple[int, NDArray[Any]]]:
+    """The values of a one-dimensional dataset, a few chunks at a time, each part with where it begins."""
+    length = dataset.shape[0]
+    kind = dataset.get_type() if dataset.dtype.kind == "S" else None
+    place = h5s.create_simple((length,))
+    for at in range(0, length, BLOCK_SAMPLES):
+        values = np.empty(min(BLOCK_SAMPLES, length - at), dtype=dataset.dtype)
+        place.select_hyperslab((at,), values.shape)
+        dataset.read(h5s.create_simple(values.shape), place, values, mtype=kind)
+        yield at, values
 
 
 def read_attributes(oid: Any) -> dict[str, Attribute]:

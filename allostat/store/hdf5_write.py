@@ -17,6 +17,7 @@ from h5py import h5a, h5d, h5g, h5p, h5r, h5s, h5t
 from numpy.typing import NDArray
 
 from allostat.errors import StoreError
+from allostat.samples import Samples, SpooledSamples, blocks_of
 from allostat.store.hdf5_read import NOT_A_VARIABLE, REFERENCES
 from allostat.store.tree import Attribute, Group, Variable
 
@@ -101,12 +102,24 @@ def _write_variable(gid: Any, name: str, variable: Variable) -> Any:
     chunks = _chunks(data)
     properties = _chunked(chunks, variable.compress) if chunks else _unchunked(data.nbytes <= COMPACT_BYTES)
     dataset = h5d.create(gid, name.encode(), _file_type(data.dtype), space, properties, _link_names())
-    if data.size:
+    if isinstance(data, SpooledSamples):
+        _write_blocks(dataset, data)
+    elif data.size:
         dataset.write(h5s.ALL, h5s.ALL, data, mtype=_file_type(data.dtype))
     for key, value in variable.attrs.items():
         _write_attribute(dataset, key, value)
     _write_attribute(dataset, "content_sha256", variable.content_sha256)
     return dataset
+
+
+def _write_blocks(dataset: Any, samples: SpooledSamples) -> None:
+    """Whole chunks at a time, each of them once."""
+    place = h5s.create_simple(samples.shape)
+    at = 0
+    for block in blocks_of(samples, 8 * CHUNK_SAMPLES):
+        place.select_hyperslab((at,), block.shape)
+        dataset.write(h5s.create_simple(block.shape), place, block, mtype=_file_type(block.dtype))
+        at += len(block)
 
 
 def _write_bare_dimension(gid: Any, name: str, size: int, dimension_id: int) -> Any:
@@ -173,7 +186,7 @@ def _write_typed(oid: Any, name: str, value: NDArray[Any], kind: Any) -> None:
     h5a.create(oid, name.encode(), kind, space).write(value, mtype=kind)
 
 
-def _chunks(data: NDArray[Any]) -> tuple[int, ...] | None:
+def _chunks(data: Samples) -> tuple[int, ...] | None:
     if data.nbytes <= COMPACT_BYTES:
         return None
     inner = int(np.prod(data.shape[1:]))

@@ -34,6 +34,10 @@ GROUPS = ("recordings", "beats", "hrv", "circadian", "labs", "measured", "biomar
 """Top-level groups of a participant file, in the order in which they are written."""
 
 _QC = "qc_"
+QC_NAMES = (
+    "recordings", "recorded_h", "beats", "corrected_share", "accepted_share", "biomarkers", "warnings", "errors",
+)  # fmt: skip
+"""What `qc_numbers` gives, in its order."""
 _ORIGINAL = "original_stream"
 
 

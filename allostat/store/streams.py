@@ -24,6 +24,7 @@ from allostat.recording import (
     TimeZone,
     ValueSeries,
 )
+from allostat.samples import Samples
 from allostat.store.lab_rows import decode_rows, encode_rows
 from allostat.store.tree import NAME, Attribute, Group, Variable
 from allostat.store.values import (
@@ -55,7 +56,9 @@ def encode_signal(signal: Signal, where: str) -> Group:
     ``physical = raw * scale_factor + add_offset``, with ``add_offset = -offset * scale``; ``scale`` and ``offset``
     themselves stand on the group, so that they come back to the last bit.
     """
-    samples = signal.samples.astype(np.float32) if signal.samples.dtype == np.float16 else signal.samples
+    samples = signal.samples
+    if samples.dtype == np.float16:
+        samples = np.asarray(samples).astype(np.float32)
     clock = signal.clock
     about: dict[str, Any] = {
         "name": signal.name, "content": "signal", "kind": signal.kind, "unit": signal.unit,
@@ -80,7 +83,7 @@ def encode_signal(signal: Signal, where: str) -> Group:
     return Group(encode_attributes(about, where), variables)
 
 
-def _packing(signal: Signal, samples: np.ndarray[Any, Any]) -> dict[str, Any]:
+def _packing(signal: Signal, samples: Samples) -> dict[str, Any]:
     attrs: dict[str, Any] = {"long_name": f"{signal.kind} samples", "units": signal.unit}
     if samples.dtype.kind != "f" or (signal.scale, signal.offset) != (1.0, 0.0):
         attrs["scale_factor"] = np.float64(signal.scale)
@@ -100,7 +103,7 @@ def _fits(value: int, dtype: np.dtype[Any]) -> bool:
 def decode_signal(group: Group) -> Signal:
     """The signal of which `encode_signal` made a group."""
     about = decode_attributes(group.attrs)
-    columns = {n: v.data for n, v in group.variables.items()}
+    columns = {n: np.asarray(v.data) for n, v in group.variables.items()}
     blocks = zip(
         columns["block_start_index"].tolist(), columns["block_t0_ns"].tolist(), columns["block_rate_hz"].tolist(),
         columns["block_nominal_hz"].tolist(), strict=True,

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from allostat.samples import Samples, SpooledSamples, blocks_of
+
 Attribute = str | tuple[str, ...] | NDArray[Any]
 """Text, several texts, or numbers (0- or 1-dimensional array)."""
 
@@ -29,7 +31,7 @@ class Variable:
     """An array on named dimensions. Text is held as UTF-8 characters (dtype ``S1``) along a last dimension."""
 
     dims: tuple[str, ...]
-    data: NDArray[Any]
+    data: Samples
     attrs: Mapping[str, Attribute] = field(default_factory=dict)
     compress: bool = field(default=True, compare=False)
     """Whether chunks are shuffled and deflated; they carry a checksum in any case."""
@@ -87,11 +89,12 @@ def mismatches(tree: Group, path: str = "/") -> Iterator[str]:
         yield path
 
 
-def array_sha256(data: NDArray[Any]) -> str:
+def array_sha256(data: Samples) -> str:
     """Hash of an array: ``sha256(b"<dtype> <shape>\\n" + bytes)``, for example ``b"<f8 3,2\\n"``, C order."""
     shape = ",".join(str(n) for n in data.shape)
     digest = hashlib.sha256(f"{data.dtype.str} {shape}\n".encode())
-    digest.update(np.ascontiguousarray(data).reshape(-1).view(np.uint8).data)
+    for part in blocks_of(data) if isinstance(data, SpooledSamples) else (data,):
+        digest.update(np.ascontiguousarray(part).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 

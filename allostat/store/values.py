@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from allostat.errors import StoreError
+from allostat.samples import SpooledSamples
 from allostat.store.tree import NAME, Attribute, Variable
 
 STRLEN = "_strlen"
@@ -65,6 +66,8 @@ def encode_variable(name: str, dims: Sequence[str], data: object, attrs: Mapping
     stored_dims = tuple(check_name(dim, here) for dim in dims)
     if len(set(stored_dims)) != len(stored_dims):
         raise StoreError("variable has one dimension twice", where=here, found=stored_dims)
+    if isinstance(data, SpooledSamples):
+        return Variable(stored_dims, data, encode_attributes(attrs, here))
     values = np.asarray(data)
     extra: dict[str, Attribute] = {}
     if values.dtype.kind in "UOT":
@@ -81,7 +84,7 @@ def encode_variable(name: str, dims: Sequence[str], data: object, attrs: Mapping
 
 def decode_variable(variable: Variable) -> tuple[tuple[str, ...], NDArray[Any], dict[str, Any]]:
     """Dimensions, array and attributes as they were given to `encode_variable`."""
-    dims, data = variable.dims, variable.data
+    dims, data = variable.dims, np.asarray(variable.data)
     attrs = decode_attributes(variable.attrs)
     if attrs.pop("_Encoding", None) is not None:
         dims, data = dims[:-1], _text(data)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import math
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from allostat import __version__
-from allostat.report import CohortMember, CohortOverview, IndexValue, cohort_page, methods_text, references_bib
-from allostat.store import CohortTable, collate, write_cohort
+from allostat.report import CohortMember, CohortOverview, IndexValue, Used, cohort_page, methods_text, references_bib
+from allostat.store import CohortTable, Share, gathered, write_cohort
 from allostat.study.cortisol_reliability import FILE as CORTISOL_RELIABILITY
 from allostat.study.cortisol_reliability import reliability_rows
 from allostat.study.crate import write_crate
@@ -20,16 +20,18 @@ from allostat.study.live_qc import FILE as QC
 from allostat.study.live_qc import WORDS, qc_table
 from allostat.study.output_tables import dictionary_rows, load_rows, long_rows, wide_rows, write_tsv
 from allostat.study.stages import score
-from allostat.study.summary import used_by_all
+from allostat.study.summary import share, used_of
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from allostat.biomarkers import BiomarkerTable
+    from allostat.biomarkers import Person
     from allostat.study.config import StudyConfig
     from allostat.study.inputs import StudyTables
     from allostat.study.layout import OutputLayout
     from allostat.study.outcome import Outcome, RunResult
+
+_SHOWN = ("qc", "adherence", "device", "cortisol_days", "inputs", "store_sha256")
 
 
 def load_libraries() -> None:
@@ -46,15 +48,22 @@ def write_cohort_files(place: Path, config: StudyConfig, result: RunResult, tabl
     everybody = [p.participant for p in result.plan.participants]
     # What an earlier run left of one who failed in this one was made with other inputs or settings.
     failed = {o.participant for o in result.having("failed")}
-    present = [p for p in everybody if p not in failed and _has_results(layout, p)]
-    summaries = {p: layout.read_status(p) or {} for p in present}
-    cohort = collate(
-        [layout.store(p) for p in present],
+    summaries: dict[str, dict[str, Any]] = {}
+    shares: list[Share] = []
+    used = Used()
+    for who in everybody:
+        status = None if who in failed else _results(layout, who)
+        if status is not None:
+            shares.append(share(status, layout.store(who)))
+            used = used.merged(used_of(status))
+            # Of thousands no more is kept than the tables, the page and the crate show.
+            summaries[who] = {name: status[name] for name in _SHOWN if name in status}
+    cohort = gathered(
+        shares,
         provenance={"settings": config.toml(), "version": __version__},
         score=lambda table: score(table, config) if table.persons else {},
     )
     write_cohort(cohort, layout.root / "cohort.h5")
-    used = used_by_all(summaries.values())
     methods = methods_text(config.toml(), used)
     bibliography = references_bib(used.dois)
     write_atomic(layout.root / "methods.md", methods)
@@ -64,10 +73,23 @@ def write_cohort_files(place: Path, config: StudyConfig, result: RunResult, tabl
     _write_tables(layout, result, cohort, summaries, outcomes)
     # The page compares persons, so it shows one occasion of each: the first. The tables and the store have all.
     baseline = {n: d.isel(occasion=0) if "occasion" in d.dims else d for n, d in cohort.allostatic_load.items()}
+    values: dict[str, dict[str, float]] = {}
+    for row in cohort.biomarkers.rows:
+        values.setdefault(row.participant, {})[row.biomarker] = row.value
+    indices = _indices(baseline, everybody)
     overview = CohortOverview(
         title=config.study.name,
         members=[
-            _member(place, layout, p, cohort.biomarkers, baseline, summaries.get(p, {}), outcomes.get(p))
+            _member(
+                place,
+                layout,
+                p,
+                cohort.biomarkers.persons.get(p),
+                values.get(p, {}),
+                indices[p],
+                summaries.get(p, {}),
+                outcomes.get(p),
+            )
             for p in everybody
         ],
         biomarkers=cohort.biomarkers,
@@ -85,12 +107,14 @@ def write_cohort_files(place: Path, config: StudyConfig, result: RunResult, tabl
         version=__version__,
     )
     write_atomic(layout.root / "index.html", cohort_page(overview))
-    write_crate(layout, config.study.name, present, summaries)
+    write_crate(layout, config.study.name, list(summaries), summaries)
 
 
-def _has_results(layout: OutputLayout, participant: str) -> bool:
+def _results(layout: OutputLayout, participant: str) -> dict[str, Any] | None:
+    """The summary of a participant who has results; None of one who has none."""
     status = layout.read_status(participant)
-    return status is not None and status.get("status") == "done" and layout.store(participant).is_file()
+    done = status is not None and status.get("status") == "done" and layout.store(participant).is_file()
+    return status if done else None
 
 
 def _write_tables(
@@ -135,8 +159,9 @@ def _member(
     place: Path,
     layout: OutputLayout,
     who: str,
-    biomarkers: BiomarkerTable,
-    load: Mapping[str, xr.Dataset],
+    person: Person | None,
+    biomarkers: Mapping[str, float],
+    index: Mapping[str, IndexValue],
     summary: Mapping[str, Any],
     outcome: Outcome | None,
 ) -> CohortMember:
@@ -147,10 +172,10 @@ def _member(
         participant=who,
         status=status,  # type: ignore[arg-type]
         reason=reason,
-        person=biomarkers.persons.get(who),
+        person=person,
         qc=summary.get("qc", {}),
-        biomarkers={r.biomarker: r.value for r in biomarkers.rows if r.participant == who},
-        index={name: _index(dataset, who) for name, dataset in load.items()},
+        biomarkers=biomarkers,
+        index=index,
         href=page.relative_to(layout.root).as_posix() if summary and page.is_file() else None,
         rerun=shlex.join(rerun),
         adherence=[(str(day), float(hours)) for day, hours in summary.get("adherence", ())],
@@ -158,12 +183,14 @@ def _member(
     )
 
 
-def _index(load: xr.Dataset, who: str) -> IndexValue:
-    at = [i for i, name in enumerate(load["participant"].values) if str(name) == who]
-    if not at:
-        return IndexValue(math.nan, math.nan, math.nan)
-    value, low, high = (float(load[name].values[at[0]]) for name in ("index", "ci_low", "ci_high"))
-    return IndexValue(value, low, high)
+def _indices(load: Mapping[str, xr.Dataset], everybody: Iterable[str]) -> dict[str, dict[str, IndexValue]]:
+    """Indices of each participant by definition; NaN for one who is not among the scored."""
+    found = {who: dict.fromkeys(load, IndexValue(math.nan, math.nan, math.nan)) for who in everybody}
+    for name, dataset in load.items():
+        columns = (dataset[column].values.tolist() for column in ("index", "ci_low", "ci_high"))
+        for who, *numbers in zip(dataset["participant"].values.tolist(), *columns, strict=True):
+            found[str(who)][name] = IndexValue(*map(float, numbers))
+    return found
 
 
 def _description(config: StudyConfig) -> str:

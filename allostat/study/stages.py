@@ -23,6 +23,7 @@ from allostat.labs.awakenings import Awakening, Wake
 from allostat.quality import signal_quality
 from allostat.reading import adapters
 from allostat.recording import UNKNOWN_ZONE, Beats, Notice, Recording, Signal, TimeZone
+from allostat.samples import SPOOL_ABOVE_BYTES
 from allostat.sleep import SleepWindow, sleep_windows
 from allostat.store import ParticipantResult
 from allostat.study.config import StudyConfig
@@ -265,7 +266,9 @@ def ingest(plan: ParticipantPlan) -> tuple[dict[str, Recording], list[Notice]]:
     """All recordings of the participant's exports, by an identifier unique within the participant; a file that lies
     there twice is taken once."""
     by_name = {a.name: a for a in adapters()}
-    options = ReadOptions(participant=plan.participant, timezone=plan.timezone, timezone_source="profile")
+    options = ReadOptions(
+        participant=plan.participant, timezone=plan.timezone, timezone_source="profile", spool_above=SPOOL_ABOVE_BYTES
+    )
     found: dict[str, Recording] = {}
     for export in plan.exports:
         for recording in by_name[export.adapter].read(export.source, options):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from allostat.memory import collect_rarely
+from allostat.memory import collect_rarely, give_memory_back
 
 
 def warm() -> None:
@@ -63,4 +63,5 @@ def _ecg(seconds: int) -> str:
 
 warm()
 gc.collect()
+give_memory_back()
 gc.freeze()  # the collector of a forked worker need not look at what is loaded, nor touch its pages

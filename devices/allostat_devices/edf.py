@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from allostat.recording import (
     Signal,
     TimeZone,
 )
+from allostat.samples import Samples, blocks_of, extremes
 from allostat.source import Source
 from allostat_devices.byte_streams import byte_count
 from allostat_devices.edf_annotations import annotation_texts, shown_label
@@ -34,7 +35,9 @@ from allostat_devices.edf_header import FIXED_BYTES, EdfHeader, EdfSignal, parse
 from allostat_devices.edf_records import (
     Placement,
     Records,
+    by_record,
     complete_records,
+    kept_records,
     place_records,
     read_records,
     signal_clock,
@@ -120,7 +123,7 @@ def _recording(source: Source, member: str, options: ReadOptions, named: TimeZon
     notices = _header_notices(header, name)
     zone, differs = zone_to_use(named, _told_zone(header), header.start_local_ns)
     start_ns, epoch = placed_start(header.start_local_ns, zone)
-    records = _records(source, member, header, name, notices)
+    records = _records(source, member, header, name, notices, options)
     skipped = SkippedRows(name)
     placement = place_records(header, records, skipped)
     signals, markers = _signals(header, records, placement, start_ns, epoch, notices)
@@ -147,13 +150,15 @@ def _recording(source: Source, member: str, options: ReadOptions, named: TimeZon
     )
 
 
-def _records(source: Source, member: str, header: EdfHeader, name: str, notices: list[Notice]) -> Records:
+def _records(
+    source: Source, member: str, header: EdfHeader, name: str, notices: list[Notice], options: ReadOptions
+) -> Records:
     count, rest = complete_records(header, byte_count(source, member))
     if count == 0:
         raise InputError("holds no complete record", where=name, found=f"{rest} bytes behind the header")
     with source.open(member) as stream:
         stream.read(header.bytes)
-        records = read_records(stream, header, count, name)
+        records = read_records(stream, header, count, name, options.spools)
     wanted = header.stated_records if header.stated_records >= 0 else records.count
     if rest or records.count < wanted:
         missing = max(wanted - records.count, 1 if rest else 0)
@@ -215,22 +220,32 @@ def _signals(
         if signal.is_annotation or not signal.samples_per_record:
             continue
         if placement.keep is not None and not placement.keep.all():
-            samples = samples.reshape(records.count, -1)[placement.keep].reshape(-1)
+            samples = kept_records(samples, records.count, placement.keep)
         kind = _kind(signal)
         name = distinct_name(stream_name(signal.label, kind), signals)
         made = _signal(name, kind, signal, samples, header, placement, start_ns, epoch, notices)
         signals[name] = made
         if header.faros is not None and signal.label.casefold() == _FAROS_MARKER:
-            pressed = made.clock.times_ns(np.flatnonzero(samples))
+            pressed = made.clock.times_ns(_nonzero(samples))
             markers += [Marker(int(at), "marker") for at in pressed]
     return signals, markers
+
+
+def _nonzero(samples: Samples) -> NDArray[np.int64]:
+    """Numbers of the samples that are not 0."""
+    found = [np.empty(0, np.int64)]
+    at = 0
+    for block in blocks_of(samples):
+        found.append(np.flatnonzero(block) + at)
+        at += len(block)
+    return np.concatenate(found)
 
 
 def _signal(
     name: str,
     kind: SampleKind,
     signal: EdfSignal,
-    samples: NDArray[Any],
+    samples: Samples,
     header: EdfHeader,
     placement: Placement,
     start_ns: int,
@@ -257,13 +272,14 @@ def _signal(
     )
 
 
-def _saturation(signal: EdfSignal, samples: NDArray[Any], sample_bytes: int) -> tuple[int, int] | None:
+def _saturation(signal: EdfSignal, samples: Samples, sample_bytes: int) -> tuple[int, int] | None:
     """Limits of the converter; the whole range of the storage says nothing of the converter."""
     low, high = sorted(signal.digital)
     full = 1 << (8 * sample_bytes - 1)
-    if not len(samples) or low == high or (low <= 1 - full and high >= full - 1):
+    if low == high or (low <= 1 - full and high >= full - 1):
         return None
-    return (low, high) if low <= int(samples.min()) and int(samples.max()) <= high else None
+    found = extremes(samples)
+    return (low, high) if found is not None and low <= found[0] and found[1] <= high else None
 
 
 def _annotation_markers(
@@ -274,12 +290,13 @@ def _annotation_markers(
     for signal, block in zip(header.signals, records.samples, strict=True):
         if not signal.is_annotation:
             continue
-        found, bad = annotation_texts(block)
-        skipped.add("bad_time", 1, bad)
-        for annotation in found:
-            label = shown_label(annotation.text)
-            free += label != annotation.text.strip()
-            markers.append(Marker(start_ns + round(annotation.onset_s * NS_PER_S), label))
+        for part in by_record(block, records.count):
+            found, bad = annotation_texts(part)
+            skipped.add("bad_time", 1, bad)
+            for annotation in found:
+                label = shown_label(annotation.text)
+                free += label != annotation.text.strip()
+                markers.append(Marker(start_ns + round(annotation.onset_s * NS_PER_S), label))
     if free:
         message = "free text of annotations is not kept: it may name persons"
         notices.append(Notice("free_text", message, "info", free, name))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
 from allostat.recording import NS_PER_S, Clock, ClockBlock, Epoch
+from allostat.samples import Samples, SampleWriter, SpooledSamples
 from allostat_devices.byte_streams import fill, refuse_too_large
 from allostat_devices.clock_blocks import usable_stamps
 from allostat_devices.edf_annotations import record_onsets
@@ -17,6 +19,7 @@ from allostat_devices.skipped_rows import SkippedRows
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+Spool = Callable[[int], bool]
 BLOCK_BYTES = 1 << 20
 """Records are read in blocks that stay in the processor's cache between reading and sorting."""
 
@@ -26,8 +29,8 @@ class Records:
     """Samples of all signals, in the order of the header."""
 
     count: int
-    samples: tuple[NDArray[Any], ...]
-    """int16 (records x samples per record,), int32 for BDF; annotation signals as uint8 (records, bytes)."""
+    samples: tuple[Samples, ...]
+    """int16 (records x samples per record,), int32 for BDF; annotation signals as uint8 (records x bytes,)."""
 
 
 def complete_records(header: EdfHeader, file_bytes: int) -> tuple[int, int]:
@@ -38,13 +41,17 @@ def complete_records(header: EdfHeader, file_bytes: int) -> tuple[int, int]:
     return there, rest
 
 
-def read_records(stream: IO[bytes], header: EdfHeader, count: int, where: str) -> Records:
+def read_records(
+    stream: IO[bytes], header: EdfHeader, count: int, where: str, spool: Spool = lambda sample_bytes: False
+) -> Records:
     """Read ``count`` records from a stream that stands behind the header.
 
     Parameters
     ----------
     stream
         Fewer records in it than ``count`` make the result shorter.
+    spool
+        Says of a number of bytes whether samples that take them go to a temporary file.
 
     Raises
     ------
@@ -52,8 +59,10 @@ def read_records(stream: IO[bytes], header: EdfHeader, count: int, where: str) -
         When the samples would not fit into memory.
     """
     width, total = header.sample_bytes, header.record_samples
-    refuse_too_large(count * total * (4 if width == 3 else width), where)
-    results = [_empty(signal, count, width) for signal in header.signals]
+    sample_bytes = count * total * (4 if width == 3 else width)
+    refuse_too_large(sample_bytes, where)
+    spooled = spool(sample_bytes)
+    writers = [_writer(signal, count, width, spooled) for signal in header.signals]
     edges = np.cumsum([0, *(signal.samples_per_record for signal in header.signals)]) * width
     block = max(1, BLOCK_BYTES // max(header.record_bytes, 1))
     buffer = np.empty((min(block, max(count, 1)), header.record_bytes), np.uint8)
@@ -61,33 +70,56 @@ def read_records(stream: IO[bytes], header: EdfHeader, count: int, where: str) -
     while done < count:
         wanted = min(len(buffer), count - done)
         found = fill(stream, buffer[:wanted].data.cast("B")) // max(header.record_bytes, 1)
-        for signal, result, begin, end in zip(header.signals, results, edges[:-1], edges[1:], strict=True):
-            _sort_in(result[done : done + found], buffer[:found, begin:end], signal, width)
+        for signal, writer, begin, end in zip(header.signals, writers, edges[:-1], edges[1:], strict=True):
+            if begin < end:
+                writer.append(_sorted_out(buffer[:found, begin:end], signal, width))
         done += found
         if found < wanted:
             break
-    shaped = [
-        r[:done] if s.is_annotation else r[:done].reshape(-1) for s, r in zip(header.signals, results, strict=True)
-    ]
-    return Records(done, tuple(shaped))
+    return Records(done, tuple(writer.finish() for writer in writers))
 
 
-def _empty(signal: EdfSignal, count: int, width: int) -> NDArray[Any]:
+def _writer(signal: EdfSignal, count: int, width: int, spooled: bool) -> SampleWriter:
+    n = count * signal.samples_per_record
     if signal.is_annotation:
-        return np.empty((count, signal.samples_per_record * width), np.uint8)
-    return np.empty((count, signal.samples_per_record), np.int32 if width == 3 else np.int16)
+        return SampleWriter(np.uint8, n * width, spooled=spooled)
+    return SampleWriter(np.int32 if width == 3 else np.int16, n, spooled=spooled)
 
 
-def _sort_in(result: NDArray[Any], part: NDArray[np.uint8], signal: EdfSignal, width: int) -> None:
+def _sorted_out(part: NDArray[np.uint8], signal: EdfSignal, width: int) -> NDArray[Any]:
+    """The samples of one signal in a block of records, from its bytes."""
     if signal.is_annotation:
-        result[...] = part
-    elif width == 2:
-        result[...] = part.view("<i2")
-    elif len(result):
-        # 24 bits into the upper three bytes of 32, then down again: the sign comes along
-        padded = np.zeros((*result.shape, 4), np.uint8)
-        padded[..., 1:] = part.reshape(*result.shape, 3)
-        result[...] = padded.view("<i4").reshape(result.shape) >> 8
+        return part.reshape(-1)
+    if width == 2:
+        return part.view("<i2").reshape(-1)
+    # 24 bits into the upper three bytes of 32, then down again: the sign comes along
+    padded = np.zeros((part.shape[0], part.shape[1] // 3, 4), np.uint8)
+    padded[..., 1:] = part.reshape(*padded.shape[:2], 3)
+    return np.asarray(padded.view("<i4").reshape(-1) >> 8)
+
+
+def by_record(samples: Samples, count: int) -> Iterator[NDArray[Any]]:
+    """The samples of one signal as successive arrays (records, samples per record)."""
+    each = len(samples) // max(count, 1)
+    step = max(1, BLOCK_BYTES // max(each, 1))
+    for at in range(0, count, step):
+        yield samples[at * each : min(at + step, count) * each].reshape(-1, each)
+
+
+def kept_records(samples: Samples, count: int, keep: NDArray[np.bool_]) -> Samples:
+    """The samples of the records that are kept."""
+    n, at = int(keep.sum()) * (len(samples) // max(count, 1)), 0
+    writer = SampleWriter(samples.dtype, n, spooled=isinstance(samples, SpooledSamples))
+    for block in by_record(samples, count):
+        writer.append(block[keep[at : at + len(block)]].reshape(-1))
+        at += len(block)
+    return writer.finish()
+
+
+def onsets_of(records: Records, stamps: int) -> NDArray[np.float64]:
+    """Onset of each record, from the annotation signal that holds the stamps."""
+    blocks = by_record(records.samples[stamps], records.count)
+    return np.concatenate([np.empty(0), *(record_onsets(block) for block in blocks)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +145,10 @@ def place_records(header: EdfHeader, records: Records, skipped: SkippedRows) -> 
         return Placement(None, 0.0, ((0, 0.0),))
     skipped.rows += records.count
     if header.variant == "C":
-        first = float(record_onsets(records.samples[stamps][:1])[0])
+        first = float(record_onsets(next(by_record(records.samples[stamps], records.count))[:1])[0])
         first = first if 0 <= first < max(header.record_s, 1.0) + 60.0 else 0.0
         return Placement(None, first, ((0, first),))
-    onsets = record_onsets(records.samples[stamps])
+    onsets = onsets_of(records, stamps)
     keep = _usable(onsets, header.record_s, _tolerance_s(header), skipped)
     kept = onsets[keep]
     if not len(kept):

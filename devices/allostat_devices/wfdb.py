@@ -312,7 +312,7 @@ def _record(place: _Place, options: ReadOptions, zone: TimeZone, adapter: Wfdb) 
     if header.parts:
         signals = _segmented(place, header, start_ns, epoch, notices, inputs)
     else:
-        signals = signals_of(place.file, header, start_ns, epoch, notices, inputs)
+        signals = signals_of(place.file, header, start_ns, epoch, notices, inputs, options.spools)
     beats: dict[str, Beats] = {}
     for ending in _annotators(place, header.name):
         found = place.file(f"{header.name}.{ending}")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from allostat.samples import Samples, blocks_of
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -106,6 +108,6 @@ def _places_311(word: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.
     return word & 0x3FF, (word >> 10) & 0x3FF, (word >> 20) & 0x3FF
 
 
-def checksum(samples: NDArray[Any]) -> int:
+def checksum(samples: Samples) -> int:
     """Sum of samples modulo 65536, as the header states it up to its sign."""
-    return int(samples.sum(dtype=np.int64)) % 65536
+    return sum(int(block.sum(dtype=np.int64)) for block in blocks_of(samples)) % 65536

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,9 @@ import numpy as np
 
 from allostat.errors import InputError
 from allostat.recording import Clock, ClockBlock, Epoch, InputFile, Notice, Signal
+from allostat.samples import Samples, SampleWriter, blocks_of, extremes
 from allostat.source import Source
+from allostat_devices.byte_streams import byte_count, refuse_too_large
 from allostat_devices.file_names import input_file
 from allostat_devices.signal_labels import distinct_name, kind_of_label, stream_name, unit_code
 from allostat_devices.wfdb_flac import FLAC_BITS, FLAC_MISSING, flac_frames
@@ -22,13 +24,24 @@ if TYPE_CHECKING:
 
 Files = Callable[[str], "tuple[Source, str | None] | None"]
 """Finds a file beside the header."""
+Spool = Callable[[int], bool]
+BLOCK_BYTES = 3 << 18
+"""Bytes that are decoded at a time: whole words of every format (two, three or four bytes)."""
 _NO_SAMPLE = {**MISSING, **FLAC_MISSING}
 
 
 def signals_of(
-    files: Files, header: Header, start_ns: int, epoch: Epoch, notices: list[Notice], inputs: list[InputFile]
+    files: Files,
+    header: Header,
+    start_ns: int,
+    epoch: Epoch,
+    notices: list[Notice],
+    inputs: list[InputFile],
+    spool: Spool = lambda sample_bytes: False,
 ) -> dict[str, Signal]:
     """A signal for each signal line whose file is there; what is missing or odd becomes a notice.
+
+    ``spool`` says of a number of bytes whether samples that take them go to a temporary file.
 
     Raises
     ------
@@ -45,20 +58,16 @@ def signals_of(
             notices.append(Notice("missing_file", f"signal file {name} is not there", "error", len(lines), name))
             continue
         inputs.append(input_file(*found))
-        frames = _frames(found, header, lines, notices)
-        column = 0
-        for line in lines:
-            samples = frames[:, column : column + line.samples_per_frame].reshape(-1)
-            column += line.samples_per_frame
-            signal = _signal(header, line, np.ascontiguousarray(samples), start_ns, epoch, notices)
+        for line, samples in zip(lines, _columns(found, header, lines, notices, spool), strict=True):
+            signal = _signal(header, line, samples, start_ns, epoch, notices)
             signals[distinct_name(signal.name, signals)] = signal
     return {name: replace(signal, name=name) for name, signal in signals.items()}
 
 
-def _frames(
-    found: tuple[Source, str | None], header: Header, lines: list[SignalLine], notices: list[Notice]
-) -> NDArray[Any]:
-    """Samples of one signal file, one row for each frame."""
+def _columns(
+    found: tuple[Source, str | None], header: Header, lines: list[SignalLine], notices: list[Notice], spool: Spool
+) -> list[Samples]:
+    """Samples of each signal of one signal file."""
     name, storage = lines[0].file, lines[0].format
     if any(line.format != storage for line in lines) or storage not in (*BITS, *FLAC_BITS):
         raise InputError(
@@ -67,33 +76,74 @@ def _frames(
             found=", ".join(str(line.format) for line in lines),
             expected="one of " + ", ".join(map(str, sorted((*BITS, *FLAC_BITS)))),
         )
-    if storage in FLAC_BITS:
-        samples = flac_frames(found[0], found[1], lines, name)
-    else:
-        samples = decode(found[0].read_bytes(found[1])[lines[0].byte_offset :], storage)
     width = sum(line.samples_per_frame for line in lines)
-    available = len(samples) // width
-    wanted = available if header.n_frames is None else header.n_frames
+    if storage in FLAC_BITS:
+        whole = flac_frames(found[0], found[1], lines, name)
+        most, blocks, dtype = len(whole) // width, iter([whole]), whole.dtype
+    else:
+        there = max(byte_count(found[0], found[1] or found[0].members[0]) - lines[0].byte_offset, 0)
+        # one more where the last word is not whole
+        most = (int(there * 8 / BITS[storage]) + 1) // width
+        dtype = np.dtype(np.int32 if storage in (24, 32, DIFFERENCES) else np.int16)
+        blocks = _decoded(found, lines[0].byte_offset, storage)
+    wanted = most if header.n_frames is None else min(header.n_frames, most)
+    refuse_too_large(wanted * width * dtype.itemsize, name)
+    spooled = spool(wanted * width * dtype.itemsize)
+    writers = [SampleWriter(dtype, wanted * line.samples_per_frame, spooled=spooled) for line in lines]
+    available = _sorted_in(writers, blocks, lines, None if header.n_frames is None else wanted)
     # format 212 pads an odd number of samples, so one more than stated is no surplus
-    if wanted > available:
+    stated = header.n_frames
+    if stated is not None and stated > available:
         notices.append(
             Notice(
                 "truncated",
-                f"{name} holds {available} of the {wanted} frames that the header states",
-                "error" if available < 0.95 * wanted else "warning",
-                wanted - available,
+                f"{name} holds {available} of the {stated} frames that the header states",
+                "error" if available < 0.95 * stated else "warning",
+                stated - available,
                 name,
             )
         )
-    count = min(wanted, available)
-    if count == 0:
+    if not available:
         raise InputError("signal file holds no samples", where=name)
-    frames = samples[: count * width].reshape(count, width)
-    return from_differences(frames, lines) if storage == DIFFERENCES else frames
+    return [writer.finish() for writer in writers]
+
+
+def _decoded(found: tuple[Source, str | None], offset: int, storage: int) -> Iterator[NDArray[Any]]:
+    """All samples of a signal file in its order, part by part."""
+    with found[0].open(found[1]) as stream:
+        left = offset
+        while left and (skipped := stream.read(min(left, BLOCK_BYTES))):
+            left -= len(skipped)
+        while data := stream.read(BLOCK_BYTES):
+            yield decode(data, storage)
+
+
+def _sorted_in(
+    writers: Sequence[SampleWriter], blocks: Iterator[NDArray[Any]], lines: Sequence[SignalLine], most: int | None
+) -> int:
+    """Hand each signal its samples, ``most`` frames at most; how many whole frames there were."""
+    width, count = sum(line.samples_per_frame for line in lines), 0
+    rest: NDArray[Any] | None = None
+    before = [line.initial for line in lines]
+    for block in blocks:
+        samples = block if rest is None or not len(rest) else np.concatenate([rest, block])
+        n = len(samples) // width if most is None else min(len(samples) // width, most - count)
+        frames, rest = samples[: n * width].reshape(n, width), samples[n * width :]
+        if lines[0].format == DIFFERENCES and n:
+            frames = from_differences(frames, lines, before)
+            before = [int(frames[-1, stop - 1]) for stop in np.cumsum([line.samples_per_frame for line in lines])]
+        column = 0
+        for line, writer in zip(lines, writers, strict=True):
+            writer.append(frames[:, column : column + line.samples_per_frame].reshape(-1))
+            column += line.samples_per_frame
+        count += n
+        if count == most:
+            break
+    return count
 
 
 def _signal(
-    header: Header, line: SignalLine, samples: NDArray[Any], start_ns: int, epoch: Epoch, notices: list[Notice]
+    header: Header, line: SignalLine, samples: Samples, start_ns: int, epoch: Epoch, notices: list[Notice]
 ) -> Signal:
     whole = header.n_frames is not None and len(samples) == header.n_frames * line.samples_per_frame
     if whole and line.checksum is not None and checksum(samples) != line.checksum % 65536:
@@ -123,25 +173,26 @@ def _signal(
     )
 
 
-def _saturation(line: SignalLine, samples: NDArray[Any]) -> tuple[int, int] | None:
+def _saturation(line: SignalLine, samples: Samples) -> tuple[int, int] | None:
     if not 0 < line.resolution_bits <= 31:
         return None
     half = 1 << (line.resolution_bits - 1)
     low, high = line.adc_zero - half, line.adc_zero + half - 1
-    valid = samples if line.format not in _NO_SAMPLE else samples[samples != _NO_SAMPLE[line.format]]
+    found = extremes(samples, _NO_SAMPLE.get(line.format))
     # some headers copy resolution and zero from another record; their samples lie outside
-    return (low, high) if len(valid) and low <= int(valid.min()) and int(valid.max()) <= high else None
+    return (low, high) if found is not None and low <= found[0] and found[1] <= high else None
 
 
-def from_differences(frames: NDArray[Any], lines: Sequence[SignalLine]) -> NDArray[Any]:
-    """Samples of format 8, where each is stored as its difference from the one before, the first from the header's."""
+def from_differences(frames: NDArray[Any], lines: Sequence[SignalLine], before: Sequence[int]) -> NDArray[Any]:
+    """Samples of format 8, where each is stored as its difference from the one before: of each line the one
+    in ``before``, which at the start of the file is the header's."""
     summed = np.empty(frames.shape, np.int32)
     column = 0
-    for line in lines:
+    for line, last in zip(lines, before, strict=True):
         columns = slice(column, column + line.samples_per_frame)
         own = frames[:, columns]
         # 8-bit differences of a 32-bit count of samples fit into 40 bits
-        total = np.cumsum(own.reshape(-1), dtype=np.int64) + line.initial
+        total = np.cumsum(own.reshape(-1), dtype=np.int64) + last
         summed[:, columns] = total.astype(np.int32).reshape(own.shape)
         column += line.samples_per_frame
     return summed
@@ -176,7 +227,7 @@ def joined_segments(segments: Sequence[Segment], notices: list[Notice]) -> dict[
         clock = _joined_clock(signals)
         same = all((s.scale, s.offset, s.missing) == (first.scale, first.offset, first.missing) for s in signals)
         if same:
-            samples = np.concatenate([signal.samples for signal in signals])
+            samples = np.concatenate([block for signal in signals for block in blocks_of(signal.samples)])
             joined[name] = replace(first, samples=samples, clock=clock, saturation=_common_limits(signals))
         else:
             notices.append(Notice("scale", f"{name}: segments differ in scale, values are kept as floats", "info"))

@@ -105,6 +105,18 @@ def verify(path: str | PathLike[str]) -> list[str]:
         return [str(error)]
 
 
+def stored_hashes(path: str | PathLike[str]) -> set[str]:
+    """Every ``content_sha256`` that a store file carries for its groups and datasets."""
+    with open_store(path) as file, damage_as_store_error(Path(path).name):
+        found = {claimed_sha256(file.id)}
+
+        def note(_: str, one: Any) -> None:
+            found.add(claimed_sha256(one.id))
+
+        file.visititems(note)
+    return found - {""}
+
+
 def _problems(root: Any, where: str) -> Iterator[str]:
     try:
         tree = read_tree(root)

@@ -6,10 +6,12 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from allostat.biomarkers import Person
 from allostat.recording import Notice, Recording
 from allostat.study.config import InputSection
+from allostat.study.table_versions import stated_versions
 from allostat.tables import (
     BloodPressureReading,
     DiaryDay,
@@ -32,6 +34,8 @@ class ParticipantRows:
     diary: tuple[DiaryDay, ...] = ()
     hashes: Mapping[str, str] = field(default_factory=dict)
     """sha256 of each table that was read."""
+    versions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """For tables that the study's audit log speaks of: version and entry, see `stated_versions`."""
 
     def joined(self, recordings: Iterable[Recording]) -> ParticipantRows:
         """The same with the laboratory values and cuff readings that recordings brought along."""
@@ -57,6 +61,7 @@ class StudyTables:
     notices: tuple[Notice, ...] = ()
     has_participants: bool = False
     hashes: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def all_participants(self) -> tuple[str, ...]:
@@ -71,6 +76,7 @@ class StudyTables:
             tuple(r for r in self.blood_pressure if r.participant == participant),
             tuple(sorted((d for d in self.diary if d.participant == participant), key=lambda d: d.date)),
             self.hashes,
+            self.versions,
         )
 
     def has_rows(self, participant: str) -> bool:
@@ -124,6 +130,7 @@ def read_tables(folder: Path | None, names: InputSection) -> StudyTables:
         notices=tuple(notice for table in found for notice in table.notices),
         has_participants=people is not None,
         hashes=hashes,
+        versions=stated_versions(folder, hashes),
     )
 
 

@@ -324,6 +324,7 @@ def provenance(
     return {
         "inputs": [dict(zip(keys, item, strict=True)) for item in sorted(inputs, key=str)],
         "tables": rows.hashes,
+        **({"table_versions": rows.versions} if rows.versions else {}),
         "timezone": {"name": zone.name, "source": zone.source},
         "settings": {"config": config.toml()},
         "versions": {

@@ -149,6 +149,7 @@ class Study:
         from allostat.study.collate import load_libraries, write_cohort_files
         from allostat.study.distributed import check_cluster_settings, run_distributed
         from allostat.study.processes import run_isolated
+        from allostat.study.unfinished import refuse_unfinished
         from allostat.study.worker import Task, run_task
 
         tables = self.tables()
@@ -160,6 +161,7 @@ class Study:
         layout = OutputLayout(Path(output) if output is not None else self.default_output)
         self._check_output(layout.root)
         with locked(layout.root):
+            refuse_unfinished(layout.root)
             refuse_to_replace_newer(layout.root / "cohort.h5")
             write_atomic(layout.root / "config.effective.toml", self.config.toml())
             outcomes: dict[str, Outcome] = {}
@@ -202,8 +204,8 @@ class Study:
                         progress(who, outcomes[who])
             ordered = tuple(outcomes[p.participant] for p in plan.participants if p.participant in outcomes)
             result = RunResult(layout, plan, ordered)
-            write_cohort_files(self.path, self.config, result, tables)
-        return result
+            declared = write_cohort_files(self.path, self.config, result, tables)
+        return replace(result, notices=declared)
 
     def _check_output(self, root: Path) -> None:
         raw = self.raw

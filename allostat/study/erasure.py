@@ -1,4 +1,4 @@
-"""Erasing one participant from an output folder: files, rows, hashes; checked afterwards, and completed after a kill."""
+"""Erasing one participant from an output folder: files, rows, hashes; checked afterwards, completed after a kill."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from allostat.errors import ConfigError, DiskError, InputError, StoreError
 from allostat.store import read_cohort
 from allostat.store.content import stored_hashes
-from allostat.store.durable import file_sha256, fsync_folder
+from allostat.store.durable import file_sha256, fsync_folder, remove_files
 from allostat.study.audit import Entry, append_entry, author, read_audit, refuse_broken, stated_reason
 from allostat.study.collate import collate_again
 from allostat.study.config import StudyConfig
@@ -66,7 +66,7 @@ class _Work:
     file_hashes: list[str]
     """Of the participant's files and inputs: nothing of the kind may be left anywhere."""
     content_hashes: list[str]
-    """Of what was in the store file. Somebody else's store file may rightly hold the same: an empty stream, a constant."""
+    """Of what was in the store file. Other store files may rightly hold the same: an empty stream, a list of names."""
 
 
 def erase(
@@ -171,6 +171,8 @@ def _carry_out(layout: OutputLayout, work: _Work, told: Told) -> Erasure:
     told(f"removing {work.files} files")
     _removed(layout.folder(work.participant))
     _removed(root / EXPORTS)
+    # What killed writers left may hold rows of the participant; the lock says that nobody is writing.
+    remove_files(*(p for p in files_below(root) if p.name.startswith(".") and p.name.endswith(".partial")))
     told("making the cohort files again")
     record = _without(recorded(root), work.participant)
     _redact_others(layout, work.participant, [told["id"] for told in record["participants"]])
@@ -239,11 +241,10 @@ def _remains(layout: OutputLayout, work: _Work, record: Mapping[str, Any]) -> li
     """Where something of the participant is left; the mark of the erasure itself, which goes last, is no such place."""
     root = layout.root
     others = [told["id"] for told in record["participants"]]
-    stores = {layout.store(who) for who in others}
     mark = root / ERASURE
     found = traces(root, _words(work.participant, others, *work.file_hashes), skip=lambda p: p == mark)
-    contents = Words(work.content_hashes)
-    found += traces(root, contents, skip=lambda p: p == mark or p in stores)
+    # What is left of store files was made of others: a hash that is the same there is of theirs.
+    found += traces(root, Words(work.content_hashes), skip=lambda p: p == mark or p.suffix == ".h5")
     cohort = read_cohort(root / "cohort.h5")
     if work.participant in cohort.biomarkers.persons or any(
         row.participant == work.participant for row in cohort.biomarkers.rows

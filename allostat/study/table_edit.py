@@ -123,10 +123,11 @@ def edit_table(
         cells = CellTable(path, [_PARTICIPANT])
         rows = cells.rows({"participant_id": participant, **(match or {})}, line)
         if not rows:
-            said = ", ".join(f"{k} {v}" for k, v in {"participant": participant, **(match or {})}.items())
-            people = {cells.cell(r, "participant_id").strip() for r in cells.rows({})}
-            raise InputError("no such row", where=path.name, found=said,
-                             valid=people if participant not in people else ())  # fmt: skip
+            people = {cells.cell(row, "participant_id").strip() for row in cells.rows({})}
+            if participant not in people:
+                raise InputError("no row of this participant", where=path.name, found=participant, valid=people)
+            said = ", ".join(f"{k} {v}" for k, v in (match or {}).items()) or f"line {line}"
+            raise InputError("no such row of this participant", where=path.name, found=said)
         if len(rows) > 1 and not every:
             lines = ", ".join(str(r.line) for r in rows)
             raise InputError(

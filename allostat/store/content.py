@@ -22,6 +22,7 @@ from allostat.store.hdf5_read import (
     read_tree,
 )
 from allostat.store.safety import SCHEMA_VERSION, Content, open_store
+from allostat.store.schema_steps import brought_up
 from allostat.store.tree import Group, group_sha256, mismatches
 
 
@@ -69,6 +70,8 @@ def check_written(path: Path, tree: Group) -> None:
 def read_groups(file: Any, names: Collection[str], where: str) -> Group:
     """The root and the named top-level groups of an open store file, as far as it has them, all hashes compared.
 
+    A file of an older schema version is brought up to this one; the file itself stays as it is.
+
     Raises
     ------
     StoreError
@@ -88,7 +91,7 @@ def read_groups(file: Any, names: Collection[str], where: str) -> Group:
             groups[name] = read_tree(h5g.open(root, name.encode()), f"/{name}")
         for path in mismatches(groups[name], f"/{name}"):
             raise StoreError("content is not what its hash says", where=f"{where}, {path}")
-    return Group(attrs, {}, groups, claimed)
+    return brought_up(Group(attrs, {}, groups, claimed), where)
 
 
 def verify(path: str | PathLike[str]) -> list[str]:

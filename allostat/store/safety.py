@@ -20,8 +20,8 @@ from h5py import h5a, h5d, h5g, h5l, h5o, h5t, h5z
 from allostat.errors import NewerSchemaError, StoreError
 from allostat.store.hdf5_read import FORMAT_ATTRIBUTES, NOT_A_VARIABLE, damage_as_store_error, read_attribute
 
-SCHEMA_VERSION = 1
-"""Layout of the files that this version writes and the newest that it reads."""
+SCHEMA_VERSION = 2
+"""Layout of the files that this version writes and the newest that it reads; `schema_steps` tells the versions."""
 
 MAX_OBJECTS = 100_000
 MAX_DEPTH = 32

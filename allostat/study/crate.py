@@ -87,6 +87,28 @@ def write_crate(
     write_checksums(layout.root, {f["@id"]: f["sha256"] for f in files})
 
 
+def restated(root: Path) -> None:
+    """State the hashes of the listed files, and of those that came beside them, anew.
+
+    Raises
+    ------
+    ValueError
+        The crate is no valid JSON-LD of a run.
+    """
+    crate = json.loads((root / FILE_NAME).read_text(encoding="utf-8"))
+    graph: list[dict[str, Any]] = crate["@graph"]
+    listed = {one["@id"]: one for one in graph if one.get("@type") == "File"}
+    for name, one in listed.items():
+        if (root / name).is_file():
+            one |= _file(root / name, root)
+    added = [_file(p, root) for p in sorted(root.iterdir()) if _is_output(p) and p.name not in listed]
+    root_entry = next(one for one in graph if one["@id"] == "./")
+    root_entry["hasPart"] += [{"@id": one["@id"]} for one in added]
+    graph += added
+    write_atomic(root / FILE_NAME, json.dumps(crate, indent=1, ensure_ascii=False) + "\n")
+    write_checksums(root, {one["@id"]: one["sha256"] for one in (*listed.values(), *added)})
+
+
 def stated_hashes(root: Path) -> dict[str, str]:
     """sha256 of each file of an output folder as its crate states it; empty when there is no crate.
 

@@ -12,7 +12,17 @@ import numpy as np
 import pytest
 
 from allostat.errors import StoreError
-from allostat.store import guard, open_hdf5, open_store, probe, read_cohort, read_participant, verify, write_participant
+from allostat.store import (
+    SCHEMA_VERSION,
+    guard,
+    open_hdf5,
+    open_store,
+    probe,
+    read_cohort,
+    read_participant,
+    verify,
+    write_participant,
+)
 from tests.store.results import full_result
 
 
@@ -191,7 +201,12 @@ def test_file_that_is_not_ours_is_said_to_be_so(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("version", "words"),
-    [("2", "newer allostat: update"), ("0", "never existed"), ("one", "not a file"), (None, "not a file")],
+    [
+        (str(SCHEMA_VERSION + 1), "newer allostat: update"),
+        ("0", "never existed"),
+        ("one", "not a file"),
+        (None, "not a file"),
+    ],
 )
 def test_schema_version_is_checked_first(tmp_path: Path, version: str | None, words: str) -> None:
     path = tmp_path / "sub-001.h5"

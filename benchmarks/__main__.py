@@ -7,6 +7,7 @@
     python -m benchmarks multiverse                     # time of 10,000 x 500 specifications; needs no recordings
     python -m benchmarks exports --help
     python -m benchmarks kills --help                   # killed at random moments; needs no recordings
+    python -m benchmarks flips --help                   # bits flipped in results; needs no recordings
 
 Accuracy needs the folder of real recordings in the environment variable ALLOSTAT_RECORDINGS. The other tools run in the
 environments that ``allostat bench --prepare`` makes; they are made when they are missing.
@@ -27,7 +28,7 @@ from allostat import __version__
 from allostat.benchmarking import OWN
 from allostat.benchmarking.peers import environments_folder, groups, started
 from allostat.benchmarking.worker import Worker, WorkerError
-from benchmarks import accuracy, exports, index, kills, multiverse, peers
+from benchmarks import accuracy, exports, flips, index, kills, multiverse, peers
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -36,10 +37,12 @@ def main(arguments: list[str] | None = None) -> int:
         return exports.main(given[1:])
     if given[:1] == ["kills"]:
         return kills.main(given[1:])
+    if given[:1] == ["flips"]:
+        return flips.main(given[1:])
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    whats = ["accuracy", "exports", "index", "kills", "multiverse"]
+    whats = ["accuracy", "exports", "flips", "index", "kills", "multiverse"]
     parser.add_argument("what", nargs="?", choices=whats, default="accuracy")
     parser.add_argument("--only-own", action="store_true", help="leave the other tools out")
     parser.add_argument("--environments", type=Path, help="folder of the other tools' environments")

@@ -113,8 +113,13 @@ def probe(path: str | PathLike[str]) -> None:
     StoreError
         With the child's own reason, or saying that reading it crashed or took too long.
     """
-    for problem in _guard_of(os.getpid()).problems(path, "values"):
+    for problem in own_guard().problems(path, "values"):
         raise StoreError(problem)
+
+
+def own_guard() -> Guard:
+    """The guard of this process; its child lives as long as the process does."""
+    return _guard_of(os.getpid())
 
 
 @cache

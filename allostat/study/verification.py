@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from allostat.errors import AllostatError, InputError
 from allostat.store import verify
 from allostat.store.durable import file_sha256
-from allostat.store.guard import Guard
+from allostat.store.guard import own_guard
 from allostat.store.stored_file import StoredFile
 from allostat.study.audit import read_audit
 from allostat.study.checksums import FILE_NAME as CHECKSUMS
@@ -66,12 +66,30 @@ def verify_output(
     root = Path(path)
     if not (root / FILE_NAME).is_file():
         raise InputError("no list of files to compare with", where=root.name, expected=f"{FILE_NAME}: run the study")
-    problems = unfinished_work(root)
+    stated, problems = stated_by_lists(root)
+    problems += unfinished_work(root)
+    for name, hashes in stated.items():
+        told(name)
+        problems += file_problems(root, name, hashes)
+    problems += _unlisted(root, set(stated))
+    problems += read_audit(root).problems
+    wrong, notes = _of_study(study, root) if study is not None else ([], [])
+    return Verification(len(stated), (*problems, *wrong), tuple(notes))
+
+
+def stated_by_lists(root: Path) -> tuple[dict[str, set[str]], list[str]]:
+    """Hashes of each file as the crate and the checksums state them, and what is wrong with the lists.
+
+    Raises
+    ------
+    InputError
+        The crate is damaged.
+    """
     try:
-        listed = stated_hashes(root)
-    except (ValueError, KeyError, TypeError) as error:
+        stated = {name: {sha} for name, sha in stated_hashes(root).items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"list of files is damaged ({error})", where=FILE_NAME) from error
-    stated = {name: {sha} for name, sha in listed.items()}
+    problems = []
     try:
         for name, sha in read_checksums(root).items():
             stated.setdefault(name, set()).add(sha)
@@ -79,17 +97,11 @@ def verify_output(
             problems.append(f"{CHECKSUMS}: does not name {FILE_NAME}")
     except InputError as error:
         problems.append(str(error))
-    with Guard() as guard:
-        for name, hashes in stated.items():
-            problems += _of_file(root, name, hashes, told, guard)
-    problems += _unlisted(root, set(stated))
-    problems += read_audit(root).problems
-    wrong, notes = _of_study(study, root) if study is not None else ([], [])
-    return Verification(len(stated), (*problems, *wrong), tuple(notes))
+    return stated, problems
 
 
-def _of_file(root: Path, name: str, hashes: set[str], told: Told, guard: Guard) -> Iterator[str]:
-    told(name)
+def file_problems(root: Path, name: str, hashes: set[str]) -> Iterator[str]:
+    """What is wrong with one file of an output folder of which the lists state some hashes (one, when they agree)."""
     path = root / name
     if not path.resolve().is_relative_to(root.resolve()):
         yield f"{name}: the list names a file outside the folder"
@@ -105,7 +117,7 @@ def _of_file(root: Path, name: str, hashes: set[str], told: Told, guard: Guard) 
         yield f"{name}: changed since the run"
     if path.suffix == ".h5":
         # The HDF5 library may crash on what is damaged: that is read by another process.
-        yield from (f"{name}: {problem}" for problem in (verify(path) if same else guard.problems(path)))
+        yield from (f"{name}: {problem}" for problem in (verify(path) if same else own_guard().problems(path)))
         if same and name != "cohort.h5":
             yield from _status(path, found, name)
 

@@ -12,6 +12,7 @@ from allostat.study import Study
 from allostat.study.audit import read_audit
 from allostat.study.table_edit import adopt_table, edit_table
 from allostat.study.table_versions import stated_versions, version_problems
+from allostat.study.verification import verify_output
 
 CRP = {"analyte": "hs_crp"}
 
@@ -162,3 +163,43 @@ def test_lacking_entries_show_by_the_versions_that_nobody_names(hand_made: Path)
     problems, notes = version_problems(hand_made, read_audit(hand_made), ["labs.tsv"])
     assert len(problems) == 1 and "no entry of the log names" in problems[0]
     assert notes == ["labs.tsv: changed outside since entry 1"]
+
+
+def test_the_run_names_version_and_entry_and_declares_changes_outside(hand_made: Path, tmp_path: Path) -> None:
+    from allostat.store import read_cohort, read_participant
+
+    study, out, labs = Study(hand_made), tmp_path / "out", hand_made / "labs.tsv"
+    first = study.run(out, jobs=1)
+    assert first.notices == () and "table_versions" not in read_participant(out / "sub-A1/sub-A1.h5").provenance
+
+    edit_table(study, "labs", participant="A1", match=CRP, values={"value": "1.4"}, why="typing error", by="ada")
+    (entry,) = read_audit(hand_made).entries
+    assert verify_output(out, study=study).notes == ("labs.tsv: newer than the run, by entries of the log",)
+    second = study.run(out, jobs=1)
+    assert second.notices == () and [o.state for o in second.outcomes] == ["done", "unchanged"]
+    named = {"labs.tsv": {"version": digest(labs), "entry": 1, "entry_sha256": entry.sha256}}
+    assert read_participant(out / "sub-A1/sub-A1.h5").provenance["table_versions"] == named
+    cohort = read_cohort(out / "cohort.h5").provenance
+    assert cohort["table_versions"] == named and cohort["audit"] == {"entries": 1, "sha256": entry.sha256}
+    found = verify_output(out, study=study)
+    assert (found.problems, found.notes) == ((), ())
+
+    before = digest(labs)
+    labs.write_text(labs.read_text().replace("1.4", "1.5"))
+    found = verify_output(out, study=study)
+    assert found.sound and "labs.tsv: changed outside since the run" in found.notes
+    third = study.run(out, jobs=1)
+    assert [n.code for n in third.notices] == ["TABLE_CHANGED_OUTSIDE"]
+    assert "changed outside of allostat edit" in (out / "index.html").read_text()
+    (told,) = read_audit(out).entries
+    assert (told.kind, told.who, told.why) == ("changed outside", "", "")
+    assert told.what == {"table": "labs.tsv", "from": before, "to": digest(labs)}
+    assert read_participant(out / "sub-A1/sub-A1.h5").provenance["table_versions"]["labs.tsv"] == {
+        "version": digest(labs)
+    }
+    assert study.run(out, jobs=1).notices == () and len(read_audit(out).entries) == 1
+
+    (hand_made / "audit.jsonl").unlink()
+    found = verify_output(out, study=study)
+    assert any("entries some are gone" in p for p in found.problems)
+    assert [n.code for n in study.run(out, jobs=1).notices] == ["AUDIT_LOG_CHANGED"]

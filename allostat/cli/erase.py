@@ -74,13 +74,24 @@ def command(
         for name in left.files:
             click.echo(name)
         for table, lines in left.rows.items():
-            click.echo(f"{table}\t" + (f"line {', '.join(map(str, lines))}" if lines else "messages"))
+            click.echo(f"{table}\t" + (f"line {_ranges(lines)}" if lines else "messages"))
         for name in left.versions:
             click.echo(name)
     if pseudonym is not None:
         message("in copies de-identified under this key the participant is", quiet=quiet)
         click.echo(pseudonym)
     return 0
+
+
+def _ranges(lines: list[int]) -> str:
+    """Ascending numbers, runs of them as ``3-7``."""
+    runs: list[list[int]] = []
+    for line in lines:
+        if runs and runs[-1][-1] == line - 1:
+            runs[-1].append(line)
+        else:
+            runs.append([line])
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
 
 
 def _pseudonym(key_file: Path, participant: str) -> str:

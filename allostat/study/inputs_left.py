@@ -10,7 +10,7 @@ from allostat.study.plan import owner
 from allostat.study.study import Study
 from allostat.study.table_edit import TABLES
 from allostat.study.table_versions import FOLDER
-from allostat.study.traces import Words
+from allostat.study.traces import Words, searchable
 from allostat.tables import Column, is_message, read_table
 
 _COLUMNS = (Column("participant_id", required=True, synonyms=("participant",)),)
@@ -24,7 +24,8 @@ class InputsLeft:
     Parameters
     ----------
     files
-        Files below ``raw`` that are theirs by name, relative to the study.
+        Files below ``raw`` that are theirs by name, and files beside the tables that hold the identifier, relative to
+        the study.
     rows
         Lines of each table; an empty list where the table is no list of rows (laboratory messages) and names them.
     versions
@@ -56,6 +57,11 @@ def inputs_of(study: Study, participant: str) -> InputsLeft:
             parts = path.relative_to(raw).parts
             if next((who for part in parts if (who := owner(part, people)) is not None), None) == participant:
                 files.append(path.relative_to(study.path).as_posix())
+    tables = {study.path / str(getattr(study.config.input, name)) for name in TABLES}
+    words = Words([participant] if searchable(participant) else [], people)
+    for path in sorted(p for p in study.path.iterdir() if p.is_file() and p not in tables):
+        if words.found_in_file(path):
+            files.append(path.name)
     rows: dict[str, list[int]] = {}
     versions: list[str] = []
     for name in TABLES:

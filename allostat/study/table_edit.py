@@ -126,6 +126,12 @@ def edit_table(
             people = {cells.cell(row, "participant_id").strip() for row in cells.rows({})}
             if participant not in people:
                 raise InputError("no row of this participant", where=path.name, found=participant, valid=people)
+            theirs = cells.rows({"participant_id": participant})
+            for column, text in (match or {}).items():
+                there = {cells.cell(row, column).strip() for row in theirs}
+                if text not in there:
+                    raise InputError("no such row of this participant", where=f"{path.name}, column {column}",
+                                     found=text, valid=there)  # fmt: skip
             said = ", ".join(f"{k} {v}" for k, v in (match or {}).items()) or f"line {line}"
             raise InputError("no such row of this participant", where=path.name, found=said)
         if len(rows) > 1 and not every:

@@ -181,8 +181,10 @@ def test_inputs_are_told_and_left_alone(out: Path, places: Path, tmp_path: Path)
     shutil.copytree(places / "with" / "study", study)
     edit_table(Study(study), "labs", participant=GONE, match={"analyte": "hs_crp"}, values={"value": "9"}, why="x",
                by="ada")  # fmt: skip
+    (study / "calls.txt").write_text(f"{GONE}: called twice")
+    (study / "other.txt").write_text("ward-3-0177")
     left = inputs_of(Study(study), GONE)
-    assert left.files == (f"raw/{GONE}/rest.txt",)
+    assert left.files == (f"raw/{GONE}/rest.txt", "calls.txt")
     assert left.rows == {"labs.tsv": [11, 12, 13], "participants.tsv": [5]}
     assert len(left.versions) == 2
     key = make_key(tmp_path / "key")
@@ -204,7 +206,7 @@ def test_inputs_are_told_and_left_alone(out: Path, places: Path, tmp_path: Path)
         standalone_mode=False,
     )
     assert done.return_value == 0, done
-    for text in (f"raw/{GONE}/rest.txt", "labs.tsv\tline 11, 12, 13", "versions/labs.", key.pseudonym(GONE)):
+    for text in (f"raw/{GONE}/rest.txt", "labs.tsv\tline 11-13", "versions/labs.", key.pseudonym(GONE)):
         assert text in done.output
     assert {p: p.read_bytes() for p in study.rglob("*") if p.is_file()} == before
 

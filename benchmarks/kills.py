@@ -228,7 +228,7 @@ def made_study(folder: Path, rng: random.Random) -> Path:
 
 def hashes(root: Path) -> dict[str, str]:
     """sha256 of the files that a run gives again byte for byte: not those that tell how long it took, and when."""
-    told = ("status.json", "log.jsonl", "ro-crate-metadata.json", ".lock")
+    told = ("status.json", "log.jsonl", "ro-crate-metadata.json", "checksums.sha256", ".lock")
     return {
         p.relative_to(root).as_posix(): file_sha256(p) for p in root.rglob("*") if p.is_file() and p.name not in told
     }

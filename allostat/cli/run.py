@@ -160,6 +160,8 @@ def show_result(result: Any, *, as_json: bool, quiet: bool, verbose: bool) -> No
         print_table(("participant", "state", "seconds", "reason"), shown)
     tally = {state: sum(r[1] == state for r in rows) for state in ("done", "unchanged", "failed", "excluded")}
     message(", ".join(f"{n} {state}" for state, n in tally.items() if n), quiet=quiet)
+    for notice in result.notices:
+        message(f"{notice.severity}: {notice.message}", quiet=quiet)
     for name in result.plan.unmatched_raw:
         message(f"belongs to no participant: {name}", quiet=quiet)
     for table, names in result.plan.unmatched_tables.items():

@@ -13,7 +13,7 @@ _PUBLIC = {
     "write_participant": "participant", "read_participant": "participant", "qc_numbers": "participant",
     "CohortTable": "cohort", "write_cohort": "cohort", "read_cohort": "cohort", "collate": "cohort",
     "gathered": "cohort", "Share": "cohort", "share_of": "cohort",
-    "open_store": "safety", "open_hdf5": "safety", "probe": "safety", "SCHEMA_VERSION": "safety",
+    "open_store": "safety", "open_hdf5": "safety", "probe": "guard", "SCHEMA_VERSION": "safety",
     "verify": "content",
 }  # fmt: skip
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from allostat.store.cohort import share_of as share_of
     from allostat.store.cohort import write_cohort as write_cohort
     from allostat.store.content import verify as verify
+    from allostat.store.guard import probe as probe
     from allostat.store.participant import qc_numbers as qc_numbers
     from allostat.store.participant import read_participant as read_participant
     from allostat.store.participant import write_participant as write_participant
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from allostat.store.safety import SCHEMA_VERSION as SCHEMA_VERSION
     from allostat.store.safety import open_hdf5 as open_hdf5
     from allostat.store.safety import open_store as open_store
-    from allostat.store.safety import probe as probe
 
 
 def __getattr__(name: str) -> Any:

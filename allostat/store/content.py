@@ -26,6 +26,7 @@ from allostat.store.hdf5_read import (
     read_tree,
 )
 from allostat.store.safety import SCHEMA_VERSION, Content, open_store
+from allostat.store.schema_steps import brought_up
 from allostat.store.tree import Group, group_sha256, mismatches
 
 
@@ -80,6 +81,8 @@ def _bytes(values: NDArray[Any]) -> NDArray[np.uint8]:
 def read_groups(file: Any, names: Collection[str], where: str) -> Group:
     """The root and the named top-level groups of an open store file, as far as it has them, all hashes compared.
 
+    A file of an older schema version is brought up to this one; the file itself stays as it is.
+
     Raises
     ------
     StoreError
@@ -99,7 +102,7 @@ def read_groups(file: Any, names: Collection[str], where: str) -> Group:
             groups[name] = read_tree(h5g.open(root, name.encode()), f"/{name}")
         for path in mismatches(groups[name], f"/{name}"):
             raise StoreError("content is not what its hash says", where=f"{where}, {path}")
-    return Group(attrs, {}, groups, claimed)
+    return brought_up(Group(attrs, {}, groups, claimed), where)
 
 
 def verify(path: str | PathLike[str]) -> list[str]:
@@ -114,6 +117,18 @@ def verify(path: str | PathLike[str]) -> list[str]:
             return list(_problems(h5g.open(file.id, b"/"), where))
     except StoreError as error:
         return [str(error)]
+
+
+def stored_hashes(path: str | PathLike[str]) -> set[str]:
+    """Every ``content_sha256`` that a store file carries for its groups and datasets."""
+    with open_store(path) as file, damage_as_store_error(Path(path).name):
+        found = {claimed_sha256(file.id)}
+
+        def note(_: str, one: Any) -> None:
+            found.add(claimed_sha256(one.id))
+
+        file.visititems(note)
+    return found - {""}
 
 
 def _problems(root: Any, where: str) -> Iterator[str]:

@@ -37,6 +37,7 @@ class StoredArray(BackendArray):
 
     def __init__(self, path: Path, group: str, skeleton: Skeleton) -> None:
         self._path, self._group, self._skeleton = path, group, skeleton
+        self._identity = _identity(path)
         stored = skeleton.shape
         self.text = "_Encoding" in skeleton.attrs
         self.shape = stored[:-1] if self.text else stored
@@ -52,6 +53,10 @@ class StoredArray(BackendArray):
     def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
         skeleton = self._skeleton
         where = f"{self._path.name}, {self._group.rstrip('/')}/{skeleton.name}"
+        with damage_as_store_error(where):
+            # What was looked at for links and storage elsewhere when it was opened must be what is read now.
+            if _identity(self._path) != self._identity:
+                raise StoreError("file was changed since it was opened", where=where)
         with damage_as_store_error(where), h5py.File(self._path, "r", locking=False) as file:
             dataset = h5d.open(h5g.open(file.id, self._group.encode()), skeleton.name.encode())
             if tuple(dataset.shape) != skeleton.shape:
@@ -64,6 +69,11 @@ class StoredArray(BackendArray):
         if self.text:
             values = values.astype(self.dtype)
         return np.asarray(values[key] if whole else values)
+
+
+def _identity(path: Path) -> tuple[int, ...]:
+    status = path.stat()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def lazy_dataset(path: Path, file: Any, group: str) -> xr.Dataset:

@@ -2,14 +2,12 @@
 
 HDF5 can point at other files, declare terabytes in a kilobyte and load filter plugins. Everything is looked at
 before a single value is read: links, storage, filters, dtypes, sizes. A file that crashes the HDF5 library itself is
-caught by `probe`, which looks at it in a child process with limits.
+caught by `guard.probe`, which looks at it in a child process with limits.
 """
 
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from os import PathLike
@@ -22,8 +20,8 @@ from h5py import h5a, h5d, h5g, h5l, h5o, h5t, h5z
 from allostat.errors import NewerSchemaError, StoreError
 from allostat.store.hdf5_read import FORMAT_ATTRIBUTES, NOT_A_VARIABLE, damage_as_store_error, read_attribute
 
-SCHEMA_VERSION = 1
-"""Layout of the files that this version writes and the newest that it reads."""
+SCHEMA_VERSION = 2
+"""Layout of the files that this version writes and the newest that it reads; `schema_steps` tells the versions."""
 
 MAX_OBJECTS = 100_000
 MAX_DEPTH = 32
@@ -36,9 +34,6 @@ MAX_RATIO = 1_100
 MAX_RANK = 32
 MAX_TEXTS = 1_024
 """Texts of variable length in one attribute: each may point at the same megabyte."""
-
-PROBE_MEMORY_BYTES = 4 * 2**30
-PROBE_CPU_S = 20
 
 Content = Literal["participant", "cohort"]
 
@@ -306,50 +301,6 @@ def _is_bare_dimension(dataset: Any) -> bool:
     if not h5a.exists(dataset, b"NAME") or not h5a.exists(dataset, b"CLASS"):
         return False
     return str(read_attribute(h5a.open(dataset, b"NAME"))).startswith(NOT_A_VARIABLE)
-
-
-def probe(path: str | PathLike[str]) -> None:
-    """Look at a file that is not trusted in a child process with limits on memory and CPU time.
-
-    `open_hdf5` runs in the child and every value is read once, so a file that crashes or hangs the HDF5 library
-    takes the child with it and not the study.
-
-    Raises
-    ------
-    StoreError
-        With the child's own reason, or saying that reading it crashed or took too long.
-    """
-    where = Path(path).name
-    command = [sys.executable, "-c", _PROBE, str(Path(path).resolve()), str(PROBE_MEMORY_BYTES), str(PROBE_CPU_S)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10 * PROBE_CPU_S, check=False)
-    except subprocess.TimeoutExpired as error:
-        raise StoreError("refused: reading it takes too long", where=where) from error
-    if done.returncode == 3:
-        raise StoreError(done.stdout.strip())
-    if done.returncode != 0:
-        raise StoreError("refused: reading it crashes or needs too much", where=where,
-                         found=f"child ended with {done.returncode}")  # fmt: skip
-
-
-_PROBE = """
-import sys
-try:
-    import resource
-except ImportError:
-    pass
-else:
-    resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[2]),) * 2)
-    resource.setrlimit(resource.RLIMIT_CPU, (int(sys.argv[3]),) * 2)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-from allostat.errors import StoreError
-from allostat.store.safety import read_every_value
-try:
-    read_every_value(sys.argv[1])
-except StoreError as error:
-    print(error)
-    sys.exit(3)
-"""
 
 
 def read_every_value(path: str | PathLike[str]) -> None:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 from h5py import h5a, h5g
 
 from allostat.errors import StoreError
+from allostat.store.content import read_groups
+from allostat.store.datasets import decode_dataset
 from allostat.store.hdf5_read import damage_as_store_error, is_dataset, link_names, read_attribute, read_attributes
 from allostat.store.lazy import lazy_dataset
-from allostat.store.safety import Content, open_group, open_groups
+from allostat.store.safety import SCHEMA_VERSION, Content, open_group, open_groups
 from allostat.store.tree import NAME
 from allostat.store.values import decode_attributes, decode_json
 
@@ -68,6 +70,8 @@ class StoredFile:
         place = self._places.get(wanted, wanted if wanted in self._places.values() else None)
         if place is None:
             raise StoreError("no such group", where=self.path.name, found=wanted, valid=self._places)
+        if self._older:
+            return self._brought_up(place)
         with open_group(self.path, self._content, place) as file:
             return lazy_dataset(self.path, file, place)
 
@@ -75,24 +79,46 @@ class StoredFile:
         """Everything in the file as a tree of lazy datasets."""
         import xarray as xr
 
-        with open_groups(self.path, self._content, self._tops) as file:
-            leaves = {name: lazy_dataset(self.path, file, place) for name, place in self._places.items()}
+        if self._older:
+            leaves = {name: self._brought_up(place) for name, place in self._places.items()}
+        else:
+            with open_groups(self.path, self._content, self._tops) as file:
+                leaves = {name: lazy_dataset(self.path, file, place) for name, place in self._places.items()}
         return xr.DataTree.from_dict({"/": xr.Dataset(attrs=self.attrs), **leaves}, name=self.path.stem)
+
+    @property
+    def _older(self) -> bool:
+        return self._outline[1] < SCHEMA_VERSION
+
+    def _brought_up(self, place: str) -> xr.Dataset:
+        """A group of a file of an older schema version: read whole, for the steps to this one need its values."""
+        top, *below = place.strip("/").split("/")
+        with open_groups(self.path, self._content, (top,)) as file:
+            group = read_groups(file, (top,), self.path.name).groups[top]
+        for name in below:
+            group = group.groups[name]
+        return decode_dataset(group.without_attributes(NAME))
 
     @cached_property
     def _tops(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(place.split("/")[1] for place in self._places.values()))
 
-    @cached_property
+    @property
     def _places(self) -> dict[str, str]:
         """Path inside the file of each group of variables, by the name that the result has for it."""
+        return self._outline[0]
+
+    @cached_property
+    def _outline(self) -> tuple[dict[str, str], int]:
+        """The places of the groups of variables, and the schema version; one look into the file for both."""
         found: dict[str, str] = {}
         with open_groups(self.path, self._content, ()) as file, damage_as_store_error(self.path.name):
             root = h5g.open(file.id, b"/")
             for top in link_names(root):
                 if not is_dataset(root, top):
                     _collect(h5g.open(root, top.encode()), f"/{top}", f"/{top}", found)
-        return found
+            schema = int(str(read_attribute(h5a.open(root, b"schema_version"))))
+        return found, schema
 
 
 def _collect(gid: Any, place: str, shown: str, found: dict[str, str]) -> None:

@@ -19,6 +19,7 @@ from allostat.study.layout import write_atomic
 from allostat.study.live_qc import FILE as QC
 from allostat.study.live_qc import WORDS, qc_table
 from allostat.study.output_tables import dictionary_rows, load_rows, long_rows, wide_rows, write_tsv
+from allostat.study.run_record import declared_changes, restored_notices, run_record, write_record
 from allostat.study.stages import score
 from allostat.study.summary import share, used_of
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from allostat.biomarkers import Person
+    from allostat.recording import Notice
     from allostat.study.config import StudyConfig
     from allostat.study.inputs import StudyTables
     from allostat.study.layout import OutputLayout
@@ -42,8 +44,19 @@ def load_libraries() -> None:
     xarray.Dataset({"x": ("row", [0.0])})
 
 
-def write_cohort_files(place: Path, config: StudyConfig, result: RunResult, tables: StudyTables) -> None:
-    """Write everything in the output folder that speaks of all participants of the study at ``place``."""
+def write_cohort_files(place: Path, config: StudyConfig, result: RunResult, tables: StudyTables) -> tuple[Notice, ...]:
+    """Write everything in the output folder that speaks of all participants of the study at ``place``.
+
+    Returns what is worth saying of the tables beside their own notices: changes of which no entry of the log tells.
+    """
+    declared = declared_changes(place, result.layout.root, tables)
+    collate_again(config, result, run_record(place, result, tables, declared))
+    return declared
+
+
+def collate_again(config: StudyConfig, result: RunResult, record: Mapping[str, Any]) -> None:
+    """Write the cohort files from what participants left behind and what a run found (`run_record`)."""
+    place = Path(record["study"])
     layout = result.layout
     everybody = [p.participant for p in result.plan.participants]
     # What an earlier run left of one who failed in this one was made with other inputs or settings.
@@ -60,7 +73,7 @@ def write_cohort_files(place: Path, config: StudyConfig, result: RunResult, tabl
             summaries[who] = {name: status[name] for name in _SHOWN if name in status}
     cohort = gathered(
         shares,
-        provenance={"settings": config.toml(), "version": __version__},
+        provenance={"settings": config.toml(), "version": __version__, **_table_versions(record)},
         score=lambda table: score(table, config) if table.persons else {},
     )
     write_cohort(cohort, layout.root / "cohort.h5")
@@ -103,11 +116,16 @@ def write_cohort_files(place: Path, config: StudyConfig, result: RunResult, tabl
         methods=methods,
         bibliography=bibliography,
         settings=config.toml(),
-        notices=tables.notices,
+        notices=restored_notices(record["notices"]),
         version=__version__,
     )
     write_atomic(layout.root / "index.html", cohort_page(overview))
+    write_record(layout.root, record)
     write_crate(layout, config.study.name, list(summaries), summaries)
+
+
+def _table_versions(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: record[name] for name in ("tables", "table_versions", "audit")}
 
 
 def _results(layout: OutputLayout, participant: str) -> dict[str, Any] | None:

@@ -10,6 +10,8 @@ from typing import Any
 
 from allostat import __version__
 from allostat.store.durable import file_sha256
+from allostat.study.checksums import FILE_NAME as CHECKSUMS
+from allostat.study.checksums import write_checksums
 from allostat.study.layout import OutputLayout, write_atomic
 
 FILE_NAME = "ro-crate-metadata.json"
@@ -26,6 +28,8 @@ _ABOUT = {
     "references.bib": "literature of the methods used",
     "config.effective.toml": "settings of the run, which run again as they stand",
     "dictionary.tsv": "what each column means",
+    "run.json": "participants, how each ended, tables with their hashes, what matched nobody",
+    "audit.jsonl": "who changed what, when and why; each entry holds the hash of the one before",
     "cortisol_reliability.tsv": "reliability of cortisol features over days, and how many days are needed",
 }
 
@@ -33,7 +37,7 @@ _ABOUT = {
 def write_crate(
     layout: OutputLayout, title: str, participants: Iterable[str], summaries: Mapping[str, Mapping[str, Any]]
 ) -> None:
-    """Write ``ro-crate-metadata.json`` over everything in the output folder.
+    """Write ``ro-crate-metadata.json`` over everything in the output folder, and ``checksums.sha256`` over that too.
 
     Parameters
     ----------
@@ -80,6 +84,29 @@ def write_crate(
     graph = [about, root, action, software, *files, *(inputs[name] for name in sorted(inputs))]
     text = json.dumps({"@context": _CONTEXT, "@graph": graph}, indent=1, ensure_ascii=False) + "\n"
     write_atomic(layout.root / FILE_NAME, text)
+    write_checksums(layout.root, {f["@id"]: f["sha256"] for f in files})
+
+
+def restated(root: Path) -> None:
+    """State the hashes of the listed files, and of those that came beside them, anew.
+
+    Raises
+    ------
+    ValueError
+        The crate is no valid JSON-LD of a run.
+    """
+    crate = json.loads((root / FILE_NAME).read_text(encoding="utf-8"))
+    graph: list[dict[str, Any]] = crate["@graph"]
+    listed = {one["@id"]: one for one in graph if one.get("@type") == "File"}
+    for name, one in listed.items():
+        if (root / name).is_file():
+            one |= _file(root / name, root)
+    added = [_file(p, root) for p in sorted(root.iterdir()) if _is_output(p) and p.name not in listed]
+    root_entry = next(one for one in graph if one["@id"] == "./")
+    root_entry["hasPart"] += [{"@id": one["@id"]} for one in added]
+    graph += added
+    write_atomic(root / FILE_NAME, json.dumps(crate, indent=1, ensure_ascii=False) + "\n")
+    write_checksums(root, {one["@id"]: one["sha256"] for one in (*listed.values(), *added)})
 
 
 def stated_hashes(root: Path) -> dict[str, str]:
@@ -98,7 +125,7 @@ def stated_hashes(root: Path) -> dict[str, str]:
 
 
 def _is_output(path: Path) -> bool:
-    return path.is_file() and path.name != FILE_NAME and not path.name.startswith(".")
+    return path.is_file() and path.name not in (FILE_NAME, CHECKSUMS) and not path.name.startswith(".")
 
 
 def _file(path: Path, root: Path, known: str | None = None) -> dict[str, Any]:

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from allostat.biomarkers import Person
 from allostat.recording import Notice, Recording
 from allostat.study.config import InputSection
+from allostat.study.table_versions import stated_versions
 from allostat.tables import (
     BloodPressureReading,
     DiaryDay,
@@ -64,6 +65,8 @@ class StudyTables:
     """sha256 of each table that was read, by file name."""
     names: Mapping[str, str] = field(default_factory=dict)
     """File name of each table that was read, by field name."""
+    versions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """For tables that the study's audit log speaks of: version and entry, see `stated_versions`."""
 
     @cached_property
     def all_participants(self) -> tuple[str, ...]:
@@ -135,6 +138,7 @@ def read_tables(folder: Path | None, names: InputSection) -> StudyTables:
         has_participants=people is not None,
         hashes=hashes,
         names={key: path.name for key, path in there.items()},
+        versions=stated_versions(folder, hashes),
     )
 
 

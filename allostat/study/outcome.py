@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from allostat.recording import Notice
 from allostat.study.layout import OutputLayout
 from allostat.study.plan import Plan
 
@@ -34,6 +35,8 @@ class RunResult:
     layout: OutputLayout
     plan: Plan
     outcomes: tuple[Outcome, ...]
+    notices: tuple[Notice, ...] = ()
+    """What is worth saying of the run as a whole."""
 
     @property
     def all_good(self) -> bool:

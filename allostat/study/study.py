@@ -222,6 +222,7 @@ class Study:
         from allostat.store.safety import refuse_to_replace_newer
         from allostat.study.collate import write_cohort_files
         from allostat.study.distributed import check_cluster_settings
+        from allostat.study.unfinished import refuse_unfinished
         from allostat.study.worker import Task
 
         tables = self.tables()
@@ -234,6 +235,7 @@ class Study:
         layout = OutputLayout(Path(output) if output is not None else self.default_output)
         self._check_output(layout.root)
         with locked(layout.root):
+            refuse_unfinished(layout.root)
             refuse_to_replace_newer(layout.root / "cohort.h5")
             write_atomic(layout.root / "config.effective.toml", self.config.toml())
             items = {item.participant: item for item in plan.participants}
@@ -258,8 +260,8 @@ class Study:
                 progress(outcome.participant, outcome)
             ordered = tuple(outcomes[p.participant] for p in plan.participants if p.participant in outcomes)
             result = RunResult(layout, plan, ordered)
-            write_cohort_files(self.path, self.config, result, tables)
-        return result
+            declared = write_cohort_files(self.path, self.config, result, tables)
+        return replace(result, notices=declared)
 
     def _run_tasks(
         self, tasks: Sequence[Task], jobs: int | None, client: Client | None, progress: Progress

@@ -15,7 +15,16 @@ import numpy as np
 import pytest
 
 from allostat.errors import DiskError, NewerSchemaError, StoreError
-from allostat.store import CohortTable, durable, hdf5_write, read_cohort, verify, write_cohort, write_participant
+from allostat.store import (
+    SCHEMA_VERSION,
+    CohortTable,
+    durable,
+    hdf5_write,
+    read_cohort,
+    verify,
+    write_cohort,
+    write_participant,
+)
 from allostat.store.journal import JournalWriter, RecordKind, read_session
 from tests.store.results import full_result
 
@@ -147,7 +156,7 @@ def newer(path: Path) -> bytes:
     """Make a file one of a newer schema."""
     with h5py.File(path, "r+") as file:
         del file.attrs["schema_version"]
-        file.attrs["schema_version"] = np.bytes_(b"2")
+        file.attrs["schema_version"] = np.bytes_(str(SCHEMA_VERSION + 1).encode())
     return path.read_bytes()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,17 @@ import numpy as np
 import pytest
 
 from allostat.errors import StoreError
-from allostat.store import open_hdf5, open_store, probe, read_cohort, read_participant, verify, write_participant
+from allostat.store import (
+    SCHEMA_VERSION,
+    guard,
+    open_hdf5,
+    open_store,
+    probe,
+    read_cohort,
+    read_participant,
+    verify,
+    write_participant,
+)
 from tests.store.results import full_result
 
 
@@ -190,7 +201,12 @@ def test_file_that_is_not_ours_is_said_to_be_so(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("version", "words"),
-    [("2", "newer allostat: update"), ("0", "never existed"), ("one", "not a file"), (None, "not a file")],
+    [
+        (str(SCHEMA_VERSION + 1), "newer allostat: update"),
+        ("0", "never existed"),
+        ("one", "not a file"),
+        (None, "not a file"),
+    ],
 )
 def test_schema_version_is_checked_first(tmp_path: Path, version: str | None, words: str) -> None:
     path = tmp_path / "sub-001.h5"
@@ -218,14 +234,26 @@ def test_probe_gives_the_reason_of_the_child(tmp_path: Path) -> None:
 
 
 def test_probe_survives_what_kills_the_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from allostat.store import safety
-
     path = tmp_path / "foreign.h5"
     with h5py.File(path, "w") as file:
         file["x"] = np.arange(3)
-    monkeypatch.setattr(safety, "_PROBE", "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
-    with pytest.raises(StoreError, match="crashes or needs too much"):
-        probe(path)
+    with guard.Guard() as reader:
+        assert reader.problems(path, "values") == []
+        with monkeypatch.context() as patch:
+            patch.setattr(guard, "_COMMAND", (sys.executable, "-c", "import os, signal; os.kill(os.getpid(), 11)"))
+            reader.close()
+            assert "crashes or needs too much" in reader.problems(path)[0]
+        assert "not a file that allostat wrote" in reader.problems(path)[0]
+
+
+def test_probe_stops_what_takes_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "foreign.h5"
+    with h5py.File(path, "w") as file:
+        file["x"] = np.arange(3)
+    monkeypatch.setattr(guard, "_COMMAND", (sys.executable, "-c", "import sys; sys.stdin.read()"))
+    monkeypatch.setattr(guard, "WAIT_FACTOR", 0.005)
+    with guard.Guard() as reader:
+        assert "takes too" in reader.problems(path)[0] or "needs too much" in reader.problems(path)[0]
 
 
 def test_length_in_a_superblock_larger_than_the_file(tmp_path: Path) -> None:

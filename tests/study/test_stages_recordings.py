@@ -38,7 +38,6 @@ def changed_step_by_step(study: Path, out: Path, only: tuple[str, ...]) -> None:
     steps = [
         (preset, FINE),
         (preset.replaced("allostatic_load", definitions=("count_sex",)), ("load", "report")),
-        (preset.replaced("overlap", prefer=("device", "ppg", "ecg")), ("hrv", "circadian", "labs", *FINE[2:])),
     ]
     for number, (config, expected) in enumerate(steps):
         outcomes = Study(study, config).run(out, only=only).outcomes
@@ -58,7 +57,6 @@ def test_real_recordings(recordings: Find, tmp_path: Path) -> None:
     inputs = {
         "h10": recordings("polar_h10_ecglogger") / "polar_h10.csv.gz",
         "e4": recordings("empatica_e4") / "1635148245_A00204.zip",
-        "nsr": recordings("rr24h") / "normal" / "nsr002_rr_secs.txt.gz",
     }
     people, labs = "participant_id\tsex\tage\ttimezone\n", LABS_HEADER
     for who, file in inputs.items():

@@ -42,7 +42,6 @@ def place_all(n: int, buffer: NDArray[np.float64], state: NDArray[np.float64], f
     base = state[BASE]
     for row in range(FOUND, FOUND + 2 * int(state[N_FOUND]), 2):
         at, jitter = _place(int(state[row] - base), int(state[row + 1] - base), buffer, state)
-        at += base
         if jitter >= 0.0 and at - state[LAST_AT] >= 0.5 * state[REFRACTORY]:
             state[LAST_AT] = at
             found[n, 0] = np.floor(at + 0.5)
@@ -55,9 +54,10 @@ def place_all(n: int, buffer: NDArray[np.float64], state: NDArray[np.float64], f
 
 @lean_inner_kernel
 def _place(start: int, known: int, buffer: NDArray[np.float64], state: NDArray[np.float64]) -> tuple[float, float]:
-    """Position in the buffer of the first top after ``start`` and its standard error, which is -1 where there is none.
+    """Position of the first top after ``start`` and its standard error, which is -1 where there is none.
 
-    ``known`` samples of the buffer had been seen.
+    ``start`` is a place in the buffer, of which ``known`` samples had been seen; the position counts from the first
+    sample ever pushed. Whole numbers are added first: where in the buffer the top stands must not show in a rounding.
     """
     span = int(state[SPAN])
     newest = known - 1 - span
@@ -106,7 +106,7 @@ def _place(start: int, known: int, buffer: NDArray[np.float64], state: NDArray[n
         if before + after + 1 >= max(4, span):
             shift = 0.5 * (after - before)
             jitter = (before + after + 1) / math.sqrt(12.0)
-    return top + shift, jitter
+    return state[BASE] + top + shift, jitter
 
 
 @lean_inner_kernel

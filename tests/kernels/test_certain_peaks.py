@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from allostat.kernels.peaks import joined
 from allostat.kernels.r_peak import RPeakDetector
 from allostat.kernels.systolic_peak import SystolicPeakDetector
 from tests.reference import waves
@@ -67,3 +68,19 @@ def test_without_beats_certainty_goes_on(detector: Detector, late_s: float) -> N
     found = detector(rate)
     found.push(np.random.default_rng(2).normal(0, 1, int(120 * rate)))
     assert 120 * rate - found.certain_before < late_s * rate
+
+
+@pytest.mark.parametrize("detector", RATES)
+@pytest.mark.parametrize("size", [6, 1000, 20_000])
+def test_half_an_hour_in_pieces_gives_the_same_bits(detector: Detector, size: int) -> None:
+    """Long enough for samples to leave the detector's memory: where a beat then stands there shows in no rounding."""
+    rate = 125.0
+    rng = np.random.default_rng(3)
+    beats = waves.beat_times(2200, 0.8, 0.05, rng)
+    signal = waves.ppg(beats, rate) if detector is SystolicPeakDetector else waves.ecg(beats, rate)
+    signal = signal + rng.normal(0, 0.01, len(signal))
+    whole = detector.over(signal, rate)[1]
+    found = detector(rate)
+    parts = [found.push(signal[at : at + size]) for at in range(0, len(signal), size)]
+    for one, other in zip(whole, joined([*parts, found.flush()]), strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -53,7 +53,7 @@ def conducted(folder: Path, said: list[str], faces: FaceChoice = FaceChoice(), *
 
 def test_a_session_leaves_a_file_for_each_participant_and_one_page(tmp_path: Path) -> None:
     said: list[str] = []
-    left = conducted(tmp_path / "new" / "folder", said, minutes=6.0)
+    left = conducted(tmp_path / "new" / "folder", said, minutes=5.3)
     assert left.result.finished is not None and set(left.result.finished.files) == {"sub-001", "sub-002"}
     assert left.page is not None and left.page.name == "session_test.html"
     page = left.page.read_text("utf-8")

@@ -73,12 +73,10 @@ class SpooledBeats:
     opening: bool = True
 
     def add(self, placed: PlacedIntervals) -> None:
-        """Append beats; an interval that the strap had not, or declared unusable, is flagged so."""
+        """Append beats; one without an interval is unusable, but for the first of all (as the live analysis has it)."""
         unusable = np.isnan(placed.intervals_ms)
-        if self.opening:
-            # The beat at which a chain begins has no interval; nothing is wrong with it.
-            unusable[0] = False
-            self.opening = False
+        unusable[:1] &= not self.opening
+        self.opening = False
         flags = np.where(unusable, np.int8(BeatFlag.UNUSABLE), np.int8(BeatFlag.NORMAL))
         self.times_ns.frombytes(placed.times_ns.astype("=i8").tobytes())
         self.intervals_ms.frombytes(placed.intervals_ms.astype("=f8").tobytes())
@@ -133,8 +131,6 @@ class StrapSpool:
                 self.beats.setdefault(placed.stream, SpooledBeats()).add(placed)
             case GapDeclared():
                 self.gaps.setdefault(placed.stream, SpooledGaps()).add(placed)
-                if placed.stream in self.beats:
-                    self.beats[placed.stream].opening = True
             case SegmentBegun():
                 pass
 

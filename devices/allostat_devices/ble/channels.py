@@ -45,7 +45,7 @@ class Link:
     good
         Set with the first good frame.
     again
-        Streams that ended and have to be started again.
+        Streams that ended and have to be started again, each with what ended it: a code of a note.
     subscribed
         What may notify or indicate, in the order of subscription.
     """
@@ -56,7 +56,7 @@ class Link:
     sdk_mode: bool = False
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     good: asyncio.Event = field(default_factory=asyncio.Event)
-    again: set[str] = field(default_factory=set)
+    again: dict[str, str] = field(default_factory=dict)
     subscribed: list[BleakGATTCharacteristic] = field(default_factory=list)
 
     def now(self) -> float:

@@ -40,7 +40,7 @@ class _Follower:
     options: FollowOptions
     choices: StrapChoices
     radio: SharedRadio
-    known: KnownStrap = field(default_factory=KnownStrap)
+    known: KnownStrap
     back_off: BackOff = field(default_factory=BackOff)
     told: set[str] = field(default_factory=set)
 
@@ -108,4 +108,4 @@ async def follow_strap(
 ) -> None:
     """Follow one strap over the radio that all straps of this event loop share."""
     with shared_radio(backend, adapter) as radio:
-        await _Follower(strap, sink, options, choices, radio).forever()
+        await _Follower(strap, sink, options, choices, radio, KnownStrap(strap.device)).forever()

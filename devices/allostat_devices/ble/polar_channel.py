@@ -83,7 +83,7 @@ class PolarChannel:
         for name in self.watches:
             if STREAMS[name] in streams:
                 self._may_run.discard(STREAMS[name])
-                self._link.again.add(name)
+                self._link.again[name] = "ended_by_strap"
         self._link.wake.set()
 
     def lose(self, reason: str) -> None:
@@ -236,7 +236,7 @@ class PolarChannel:
         for stream in sorted(self._may_run | {wanted}):
             name = stream.name.lower()
             if stream is not wanted and name in self.watches:
-                self._link.again.add(name)
+                self._link.again[name] = "stopped_for_mode"
             await self._stop(stream)
         await self._leave_sdk_mode()
         self._link.wake.set()

@@ -10,6 +10,7 @@ from typing import Any
 
 from bleak.exc import BleakError
 
+from allostat.recording import Device
 from allostat.strap import EventSink, FollowOptions, RecordKind, StrapService
 from allostat_devices.ble import heart_rate_service as hrs
 from allostat_devices.ble import movesense_gatt, polar_pmd
@@ -34,6 +35,7 @@ from allostat_devices.ble.stream_plan import MOST_RESTARTS, BackOff
 
 END_WITHIN_S = 8.0
 """For stopping and unsubscribing; then the connection is ended whatever runs."""
+_ENDED = {"ended_by_strap": "was ended by the strap", "stopped_for_mode": "was stopped to free the strap's mode"}
 _LOST = "the connection to the strap was lost"
 _SERVICES: Mapping[StrapService, str] = {
     "heart_rate": hrs.SERVICE,
@@ -52,12 +54,15 @@ class KnownStrap:
 
     Attributes
     ----------
+    advertised
+        What its advertisement told of the device.
     information
         What the strap says about itself; None until it was read.
     mtu_refusals
         Connections in a row that were given up for their MTU.
     """
 
+    advertised: Device = field(default_factory=Device)
     information: Mapping[str, Any] | None = None
     mtu_refusals: int = 0
 
@@ -173,8 +178,9 @@ class StrapConnection:
         link = self._link
         link.wake.clear()
         now = link.now()
-        for name in sorted(link.again):
+        for name, ended_by in sorted(link.again.items()):
             self._schedule(name, now)
+            link.note(ended_by, f"{name} {_ENDED[ended_by]}; it is started again.")
         link.again.clear()
         due: list[float] = []
         for channel in self._channels:
@@ -197,7 +203,7 @@ class StrapConnection:
                 await link.wake.wait()
 
     def _schedule(self, name: str, now_s: float) -> None:
-        """Plan the restart of a stream that the strap ended: at once, and later when that did not help before."""
+        """Plan the restart of a stream that ended: at once, and later when that did not help before."""
         restart = self._restarts.setdefault(name, _Restart())
         watch = next(channel.watches[name] for channel in self._channels if name in channel.watches)
         if watch.last_frame_s is not None and watch.last_frame_s >= restart.asked_s:
@@ -205,7 +211,6 @@ class StrapConnection:
             restart.due_s = now_s
         else:
             restart.due_s = now_s + restart.back_off.delay_s()
-        self._link.note("ended_by_strap", f"The strap ended {name}; it is started again.")
 
     # --- set-up
 
@@ -237,8 +242,9 @@ class StrapConnection:
                     raise
                 problem = error
         read = hrs.decode_device_information(values, None)
-        facts = {"maker": read.maker, "model": read.model, "firmware": read.firmware}
-        facts |= {"hardware": read.hardware, "software": read.software}
+        told = self._known.advertised
+        facts = {"maker": read.maker or told.manufacturer, "model": read.model or told.model, "kind": told.kind}
+        facts |= {"firmware": read.firmware, "hardware": read.hardware, "software": read.software}
         if problem is not None:
             facts["unread"] = sentence_of(problem)
         return facts

@@ -52,6 +52,7 @@ def test_an_h10_streams_ecg_and_rr_until_it_is_left() -> None:
     assert [facts["reason"] for facts in one.facts(DISCONNECT)] == ["stopped by the host"]
     (facts,) = one.facts(CONNECT)
     assert (facts["model"], facts["mtu"], facts["services"]) == ("H10", 232, ["heart_rate", "polar_pmd"])
+    assert (facts["maker"], facts["kind"], facts["firmware"]) == ("Polar Electro Oy", "chest strap", "3.1.1")
     assert one.bytes_of(RecordKind.BATTERY)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,14 @@ import pytest
 from numpy.typing import NDArray
 
 from allostat.errors import ConfigError, InputError
-from allostat.quality import MARGIN, TEMPLATE_CORRELATION, QualityReason, signal_quality
+from allostat.quality import (
+    MARGIN,
+    TEMPLATE_CORRELATION,
+    QualityReason,
+    UsualAmplitude,
+    WindowMeasures,
+    signal_quality,
+)
 from allostat.recording import Clock, ClockBlock, Signal
 from benchmarks import accuracy, quality_ladder
 from benchmarks.quality_ladder import Kind
@@ -54,6 +62,27 @@ def test_a_lead_that_fell_off_is_flat_lead_off_and_implausible() -> None:
     samples[2000:3000] = 0.3
     reasons = judged(samples)[2]
     assert QualityReason.FLAT | QualityReason.LEAD_OFF | QualityReason.IMPLAUSIBLE in reasons
+
+
+def test_what_is_usual_is_told_by_the_good_windows_before() -> None:
+    """An electrode that was off in the beginning, and an amplitude that fades, do not make what is good unusual."""
+    samples = np.concatenate([0.02 * np.random.default_rng(1).normal(0, 1, 3000), ecg()])
+    reasons = judged(samples)
+    assert all(reasons[:3])
+    assert reasons[3:] == [QualityReason(0)] * 6
+    usual = UsualAmplitude()
+    good = WindowMeasures(0, 10**10, 0.0, 1.0, 0.1, 0.0, 0.0, 60.0, 1.0, 0.99, 5.0)
+    fading = [replace(good, amplitude=0.99**k) for k in range(400)]
+    assert [usual.judged(w, "ppg") for w in fading] == [0] * 400
+    assert usual.judged(replace(good, amplitude=0.05 * fading[-1].amplitude), "ppg") == QualityReason.LEAD_OFF
+    assert usual.judged(replace(good, amplitude=1.0), "ppg") == QualityReason.MOTION
+
+
+def test_a_window_is_judged_by_what_came_up_to_it() -> None:
+    samples = np.concatenate([ecg(), 20 * ecg(), 0.02 * ecg(), ecg()])
+    whole = judged(samples)
+    for n in (7500, 12_500, 20_500):
+        assert judged(samples[:n])[: n // 1000 - 1] == whole[: n // 1000 - 1]
 
 
 def test_a_standstill_of_two_seconds_is_flat_and_not_lead_off() -> None:

@@ -95,9 +95,6 @@ def test_constant_shift_leaves_spread_and_scaling_scales_it(nn, shift, scale):
     assert poincare(base + shift).sd1 == pytest.approx(poincare(base).sd1, rel=1e-9, abs=1e-9, nan_ok=True)
 
 
-ORDER_FREE = ("n_intervals", "n_differences", "median_nn", "min_nn", "max_nn", "pnn20", "pnn50", "min_hr", "max_hr")
-
-
 @settings(max_examples=30, deadline=None)
 @given(intervals, st.data())
 def test_a_window_has_the_values_of_its_intervals_alone(nn, data):
@@ -107,10 +104,7 @@ def test_a_window_has_the_values_of_its_intervals_alone(nn, data):
     rows = windowed(series, np.array(first), np.array(stop))
     axes = poincare_windowed(series, np.array(first), np.array(stop))
     for k, (f, s) in enumerate(zip(first, stop, strict=True)):
-        alone = time_domain(series[f:s])
-        assert rows[k] == pytest.approx(list(alone.values()), rel=1e-12, nan_ok=True)
-        for name in ORDER_FREE:
-            assert np.array_equal(rows[k][MEASURES.index(name)], alone[name], equal_nan=True)
+        assert np.array_equal(rows[k], list(time_domain(series[f:s]).values()), equal_nan=True)
         assert np.array_equal(axes[k], poincare(series[f:s]), equal_nan=True)
 
 

@@ -88,12 +88,16 @@ def analysed(placed: Iterable[Placed], grid: WindowGrid = GRID) -> list[Update]:
 def assert_equals_batch(placed: Sequence[Placed], strap: int = 0, grid: WindowGrid = GRID) -> list[Update]:
     """What is final equals, to the last bit, what is measured on the recording; gives the updates of one strap."""
     updates = [u for u in analysed(placed, grid) if getattr(u, "strap", None) == strap]
-    recording = recording_of(placed, strap)
+    assert_equals_recording(recording_of(placed, strap), updates, grid)
+    return updates
+
+
+def assert_equals_recording(recording: Recording, updates: Sequence[Update], grid: WindowGrid = GRID) -> None:
+    """The final updates of one strap equal, to the last bit, what is measured on its recording."""
     for name in recording.signals:
         _assert_signal(recording, name, [u for u in updates if getattr(u, "stream", None) == name], grid)
     for name, beats in recording.beats.items():
         _assert_hrv(beats, [u for u in updates if isinstance(u, HrvWindow) and u.stream == name], grid)
-    return updates
 
 
 def _assert_signal(recording: Recording, name: str, updates: list[Update], grid: WindowGrid) -> None:

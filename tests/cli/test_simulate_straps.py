@@ -35,12 +35,12 @@ async def first_frame(port: int, address: str) -> SampleFrame:
 
     async with (
         BumbleRadio.over_tcp("127.0.0.1", port) as radio,
-        BleakClient(address, timeout=20, backend=radio.client) as client,
+        BleakClient(address, timeout=60, backend=radio.client) as client,
     ):
         await client.start_notify(pmd.CONTROL_POINT, lambda _, data: None)
         await client.start_notify(pmd.DATA, frame)
         await client.write_gatt_char(pmd.CONTROL_POINT, ECG_START, response=True)
-        decoded = decode_frame(await asyncio.wait_for(arrived, 20))
+        decoded = decode_frame(await asyncio.wait_for(arrived, 60))
     assert isinstance(decoded, SampleFrame)
     return decoded
 

@@ -192,13 +192,9 @@ def _drift(strap: StrapFacts, stream: StreamFacts) -> str:
             best = min(fitted, key=lambda s: s.spread_ms)
             drift_ppm, spread_ms = best.drift_ppm, best.spread_ms
     seconds = sum(end - start for start, end in stream.spans) / NS_PER_S
-    if not math.isfinite(drift_ppm) or not seconds:
-        return "–"
-    return (
-        f"{number(drift_ppm)} ± {number(1e3 * spread_ms / seconds, 2)}"
-        if math.isfinite(spread_ms)
-        else number(drift_ppm)
-    )
+    if not (math.isfinite(drift_ppm) and math.isfinite(spread_ms) and seconds):
+        return "–"  # a fit without a spread has too few windows to tell a rate
+    return f"{number(drift_ppm)} ± {number(1e3 * spread_ms / seconds, 2)}"
 
 
 def _courses(
@@ -264,7 +260,7 @@ def _segments(straps: Sequence[StrapFacts], clock: LocalClock) -> Section:
             str(s.number),
             clock.text(s.start_ns, seconds=True),
             s.reason,
-            number(s.drift_ppm),
+            number(s.drift_ppm if math.isfinite(s.spread_ms) else math.nan),
             number(s.spread_ms),
         )
         for strap, s in found[:MOST_ROWS]

@@ -210,6 +210,8 @@ class LiveHrv:
         certain = self._final.last_ns
         if certain is None:
             return []
+        if begun_ns is not None and begun_ns <= certain:
+            begun_ns = None  # so many beats at once that some of the new stretch are corrected already
         certain = certain if begun_ns is None else begun_ns
         if not self._final_due.comes(certain):
             return []

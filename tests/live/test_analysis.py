@@ -194,6 +194,16 @@ def test_a_strap_that_is_silent_for_days_costs_no_more_than_its_beats() -> None:
     assert 50 < len(windows) < 200
 
 
+@pytest.mark.parametrize("size", [100, 430, 1200])
+def test_hours_of_beats_at_once(size: int) -> None:
+    """As a replay may hand them over: stretches begin and are corrected within one batch."""
+    rr = 850 + 30 * np.sin(np.arange(1200) / 4)
+    rr[[0, 90, 91, 420, 700]] = np.nan
+    assert_equals_batch(placed_intervals(rr, [size] * 12))
+    whole = np.concatenate([ECG] * 3)
+    assert_equals_batch(placed_signal(whole, [Piece((100,), 0.0, RATE), Piece((60_000,) * 2, 30.0, RATE)]))
+
+
 def test_memory_does_not_grow_with_time() -> None:
     """What is held after half an hour of ECG with intervals is what was held after 15 minutes."""
     import pickle

@@ -114,9 +114,12 @@ async def conduct(
         backend=backend,
         timezone=plan.timezone,
     )
-    await opened.open(session)
-    with stopping(session, plan.minutes):
-        result = await session.run()
+    try:
+        await opened.open(session)
+        with stopping(session, plan.minutes):
+            result = await session.run()
+    finally:
+        await opened.close()  # a session that could not begin has not; the terminal is given back in any case
     page = None
     if result.finished is not None:
         page = await asyncio.to_thread(write_page, plan.folder, result.name, result.finished.files)
@@ -134,9 +137,12 @@ async def replay(path: Path, speed: float, faces: FaceChoice, say: Callable[[str
     opened = OpenedFaces(faces, say)
     await asyncio.to_thread(warm_analysis)
     again = Replay(path, [opened], LiveAnalysis(), speed=speed)
-    await opened.open(_Unmarkable(again), markers=False)
-    with stopping(again, None):
-        await again.run()
+    try:
+        await opened.open(_Unmarkable(again), markers=False)
+        with stopping(again, None):
+            await again.run()
+    finally:
+        await opened.close()
 
 
 def recovered(folder: Path) -> list[str]:

@@ -228,6 +228,8 @@ def _extras(about: StrapInFile, timeline: StrapTimeline) -> dict[str, Any]:
         "gap_reasons": list(GAP_REASONS),
         "uncertainty": "Instants contain the least latency of the radio link, about 30 ms: nothing here can tell it.",
     }
+    if timeline.battery_percent is not None:
+        extras["battery_percent"] = {"first": timeline.battery_first_percent, "last": timeline.battery_percent}
     for stream, tracker in timeline.interval_trackers.items():
         fit = tracker.clock_fit
         if fit is not None and fit.windows > 2:

@@ -63,6 +63,7 @@ class StrapTimeline:
         self.heart_rate_bpm = float("nan")
         self.contact: bool | None = None
         self.battery_percent: int | None = None
+        self.battery_first_percent: int | None = None
         self.rr_ms_per_unit = STANDARD_MS_PER_UNIT
         self.rr_unit_message = ""
         self._known_rr_ms_per_unit = rr_ms_per_unit
@@ -145,6 +146,8 @@ class StrapTimeline:
                     pass
                 case BatteryLevel(percent=percent):
                     self.battery_percent = percent
+                    if self.battery_first_percent is None:
+                        self.battery_first_percent = percent
                 case AdvertisedHeartRate(bpm=bpm, contact=contact):
                     self.heart_rate_bpm, self.contact = bpm, contact
         return placed

@@ -20,6 +20,7 @@ from allostat.report.template import render
 if TYPE_CHECKING:
     from allostat.store import ParticipantResult
 
+ALIGNED = "rr_alignment"
 MOST_ROWS = 400
 """Gaps, segments and markers in one table; what is beyond is told as a number."""
 
@@ -172,11 +173,11 @@ def _straps(straps: Sequence[StrapFacts]) -> Section:
 
 
 def _battery(recording: Recording) -> str:
-    series = recording.series.get("battery")
-    if series is None or not len(series):
+    told = recording.extras.get("battery_percent")
+    if not isinstance(told, Mapping) or told.get("last") is None:
         return "–"
-    first, last = float(series.values[0]), float(series.values[-1])
-    return number(first) if first == last else f"{number(first)} → {number(last)}"
+    first, last = told.get("first"), told["last"]
+    return str(last) if first in (None, last) else f"{first} → {last}"
 
 
 def _drift(strap: StrapFacts, stream: StreamFacts) -> str:
@@ -191,13 +192,9 @@ def _drift(strap: StrapFacts, stream: StreamFacts) -> str:
             best = min(fitted, key=lambda s: s.spread_ms)
             drift_ppm, spread_ms = best.drift_ppm, best.spread_ms
     seconds = sum(end - start for start, end in stream.spans) / NS_PER_S
-    if not math.isfinite(drift_ppm) or not seconds:
-        return "–"
-    return (
-        f"{number(drift_ppm)} ± {number(1e3 * spread_ms / seconds, 2)}"
-        if math.isfinite(spread_ms)
-        else number(drift_ppm)
-    )
+    if not (math.isfinite(drift_ppm) and math.isfinite(spread_ms) and seconds):
+        return "–"  # a fit without a spread has too few windows to tell a rate
+    return f"{number(drift_ppm)} ± {number(1e3 * spread_ms / seconds, 2)}"
 
 
 def _courses(
@@ -263,7 +260,7 @@ def _segments(straps: Sequence[StrapFacts], clock: LocalClock) -> Section:
             str(s.number),
             clock.text(s.start_ns, seconds=True),
             s.reason,
-            number(s.drift_ppm),
+            number(s.drift_ppm if math.isfinite(s.spread_ms) else math.nan),
             number(s.spread_ms),
         )
         for strap, s in found[:MOST_ROWS]
@@ -273,8 +270,31 @@ def _segments(straps: Sequence[StrapFacts], clock: LocalClock) -> Section:
         "No interval crosses from one clock segment to the next. Drift: of the strap's clock against this computer's, "
         "fitted beside the data and not applied to it; its spread is what the fit leaves."
     )
-    table = Table("Clock segments", columns, rows, frozenset({1, 4, 5}))
-    return Section("clocks", "Clock segments", intro, tables=(table,), missing=_beyond(len(found), "segments"))
+    tables = [Table("Clock segments", columns, rows, frozenset({1, 4, 5}))]
+    if aligned := _aligned(straps, clock):
+        tables.append(aligned)
+    return Section("clocks", "Clock segments", intro, tables=tuple(tables), missing=_beyond(len(found), "segments"))
+
+
+def _aligned(straps: Sequence[StrapFacts], clock: LocalClock) -> Table | None:
+    """Where the strap's own beats lie on its ECG: a fact beside the data, which moves nothing."""
+    rows: list[tuple[str, ...]] = []
+    for strap in straps:
+        series = strap.recording.series.get(ALIGNED)
+        if series is None:
+            continue
+        nothing = np.full(len(series), np.nan)
+        spread, matched = (np.asarray(series.extras.get(name, nothing)) for name in ("spread_ms", "matched"))
+        for at, shift_ms, spread_ms, beats in zip(
+            series.times_ns.tolist(), series.values.tolist(), spread.tolist(), matched.tolist(), strict=True
+        ):
+            rows.append((strap.title, clock.text(at, seconds=True), number(shift_ms), number(spread_ms), number(beats)))
+    if not rows:
+        return None
+    columns = ("strap", "from", "shift, ms", "spread, ms", "beats compared")
+    return Table(
+        "The strap's own beats beside the R peaks of its ECG", columns, tuple(rows[:MOST_ROWS]), frozenset({2, 3, 4})
+    )
 
 
 def _settings(straps: Sequence[StrapFacts]) -> Section:

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from allostat.cli import cli
-from allostat.errors import ConfigError, DeviceError, InputError
+from allostat.errors import ConfigError, DeviceError, DiskError, InputError
 from allostat.live import conduct
 from allostat.live.chosen_straps import StrapChoice, matching, participant_options, session_straps
 from allostat.live.conduct import Conducted, SessionPlan, session_name, write_page
@@ -53,7 +53,7 @@ def conducted(folder: Path, said: list[str], faces: FaceChoice = FaceChoice(), *
 
 def test_a_session_leaves_a_file_for_each_participant_and_one_page(tmp_path: Path) -> None:
     said: list[str] = []
-    left = conducted(tmp_path / "new" / "folder", said, minutes=6.0)
+    left = conducted(tmp_path / "new" / "folder", said, minutes=5.3)
     assert left.result.finished is not None and set(left.result.finished.files) == {"sub-001", "sub-002"}
     assert left.page is not None and left.page.name == "session_test.html"
     page = left.page.read_text("utf-8")
@@ -122,6 +122,24 @@ def test_a_recorded_session_is_replayed(tmp_path: Path, capsys: pytest.CaptureFi
     result = CliRunner().invoke(cli, ["live", "--replay", str(tmp_path), "--speed", "inf"])
     assert result.exit_code == 0, result.output
     assert "sub-001: streaming" in result.output and "HR " in result.output
+
+
+def test_a_session_that_cannot_begin_gives_the_terminal_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[bool] = []
+    end = opened.OpenedFaces.close
+
+    async def refused(self: Session) -> SessionResult:
+        raise DiskError("no space left on the disk")
+
+    async def watched(self: opened.OpenedFaces) -> None:
+        closed.append(True)
+        await end(self)
+
+    monkeypatch.setattr(Session, "run", refused)
+    monkeypatch.setattr(opened.OpenedFaces, "close", watched)
+    with pytest.raises(DiskError):
+        conducted(tmp_path, [], FaceChoice(web_port=0))
+    assert closed == [True]
 
 
 def test_straps_without_a_name_are_followed_when_there_is_only_one() -> None:

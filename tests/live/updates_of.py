@@ -10,6 +10,7 @@ import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 
@@ -65,10 +66,15 @@ class MadeUpStrap:
         return any(a <= second < b for a, b in self.lost)
 
 
+@cache
 def updates_of(
     straps: int = 3, seconds: float = 60.0, *, seed: int = 1, losses: bool = True, markers: bool = True
-) -> Iterator[tuple[float, Update]]:
-    """Pairs of second and update."""
+) -> tuple[tuple[float, Update], ...]:
+    """Pairs of second and update; made once for the same arguments."""
+    return tuple(_merged(straps, seconds, seed, losses, markers))
+
+
+def _merged(straps: int, seconds: float, seed: int, losses: bool, markers: bool) -> Iterator[tuple[float, Update]]:
     made = [
         MadeUpStrap(
             number,

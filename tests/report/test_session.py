@@ -102,7 +102,15 @@ def recording_of(participant: str, seconds: float = 900.0, *, hole: tuple[float,
             "ecg_gaps": series_of_gaps("ecg", [(100.0, 100.56, 73, 0), (*hole, lost, 1)]),
             "rr_gaps": series_of_gaps("rr", [(*hole, 70, 1)]),
             "clock_segments": segments,
-            "battery": ValueSeries("battery", "other", np.array([at(1), at(800)]), np.array([90.0, 88.0]), "%"),
+            "rr_alignment": ValueSeries(
+                "rr_alignment",
+                "other",
+                np.array([at(0.0)]),
+                np.array([-412.5]),
+                "ms",
+                ends_ns=np.array([at(hole[0])]),
+                extras={"spread_ms": np.array([3.75]), "matched": np.array([321.0])},
+            ),
         },
         extras={
             "label": f"strap of {participant}",
@@ -111,6 +119,7 @@ def recording_of(participant: str, seconds: float = 900.0, *, hole: tuple[float,
             "declared_missing": {"ecg": 73 + lost, "rr": 70},
             "malformed": {"too_short": 2},
             "connections": 2,
+            "battery_percent": {"first": 90, "last": 88},
             "stream_settings": {"ecg": {"rate_hz": 130, "resolution": 14}},
         },
     )
@@ -167,7 +176,7 @@ def test_every_missing_sample_is_on_the_page_with_its_reason(page: str) -> None:
     assert (ecg.missing, rr.missing) == (73 + 7800, 70)
     assert sum(g.missing for g in ecg.gaps) == ecg.missing
     assert [g.reason for g in ecg.gaps] == ["lost", "disconnected"]
-    for text in ("7\u202f873", "disconnected", "too_short", "begun because", "12.5", "90 → 88"):
+    for text in ("7\u202f873", "disconnected", "too_short", "begun because", "12.5", "90 → 88", "−412", "3.75", "321"):
         assert text in page, text
     total = sum(s.missing for p in ("sub-001",) for s in strap_facts(recording_of(p)).streams)
     assert total == 7943

@@ -83,6 +83,7 @@ class OpenedFaces:
         self._write = write
         self._screen: Dashboard | None = None
         self._told: list[str] = []
+        self._closed = False
         plain = PlainLines(self._line, self.board)
         self._faces = Faces([("board", self.board), ("plain lines", plain)], self.say)
 
@@ -122,7 +123,7 @@ class OpenedFaces:
             from allostat.live.faces.dashboard import Dashboard
 
             self._screen = Dashboard(
-                self.board, controls, labels=self._choice.labels, address=self.url, failed=self.say
+                self.board, controls, labels=self._choice.labels, address=self.url, failed=self.board.note
             )
             self._faces.add("screen", self._screen)
             self._screen.open()
@@ -132,7 +133,10 @@ class OpenedFaces:
         self._faces.offer(update)
 
     async def close(self) -> None:
-        """Close all faces."""
+        """Close all faces; nothing happens a second time."""
+        if self._closed:
+            return
+        self._closed = True
         await self._faces.close()
         for line in self._told:
             self._write(line)
@@ -140,7 +144,7 @@ class OpenedFaces:
     def say(self, sentence: str) -> None:
         """Tell a sentence: among the events, and after the session what the screen had covered."""
         self.board.note(sentence)
-        if self._screen is not None:
+        if self._screen is not None and self._screen.up:
             self._told.append(sentence)
 
     def _line(self, line: str) -> None:

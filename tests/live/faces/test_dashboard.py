@@ -19,7 +19,8 @@ from allostat.live.faces import dashboard
 from allostat.live.faces.board import Board
 from allostat.live.faces.controls import Controls
 from allostat.live.faces.dashboard import Dashboard, DashboardApp, StrapTable
-from allostat.live.updates import MarkerSet, PlacedIntervals, SessionState, StrapState
+from allostat.live.faces.opened import FaceChoice, OpenedFaces
+from allostat.live.updates import MarkerSet, MarkerSource, PlacedIntervals, SessionState, StrapState
 from tests.live.updates_of import START_NS, ns, updates_of
 
 
@@ -30,7 +31,7 @@ class Session:
         self.board = Board()
         self.marked: list[MarkerSet] = []
         self.stopped = 0
-        for second, update in updates_of(straps, until + 1):
+        for second, update in updates_of(straps, 69.0):
             if second < until:
                 self.board.offer(update)
         self.app = DashboardApp(self.board, Controls(self.marked.append, self._stop), ("baseline", "stress"))
@@ -219,3 +220,48 @@ def test_a_crash_of_the_screen_is_said_and_nothing_else_ends(monkeypatch: pytest
 
     (said,) = asyncio.run(test())
     assert "the recording goes on" in said
+
+
+class Running:
+    """A session as faces see it."""
+
+    name = "made-up"
+
+    def now_ns(self) -> int:
+        return START_NS
+
+    def mark(self, label: str, source: MarkerSource = "program", time_ns: int | None = None) -> None:
+        raise AssertionError("no marker was asked for")
+
+    def stop(self) -> None:
+        raise AssertionError("nobody asked to stop")
+
+
+def test_after_a_crash_of_the_screen_plain_lines_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def headless(self: Dashboard) -> None:
+        self._task = asyncio.create_task(self._run(True, (80, 24)))
+
+    monkeypatch.setattr(Dashboard, "open", headless)
+
+    async def test() -> list[str]:
+        lines: list[str] = []
+        faces = OpenedFaces(FaceChoice(dashboard=True), lines.append)
+        await faces.open(Running())
+        for second, update in updates_of(2, 40.0):
+            faces.offer(update)
+            if second > 20.0:
+                break
+        assert lines == []
+        monkeypatch.setattr(DashboardApp, "redraw", lambda self: 1 / 0)
+        assert faces._screen is not None and faces._screen._task is not None
+        await asyncio.wait_for(faces._screen._task, 20)
+        for second, update in updates_of(2, 40.0):
+            if second > 20.0:
+                faces.offer(update)
+        await faces.close()
+        await faces.close()
+        return lines
+
+    lines = asyncio.run(test())
+    assert sum("the recording goes on" in line for line in lines) == 1
+    assert any("sub-001 ● streaming" in line for line in lines)

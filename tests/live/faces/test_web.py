@@ -32,7 +32,7 @@ class Served:
         self.marked: list[MarkerSet] = []
         self.said: list[str] = []
         self.rest = []
-        for second, update in updates_of(straps, until + 60.0):
+        for second, update in updates_of(straps, 125.0):
             if second < until:
                 self.board.offer(update)
             else:

@@ -34,6 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--phase", action="append", choices=sorted(PHASES), help="only these; may be given again")
     parser.add_argument("--straps", type=int, help="how many; the phase's own number by default")
     parser.add_argument("--hours", type=float, help="simulated time; the phase's own by default")
+    parser.add_argument("--analysis", action="store_true", help="throughput: with live beats, quality and HRV")
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args(arguments)

@@ -8,6 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from allostat.live.analysis import LiveAnalysis
 from allostat.live.session import SessionResult
 from benchmarks.live_setup import CountingLink, Face, make_session, run_at, strap_radio
 
@@ -18,9 +19,11 @@ WARM_S, MEASURED_S = 60.0, 280.0
 """Simulated seconds."""
 
 
-async def _run(folder: Path, count: int, link: CountingLink) -> tuple[SessionResult, float, float, int]:
+async def _run(
+    folder: Path, count: int, link: CountingLink, analysis: LiveAnalysis | None
+) -> tuple[SessionResult, float, float, int]:
     radio = strap_radio(count)
-    session = make_session(folder, radio, [Face()], link=link)
+    session = make_session(folder, radio, [Face()], link=link, analysis=analysis)
     running = asyncio.ensure_future(session.run())
     await asyncio.sleep(WARM_S)
     cpu, wall, before = time.process_time(), time.monotonic(), link.notifications
@@ -40,7 +43,8 @@ def main(chosen: argparse.Namespace) -> bool:
     for silent in (True, False):
         link = CountingLink(silent=silent)
         with tempfile.TemporaryDirectory() as folder:
-            result, cpu, wall, got = run_at(PACE, _run(Path(folder), count, link))
+            analysis = LiveAnalysis() if chosen.analysis and not silent else None
+            result, cpu, wall, got = run_at(PACE, _run(Path(folder), count, link, analysis))
         costs[silent] = cpu / wall
         what = "virtual straps and link alone" if silent else "with the session"
         print(f"  {what:<30} {got / wall:6.0f} notifications/s  {100 * cpu / wall:5.1f} % of a core")

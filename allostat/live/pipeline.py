@@ -78,9 +78,13 @@ class SessionPipeline:
         if record.kind == RecordKind.NOTE:
             found += _note(record, host_ns)
         timeline = self.timelines[record.strap]
-        decoded = self._decoders[record.strap].push(record.kind, record.data, record.monotonic_ns)
-        if decoded:
-            found += timeline.push(decoded, host_ns, self.axis.wall_step_ns(record.monotonic_ns, record.wall_ns))
+        wall_step_ns = self.axis.wall_step_ns(record.monotonic_ns, record.wall_ns)
+        try:
+            decoded = self._decoders[record.strap].push(record.kind, record.data, record.monotonic_ns)
+            if decoded:
+                found += timeline.push(decoded, host_ns, wall_step_ns)
+        except Exception:  # noqa: BLE001 - one record costs itself alone, counted; live and in the file alike
+            timeline.malformed["not_placed"] += 1
         if record.kind == RecordKind.GAP:
             self.disk_lost += int(_facts(record.data).get("records", 0))
         return found

@@ -23,6 +23,7 @@ PLACE_GAIN = 0.25
 LEAST_JOINT_NS = 100_000.0
 """A block goes on as long as the tracked place is nearer to its line; more where the device's times are coarse."""
 MOST_JOINT_NS = 500_000.0
+LEAST_HZ, MOST_HZ = 0.01, 1e6
 _NOISE_GAIN = 0.05
 _BELIEVABLE_RATE = 0.05
 """Nominal rates are wrong by up to 5 % at the edges of the temperature range."""
@@ -104,7 +105,7 @@ class SampleTracker:
         runs_on
             Whether the device clock runs on from before the segment, so that it tells how much is missing.
         """
-        if not block.nominal_hz > 0 or not len(block.raw):
+        if not is_rate(block.nominal_hz) or not len(block.raw):
             return []
         placed: list[Placed] = []
         if block.nominal_hz != self._nominal_hz:
@@ -301,6 +302,11 @@ class SampleTracker:
     def _gap(self, start_ns: int, end_ns: int, missing: int, reason: str) -> GapDeclared:
         self.declared += missing
         return GapDeclared(self.strap, self.stream, start_ns, max(start_ns, end_ns), missing, reason)
+
+
+def is_rate(nominal_hz: float) -> bool:
+    """Whether a sensor could have this rate; anything else is no rate to place samples by."""
+    return LEAST_HZ <= nominal_hz <= MOST_HZ
 
 
 def _promised(block: SampleBlock) -> int:

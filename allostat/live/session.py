@@ -17,7 +17,7 @@ from allostat.live.host_clock import HostClock, SystemClock
 from allostat.live.live_view import DATA_KINDS, LiveView, now_ns
 from allostat.live.pipeline import BEGUN, SESSION, STOPPED, STOPPING, SessionPipeline, marker_data, session_note
 from allostat.live.recorder import SessionRecorder
-from allostat.live.recovery import recover_sessions
+from allostat.live.recovery import Recovery, recover_sessions
 from allostat.live.session_straps import SessionHeader, SessionStrap, straps_in_file
 from allostat.live.strap_status import StrapStatus
 from allostat.live.updates import LiveAnalysis, LiveSink, MarkerSet, MarkerSource, SessionState
@@ -135,6 +135,7 @@ class Session:
         self._view = LiveView(pipeline, statuses, sinks, analysis)
         self._recorder: SessionRecorder | None = None
         self._started_ns = 0
+        self.recovered: tuple[Recovery, ...] = ()
 
     # --- what faces ask
 
@@ -162,7 +163,9 @@ class Session:
         StoreError
             The journal cannot be begun.
         """
-        await asyncio.to_thread(recover_sessions, self.folder)
+        self.recovered = await asyncio.to_thread(recover_sessions, self.folder)
+        failed = [r for r in self.recovered if r.problem]
+        self._message = "; ".join(f"the earlier session {r.name} could not be finished: {r.problem}" for r in failed)
         self._recorder = SessionRecorder(self.folder, self.name, self._header.to_dict(), self._clock)
         self._arrived(RecordKind.NOTE, SESSION, session_note(BEGUN, ""))
         self._started_ns = self.now_ns()

@@ -94,7 +94,7 @@ def _recording(
     offsets = [s.offset_ns for s in timeline.segments if s.offset_ns is not None]
     signals: dict[str, Signal] = {}
     for spooled in spool.signals.values():
-        clock = Clock(tuple(spooled.blocks), spooled.count, "utc", offsets[0] if offsets else None)
+        clock = Clock(tuple(spooled.blocks), spooled.count, "utc", _int64(offsets[0]) if offsets else None)
         for label, samples in spooled.channels():
             signals[label] = Signal(label, spooled.kind, samples, clock, spooled.unit, spooled.scale)
     beats = {stream: _beats(stream, spooled) for stream, spooled in spool.beats.items()}
@@ -183,6 +183,11 @@ def _reason_codes(reasons: Sequence[str]) -> np.ndarray[Any, np.dtype[np.int8]]:
     return np.array([codes.get(reason, len(GAP_REASONS) - 1) for reason in reasons], np.int8)
 
 
+def _int64(value: int) -> int:
+    """Device times are any 64 bit, in the file differences of them have 64 with a sign."""
+    return max(-(2**63), min(2**63 - 1, value))
+
+
 def _segments(segments: Sequence[ClockSegment]) -> ValueSeries:
     """One row per clock segment; ``host_ns = instant + drift`` of it moves any instant to the host's clock later."""
     fits = [s.fit for s in segments]
@@ -191,11 +196,11 @@ def _segments(segments: Sequence[ClockSegment]) -> ValueSeries:
     starts += np.arange(len(starts)) - np.searchsorted(starts, starts)
     columns: dict[str, np.ndarray[Any, Any]] = {
         "reason": _reason_codes([s.reason for s in segments]),
-        "device_offset_ns": np.array([0 if o is None else o for o in offsets], np.int64),
+        "device_offset_ns": np.array([0 if o is None else _int64(o) for o in offsets], np.int64),
         "has_device_clock": np.array([o is not None for o in offsets], np.int8),
         "wall_step_ns": np.array([s.wall_step_ns for s in segments], np.int64),
         "fit_origin_ns": np.array([0 if f is None else f.origin_ns for f in fits], np.int64),
-        "fit_offset_ns": np.array([0 if f is None else f.offset_ns for f in fits], np.int64),
+        "fit_offset_ns": np.array([0 if f is None else _int64(f.offset_ns) for f in fits], np.int64),
         "drift_ppm": np.array([np.nan if f is None else f.drift_ppm for f in fits], np.float64),
         "spread_ms": np.array([np.nan if f is None else f.spread_ms for f in fits], np.float64),
         "windows": np.array([0 if f is None else f.windows for f in fits], np.int64),

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from allostat.live.device_clock import ClockSegment, DeviceClock
+from allostat.live.device_clock import STEP_NS, ClockSegment, DeviceClock
 from allostat.live.interval_tracker import IntervalTracker
-from allostat.live.sample_tracker import SampleTracker
+from allostat.live.sample_tracker import SampleTracker, is_rate
 from allostat.live.updates import Placed, SegmentBegun
 from allostat.recording import Device
 from allostat.strap import (
@@ -32,6 +32,8 @@ from allostat.strap import (
 
 STANDARD_MS_PER_UNIT = 1000 / 1024
 """Of RR intervals, as the Heart Rate Service has them."""
+LATEST_BEATS_NS = 120_000_000_000
+"""Pulse intervals come in batches, the first after about 25 s; what is older is another clock's."""
 
 
 class StrapTimeline:
@@ -201,6 +203,9 @@ class StrapTimeline:
     # --- streams
 
     def _push_samples(self, block: SampleBlock, host_ns: int) -> list[Placed]:
+        if not is_rate(block.nominal_hz):
+            self.malformed["no_rate"] += 1
+            return []
         tracker = self._samples.get(block.stream)
         if tracker is None:
             tracker = self._samples[block.stream] = SampleTracker(self.strap, block.stream)
@@ -214,7 +219,7 @@ class StrapTimeline:
             jumped = device_ns is not None and self._clock.ran_ahead(host_ns, device_ns)
             if verdict == "step" or jumped:
                 self._break("clock_step")
-        span_ns = round((len(block.raw) + block.missing) * 1e9 / block.nominal_hz) if block.nominal_hz > 0 else 0
+        span_ns = round((len(block.raw) + block.missing) * 1e9 / block.nominal_hz)
         placed = self._enter_segment(host_ns, host_ns - span_ns)
         runs_on = device_ns is not None and self._clock.runs_on(host_ns, device_ns)
         # A stream without device times is placed by the host alone.
@@ -239,6 +244,12 @@ class StrapTimeline:
         self.heart_rate_bpm, self.contact = batch.heart_rate_bpm, batch.contact
         if not len(batch.intervals_ms):
             return tracker.push(batch, self._segment, host_ns, device_offset_ns=None)
+        if self._strange_time(batch, host_ns):
+            if self._samples:
+                # The streams of samples know the clock: this is no notification of that strap.
+                self.malformed["impossible_time"] += 1
+                return []
+            self._break("clock_step")
         lost = np.nansum(batch.intervals_ms)
         placed = self._enter_segment(host_ns, host_ns - round(float(lost) * 1e6))
         self._entered.add(batch.stream)
@@ -255,6 +266,13 @@ class StrapTimeline:
         if tracker.impossible > impossible:
             self.malformed["impossible_intervals"] += 1
         return placed
+
+    def _strange_time(self, batch: IntervalBatch, host_ns: int) -> bool:
+        """Whether a batch tells a time at which its last beat cannot have been."""
+        if batch.last_beat_ns is None or self._due_reason in ("connected", "reconnected", "clock_step"):
+            return False
+        ahead_ns = batch.last_beat_ns + self._clock.offset(host_ns, batch.last_beat_ns) - host_ns
+        return not -LATEST_BEATS_NS <= ahead_ns <= STEP_NS
 
     def _judge_unit(self, verdict: UnitVerdict) -> list[Placed]:
         changed = verdict.ms_per_unit != self.rr_ms_per_unit

@@ -193,3 +193,15 @@ def test_intervals_longer_than_the_time_that_passed_are_no_beats() -> None:
     # The first interval after each break is not used: a difference would cross the break.
     assert set(found.tolist()) <= set((raw * (1000 / 1024)).tolist()) and len(found) >= 95
     assert [g.reason for g in gaps_of(placed)] == ["impossible", "impossible"]
+
+
+def test_pulse_intervals_go_on_after_the_device_clock_was_reset() -> None:
+    beats = HOST_START_NS + np.cumsum(np.full(101, 850_000_000))
+    timeline, placed = connected(), []
+    for i in range(0, 100, 5):
+        device_ns = int(beats[i + 5]) - HOST_START_NS + (5 * 10**17 if i < 50 else 10**15)
+        batch = pulse(beats[i : i + 6], np.full(5, True), device_ns)
+        placed += timeline.push([batch], int(beats[i + 5]) + 2_000_000_000, 0)
+    assert timeline.received == {"ppi": 100} and timeline.malformed == {}
+    assert [g.reason for g in gaps_of(placed)] == ["clock_step"]
+    assert beats_of(placed).times_ns[-1] == beats[-1] + 2_000_000_000

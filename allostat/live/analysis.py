@@ -11,7 +11,7 @@ beats of PPG                          0.6 s (at most 1 s); in the first half min
 quality of a window of 10 s           5 s behind its end, or at the end of its stretch; up to 6.2 s (ECG) or 17 s (PPG)
                                       while there is no beat
 HRV, provisional                      with the first beat behind the window
-HRV, final                            some 54 beats for each of the five passes of the correction: about 4 minutes, or
+HRV, final                            some 54 beats for each of the three passes of the correction: 2 minutes, or
                                       when a gap ends the stretch of beats
 ====================================  ==============================================================================
 

@@ -120,41 +120,84 @@ def _per_minute(interval: float) -> float:
     return 60000.0 / interval if interval != 0.0 else np.nan
 
 
-_N, _CENTRE, _OFF, _OFF2, _RATE, _LOW, _HIGH, _M, _STEP, _STEP2, _OVER20, _OVER50 = range(12)
-"""What is known of a window: number of intervals, the first of them, sum of their distances from it and of the squares
-of these, sum of heart rates, shortest and longest; number of differences, their sum, that of their squares, how many
-exceed 20 and 50 ms."""
+_VALUE, _RATE_OF, _CHANGE = range(3)
+"""What an interval adds: itself, its heart rate, its difference from the one before. Where it has none, NaN for itself
+and 0 for the others."""
+
+_N, _M, _OVER20, _OVER50 = range(4)
+"""What is counted before an interval: intervals, differences, how many of these exceed 20 and 50 ms."""
+
+_CENTRE, _OFF, _OFF2, _RATE, _LOW, _HIGH, _STEP, _STEP2 = range(8)
+"""What is known of a window besides: the first interval, sum of the distances from it and of the squares of these, sum
+of heart rates, shortest and longest; sum of the differences and of their squares."""
 
 
 @inner_kernel
-def _add_up(nn: NDArray[np.float64], first: int, stop: int, sums: NDArray[np.float64]) -> None:
-    """The above of the intervals ``first:stop``."""
-    n, m, over20, over50 = 0, 0, 0, 0
-    centre, off, off2, rates, step, step2, low, high = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, np.inf, -np.inf
+def _by_itself(nn: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """What each interval adds to any window that holds it, and what is counted before it."""
+    adds, counts = np.empty((3, len(nn))), np.empty((len(nn) + 1, 4), np.int64)
     before = np.nan
-    for i in range(first, stop):
+    n = m = over20 = over50 = 0
+    for i in range(len(nn)):
         value = nn[i]
         change = value - before
         before = value
-        if not abs(value) < np.inf:
-            continue
-        centre = value if n == 0 else centre
-        n += 1
-        far = value - centre
-        off += far
-        off2 += far * far
-        rates += _per_minute(value)
-        low = value if value < low else low
-        high = value if value > high else high
-        if abs(change) < np.inf:
-            m += 1
-            step += change
-            step2 += change * change
-            over20 += abs(change) > 20.0
-            over50 += abs(change) > 50.0
-    sums[_N], sums[_CENTRE], sums[_OFF], sums[_OFF2], sums[_RATE] = n, centre, off, off2, rates
-    sums[_LOW], sums[_HIGH] = low, high
-    sums[_M], sums[_STEP], sums[_STEP2], sums[_OVER20], sums[_OVER50] = m, step, step2, over20, over50
+        step = abs(change)
+        there, known = abs(value) < np.inf, step < np.inf
+        adds[_VALUE, i] = value if there else np.nan
+        adds[_RATE_OF, i] = _per_minute(value) if there else 0.0
+        adds[_CHANGE, i] = change if known else 0.0
+        counts[i, _N], counts[i, _M], counts[i, _OVER20], counts[i, _OVER50] = n, m, over20, over50
+        n += there
+        m += known
+        over20 += known and step > 20.0
+        over50 += known and step > 50.0
+    last = counts[len(nn)]
+    last[_N], last[_M], last[_OVER20], last[_OVER50] = n, m, over20, over50
+    return adds, counts
+
+
+@inner_kernel
+def _add_up(adds: NDArray[np.float64], first: int, stop: int, sums: NDArray[np.float64]) -> None:
+    """What is known of the intervals ``first:stop``, in four sums each that do not wait for each other."""
+    value, rate, steps = adds[_VALUE, first:stop], adds[_RATE_OF, first:stop], adds[_CHANGE, first + 1 : stop]
+    n, start = len(value), 0
+    while start < n - 1 and value[start] != value[start]:
+        start += 1
+    centre = value[start]
+    a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = c0 = c1 = c2 = c3 = 0.0
+    low0 = low1 = high0 = high1 = centre
+    whole = n - n % 4
+    for i in range(0, whole, 4):
+        v0, v1, v2, v3 = value[i], value[i + 1], value[i + 2], value[i + 3]
+        # NaN is less than nothing, and more than nothing.
+        low0, low1 = v0 if v0 < low0 else low0, v1 if v1 < low1 else low1
+        low0, low1 = v2 if v2 < low0 else low0, v3 if v3 < low1 else low1
+        high0, high1 = v0 if v0 > high0 else high0, v1 if v1 > high1 else high1
+        high0, high1 = v2 if v2 > high0 else high0, v3 if v3 > high1 else high1
+        f0, f1 = v0 - centre if v0 == v0 else 0.0, v1 - centre if v1 == v1 else 0.0
+        f2, f3 = v2 - centre if v2 == v2 else 0.0, v3 - centre if v3 == v3 else 0.0
+        a0, a1, a2, a3 = a0 + f0, a1 + f1, a2 + f2, a3 + f3
+        b0, b1, b2, b3 = b0 + f0 * f0, b1 + f1 * f1, b2 + f2 * f2, b3 + f3 * f3
+        c0, c1, c2, c3 = c0 + rate[i], c1 + rate[i + 1], c2 + rate[i + 2], c3 + rate[i + 3]
+    for i in range(whole, n):
+        v0 = value[i]
+        low0, high0 = v0 if v0 < low0 else low0, v0 if v0 > high0 else high0
+        f0 = v0 - centre if v0 == v0 else 0.0
+        a0, b0, c0 = a0 + f0, b0 + f0 * f0, c0 + rate[i]
+    sums[_CENTRE], sums[_OFF], sums[_OFF2] = centre, (a0 + a1) + (a2 + a3), (b0 + b1) + (b2 + b3)
+    sums[_RATE], sums[_LOW], sums[_HIGH] = (c0 + c1) + (c2 + c3), min(low0, low1), max(high0, high1)
+    a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = 0.0
+    # Without the difference that ends at the first interval: it begins in another window.
+    n = len(steps)
+    whole = n - n % 4
+    for i in range(0, whole, 4):
+        f0, f1, f2, f3 = steps[i], steps[i + 1], steps[i + 2], steps[i + 3]
+        a0, a1, a2, a3 = a0 + f0, a1 + f1, a2 + f2, a3 + f3
+        b0, b1, b2, b3 = b0 + f0 * f0, b1 + f1 * f1, b2 + f2 * f2, b3 + f3 * f3
+    for i in range(whole, n):
+        a0, b0 = a0 + steps[i], b0 + steps[i] * steps[i]
+    sums[_STEP], sums[_STEP2] = (a0 + a1) + (a2 + a3), (b0 + b1) + (b2 + b3)
 
 
 _LEFT = 0.01
@@ -167,19 +210,22 @@ def _windowed(
 ) -> NDArray[np.float64]:
     """Measures of the intervals ``first[k]:stop[k]`` of each window."""
     out = np.full((len(first), 18), np.nan)
-    whole = np.empty(12)
+    whole = np.empty(8)
+    adds, counts = _by_itself(nn)
     for k in range(len(first)):
-        _add_up(nn, first[k], stop[k], whole)
-        n, m, row = whole[_N], whole[_M], out[k]
+        begin, end, row = first[k], stop[k], out[k]
+        n, within = float(counts[end, _N] - counts[begin, _N]), min(begin + 1, end)
+        m = float(counts[end, _M] - counts[within, _M])
         row[0], row[1] = n, m
         if n == 0.0:
             continue
+        _add_up(adds, begin, end, whole)
         mean = whole[_CENTRE] + whole[_OFF] / n
         row[2], row[3], row[4], row[5] = mean, medians[k], whole[_LOW], whole[_HIGH]
         if n > 1.0:
             squares = whole[_OFF2] - whole[_OFF] * whole[_OFF] / n
             much = squares > _LEFT * whole[_OFF2]
-            row[6] = math.sqrt(squares / (n - 1.0)) if much else _deviation(nn, first[k], stop[k], 0)
+            row[6] = math.sqrt(squares / (n - 1.0)) if much else _deviation(nn, begin, end, 0)
         row[15] = whole[_RATE] / n
         row[16], row[17] = _per_minute(row[5]), _per_minute(row[4])
         row[14] = _per_minute(mean)
@@ -193,9 +239,9 @@ def _windowed(
         if m > 1.0:
             squares = whole[_STEP2] - whole[_STEP] * whole[_STEP] / m
             much = squares > _LEFT * whole[_STEP2]
-            row[9] = math.sqrt(squares / (m - 1.0)) if much else _deviation(nn, first[k], stop[k], 1)
-        row[10] = 100.0 * whole[_OVER20] / m
-        row[11] = 100.0 * whole[_OVER50] / m
+            row[9] = math.sqrt(squares / (m - 1.0)) if much else _deviation(nn, begin, end, 1)
+        row[10] = 100.0 * (counts[end, _OVER20] - counts[within, _OVER20]) / m
+        row[11] = 100.0 * (counts[end, _OVER50] - counts[within, _OVER50]) / m
         row[13] = rms * row[14] / 600.0
     return out
 

@@ -5,8 +5,8 @@
     python -m benchmarks live --phase soak --hours 24 --straps 10
     python -m benchmarks live --phase kills --kills 100
 
-throughput  20 straps with ECG and RR at several times real time: notifications per second, share of a core (with the
-            virtual straps, and without them), latency from arrival to the last face
+throughput  20 straps at several times real time, recorded only and with live beats, quality and HRV: notifications per
+            second, share of a core (with the virtual straps, and without them), latency from arrival to the last face
 loss        an hour of 8 straps that go out of range at random: every missing sample declared, streaming again in time
 soak        24 hours of 10 straps, as fast as it goes: memory after every simulated hour, and of finalising
 kills       sessions killed at random moments: complete records lost, files damaged after recovery
@@ -34,7 +34,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--phase", action="append", choices=sorted(PHASES), help="only these; may be given again")
     parser.add_argument("--straps", type=int, help="how many; the phase's own number by default")
     parser.add_argument("--hours", type=float, help="simulated time; the phase's own by default")
-    parser.add_argument("--analysis", action="store_true", help="throughput: with live beats, quality and HRV")
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args(arguments)

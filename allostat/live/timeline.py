@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,8 @@ STANDARD_MS_PER_UNIT = 1000 / 1024
 """Of RR intervals, as the Heart Rate Service has them."""
 LATEST_BEATS_NS = 120_000_000_000
 """Pulse intervals come in batches, the first after about 25 s; what is older is another clock's."""
+LATEST_DEVICE_NS = 1 << 62
+"""The year 2116: what a device clock says beyond is no time."""
 
 
 class StrapTimeline:
@@ -206,6 +209,8 @@ class StrapTimeline:
         if not is_rate(block.nominal_hz):
             self.malformed["no_rate"] += 1
             return []
+        if self._impossible(block.last_sample_ns):
+            block = replace(block, last_sample_ns=None)
         tracker = self._samples.get(block.stream)
         if tracker is None:
             tracker = self._samples[block.stream] = SampleTracker(self.strap, block.stream)
@@ -235,9 +240,18 @@ class StrapTimeline:
             self._clock.observe(host_ns, device_ns)
         return placed
 
+    def _impossible(self, device_ns: int | None) -> bool:
+        """Whether a device time is none that a clock has; counted then."""
+        found = device_ns is not None and not 0 <= device_ns < LATEST_DEVICE_NS
+        if found:
+            self.malformed["impossible_time"] += 1
+        return found
+
     def _push_intervals(self, batch: IntervalBatch, host_ns: int) -> list[Placed]:
         if self._known_rr_ms_per_unit is not None and batch.stream == "rr":
             batch = _rescaled(batch, self._known_rr_ms_per_unit)
+        if self._impossible(batch.last_beat_ns):
+            batch = replace(batch, last_beat_ns=None)
         tracker = self._intervals.get(batch.stream)
         if tracker is None:
             tracker = self._intervals[batch.stream] = IntervalTracker(self.strap, batch.stream)

@@ -82,3 +82,16 @@ def test_a_record_that_cannot_be_placed_costs_itself_alone() -> None:
     pipeline = SessionPipeline(1, Raising)
     assert pipeline.push(Record(2, 0, 0, 0, b"")) == []
     assert pipeline.timelines[0].malformed == {"not_placed": 1}
+
+
+def test_a_device_time_that_no_clock_has_is_no_time() -> None:
+    def block(count: int, last_ns: int | None) -> SampleBlock:
+        return SampleBlock("ecg", "ecg", ("ecg",), np.zeros((count, 1), np.int32), 1.0, "uV", 130.0, last_ns, 0)
+
+    timeline, placed = StrapTimeline(0), list[Placed]()
+    for value in (block(0, None), block(0, 10_983_372_036_854_775_809), block(1, 0), block(1, -(2**62))):
+        placed += timeline.push([value], HOST_START_NS, 0)
+    placed += timeline.push([block(1, None)], HOST_START_NS + 10**9, 0)
+    assert timeline.malformed["impossible_time"] == 2
+    times = [p.block.t0_ns for p in placed if isinstance(p, PlacedSamples)]
+    assert all(-(2**63) <= t < 2**63 for t in times)

@@ -14,11 +14,14 @@ import click
 
 from allostat.cli import EXIT_INPUT
 from allostat.cli.output import output_options, print_json, print_table
+from allostat.errors import AllostatError
 
 if TYPE_CHECKING:
     from allostat.benchmarking.compile_time import CompileTime
+    from allostat.strap import FoundStrap
 
 DISTRIBUTION = "allostat-load"
+STRAPS_S = 1.0
 
 
 @click.command(name="doctor")
@@ -34,19 +37,23 @@ def command(compile_all: bool, as_json: bool, quiet: bool, verbose: bool) -> int
       allostat doctor --compile               how long all kernels take to compile, with an empty cache
 
     The first time, all kernels are compiled into the user's cache. Exit code 0 when everything is sound, 3 otherwise;
-    each problem says what to do.
+    each problem says what to do. What only a live recording needs (the extra live, a Bluetooth adapter) may be
+    missing: a server has none.
     """
     rows = []
-    for name, check in {**CHECKS, **({"compilation": _compilation} if compile_all else {})}.items():
+    for name, check in {**CHECKS, **({"compilation": _compilation} if compile_all else {}), **OPTIONAL}.items():
         try:
             rows.append((name, "ok", check()))
         except Exception as error:  # noqa: BLE001 - a broken installation may fail in any way, and each is reported
-            rows.append((name, "problem", f"{type(error).__name__}: {error}"))
+            if name in OPTIONAL and isinstance(error, AllostatError):
+                rows.append((name, "not here", str(error)))
+            else:
+                rows.append((name, "problem", f"{type(error).__name__}: {error}"))
     if as_json:
         print_json([dict(zip(("check", "state", "detail"), row, strict=True)) for row in rows])
     else:
         print_table(("check", "state", "detail"), rows)
-    return 0 if all(state == "ok" for _, state, _ in rows) else EXIT_INPUT
+    return EXIT_INPUT if any(state == "problem" for _, state, _ in rows) else 0
 
 
 def _python() -> str:
@@ -153,6 +160,19 @@ def _store() -> str:
     return "a participant file was written and read back"
 
 
+def _straps() -> str:
+    import asyncio
+
+    from allostat.live.links import links
+
+    async def heard() -> list[FoundStrap]:
+        found = await asyncio.gather(*(link.scan(STRAPS_S) for link in links().values()))
+        return [strap for straps in found for strap in straps]
+
+    straps = asyncio.run(heard())
+    return f"Bluetooth works; straps heard in {STRAPS_S:g} s: {len(straps)} (allostat scan lists them)"
+
+
 CHECKS: dict[str, Callable[[], str]] = {
     "python": _python,
     "import name": _import_name,
@@ -163,3 +183,6 @@ CHECKS: dict[str, Callable[[], str]] = {
     "kernels": _kernels,
     "store": _store,
 }
+
+OPTIONAL: dict[str, Callable[[], str]] = {"straps": _straps}
+"""Needed for live recording only."""

@@ -40,11 +40,16 @@ from allostat.live.updates import (
     QualityWindow,
     Update,
 )
-from allostat.recording import BeatFlag
+from allostat.live.usable_intervals import usable_intervals
 from allostat.sampling import Stretch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+AT_ONCE_S = 0.25
+"""Samples of short notifications are gathered for so long: each of them alone would cost as much as all together.
+A beat is certain only half a second after it or later, and what is found does not depend on it."""
 
 
 class LiveAnalysis:
@@ -109,19 +114,6 @@ class _IntervalStream:
         return self._hrv.finish()
 
 
-def usable_intervals(intervals_ms: NDArray[np.float64], opening: bool) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
-    """Intervals of a strap with NaN for those that are not positive, and flags of their beats.
-
-    A beat without an interval is `BeatFlag.UNUSABLE`, so that the interval behind it is not measured either: where it
-    lies is not sure. The beat with which a stream opens has none, and nothing is wrong with it.
-    """
-    intervals = np.where(intervals_ms > 0, intervals_ms, np.nan)
-    unusable = np.isnan(intervals)
-    unusable[:1] &= not opening
-    flags = np.where(unusable, np.int8(BeatFlag.UNUSABLE), np.int8(BeatFlag.NORMAL))
-    return intervals, flags.astype(np.int8)
-
-
 class _HrvUpdates:
     """HRV windows of a stream of beats, as updates."""
 
@@ -168,6 +160,8 @@ class _SignalStream:
         self._hrv = _HrvUpdates(strap, stream, grid)
         self._readable = False
         """Whether the detectors can work at the rate of the present stretch."""
+        self._waiting: list[NDArray[np.float64]] = []
+        self._waiting_samples = 0
 
     def push(self, placed: PlacedSamples) -> list[Update]:
         updates: list[Update] = []
@@ -178,10 +172,20 @@ class _SignalStream:
         if self._clock.extend(placed.block, placed.first_index + n):
             updates += self._end(end_ns)
             updates += self._begin(placed.block.start_index, placed.block.t0_ns, placed.block.rate_hz)
-        values = placed.raw[:, 0].astype(np.float64) * placed.scale
-        for part in [values] if self._upright is None else self._upright.push(values):
-            updates += self._take(part)
+        self._waiting.append(placed.raw[:, 0].astype(np.float64) * placed.scale)
+        self._waiting_samples += n
+        if self._waiting_samples >= AT_ONCE_S * placed.block.rate_hz:
+            updates += self._take_waiting()
         return updates
+
+    def _take_waiting(self) -> list[Update]:
+        if not self._waiting:
+            return []
+        values = self._waiting[0] if len(self._waiting) == 1 else np.concatenate(self._waiting)
+        self._waiting.clear()
+        self._waiting_samples = 0
+        parts = [values] if self._upright is None else self._upright.push(values)
+        return [update for part in parts for update in self._take(part)]
 
     def _begin(self, start: int, t0_ns: int, rate_hz: float) -> list[Update]:
         stretch = Stretch(start, start, t0_ns, t0_ns, rate_hz)
@@ -202,7 +206,7 @@ class _SignalStream:
         return self._found(self._beats.push(values)) + self._judged(self._quality.push(values))
 
     def _end(self, end_ns: int) -> list[Update]:
-        updates: list[Update] = []
+        updates = self._take_waiting()
         for part in [] if self._upright is None else self._upright.end():
             updates += self._take(part)
         if self._readable:

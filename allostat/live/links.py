@@ -16,7 +16,7 @@ def links() -> dict[str, StrapLink]:
     Raises
     ------
     InputError
-        When an entry point does not load or is no link; the message names it.
+        When there is none, or an entry point does not load or is no link; the message names it.
     """
     found: dict[str, StrapLink] = {}
     for point in entry_points(group=GROUP):
@@ -29,6 +29,8 @@ def links() -> dict[str, StrapLink]:
         if not isinstance(link, StrapLink):
             raise InputError("is no link to straps", where=f"entry point {point.value}")
         found[link.name] = link
+    if not found:
+        raise InputError("no link to straps is registered: reinstall allostat-load", where=f"entry points {GROUP}")
     return dict(sorted(found.items()))
 
 

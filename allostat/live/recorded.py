@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from allostat.live.analysis import usable_intervals
 from allostat.live.updates import Placed, PlacedIntervals, PlacedSamples
+from allostat.live.usable_intervals import usable_intervals
 from allostat.recording import Beats, Clock, ClockBlock, Recording, Signal
 
 

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from allostat.live.updates import GapDeclared, Placed, PlacedIntervals, PlacedSamples, SegmentBegun
-from allostat.recording import BeatFlag, SampleKind
+from allostat.live.usable_intervals import usable_intervals
+from allostat.recording import SampleKind
 from allostat.sampling import ClockBlock
 
 _CHUNK = 1 << 20
@@ -70,17 +71,13 @@ class SpooledBeats:
     flags: array[int] = field(default_factory=lambda: array("b"))
     rate_times_ns: array[int] = field(default_factory=lambda: array("q"))
     rates_bpm: array[float] = field(default_factory=lambda: array("d"))
-    opening: bool = True
 
     def add(self, placed: PlacedIntervals) -> None:
-        """Append beats; one without an interval is unusable, but for the first of all (as the live analysis has it)."""
-        unusable = np.isnan(placed.intervals_ms)
-        unusable[:1] &= not self.opening
-        self.opening = False
-        flags = np.where(unusable, np.int8(BeatFlag.UNUSABLE), np.int8(BeatFlag.NORMAL))
+        """Append beats, with the flags that the live analysis gave them."""
+        intervals_ms, flags = usable_intervals(placed.intervals_ms, not self.times_ns)
         self.times_ns.frombytes(placed.times_ns.astype("=i8").tobytes())
-        self.intervals_ms.frombytes(placed.intervals_ms.astype("=f8").tobytes())
-        self.flags.frombytes(flags.astype(np.int8).tobytes())
+        self.intervals_ms.frombytes(intervals_ms.astype("=f8").tobytes())
+        self.flags.frombytes(flags.tobytes())
         if np.isfinite(placed.heart_rate_bpm):
             self.rate_times_ns.append(int(placed.times_ns[-1]))
             self.rates_bpm.append(placed.heart_rate_bpm)

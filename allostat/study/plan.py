@@ -7,6 +7,7 @@ its file name. Files that no adapter recognises, and identifiers without a count
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 _ARCHIVES = (".zip",)
 _BEGINNING = 4096
+_LABELLED = re.compile(r"(sub-[A-Za-z0-9]+)_")
+"""A file name that tells its participant, as BIDS has it."""
 
 OwnerOf = Callable[[Path], str | None]
 
@@ -216,7 +219,10 @@ def make_plan(raw: Path | None, tables: StudyTables, *, timezone: str | None, kn
         found = find_exports(raw, _assumed_owner(raw)) if raw is not None else []
         names = sorted({who for who, item in found if who and isinstance(item, Export)} | set(tables.all_participants))
         persons = {name: Person(name) for name in names}
-        assumptions = ("no participants.tsv: each folder, or loose file, of exports is taken as one participant",)
+        assumptions = (
+            "no participants.tsv: each folder, or loose file, of exports is taken as one participant; files named "
+            "sub-X_… belong to sub-X",
+        )
     exports: dict[str, list[Export]] = {p: [] for p in persons}
     unread: dict[str, list[Unread]] = {p: [] for p in persons}
     unmatched: list[str] = []
@@ -251,10 +257,11 @@ def make_plan(raw: Path | None, tables: StudyTables, *, timezone: str | None, kn
 def _assumed_owner(raw: Path) -> OwnerOf:
     """Owner of a file when nobody is named: its first folder below ``raw``, or its own name.
 
+    A loose file whose name begins with ``sub-X_``, as BIDS has it and live sessions write it, belongs to ``sub-X``.
     When the files directly in ``raw`` are together one session of one device, all of them belong to ``raw``.
     """
     if raw.is_file():
-        return lambda path: _stem(path.name)
+        return lambda path: _named_in(path.name)
     loose = tuple(p.name for p in raw.iterdir() if p.is_file() and not p.is_symlink() and not p.name.startswith("."))
     session: tuple[str, ...] = ()
     if len(loose) > 1:
@@ -266,7 +273,7 @@ def _assumed_owner(raw: Path) -> OwnerOf:
         parts = path.relative_to(raw).parts
         if len(parts) > 1:
             return parts[0]
-        return raw.name if path.name in session else _stem(path.name)
+        return raw.name if path.name in session else _named_in(path.name)
 
     return owner_of
 
@@ -274,6 +281,12 @@ def _assumed_owner(raw: Path) -> OwnerOf:
 def _known_owner(path: Path, raw: Path, persons: Mapping[str, Person]) -> str | None:
     parts = path.relative_to(raw).parts or (path.name,)
     return next((who for part in parts if (who := owner(part, persons)) is not None), None)
+
+
+def _named_in(name: str) -> str:
+    """Who a loose file belongs to by its name alone."""
+    labelled = _LABELLED.match(name)
+    return labelled[1] if labelled else _stem(name)
 
 
 def _stem(name: str) -> str:

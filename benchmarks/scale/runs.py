@@ -124,7 +124,8 @@ def run_measured(study: Path, out: Path, jobs: int) -> dict[str, Any]:
     """
     shutil.rmtree(out, ignore_errors=True)
     command = [sys.executable, "-m", "allostat", "run", str(study), "-o", str(out), "-j", str(jobs), "--quiet"]
-    seen = watched(command)
+    # As installed: modules are compiled once, whatever the shell of a developer says.
+    seen = watched(command, {"PYTHONDONTWRITEBYTECODE": ""})
     if seen.returncode:
         raise RuntimeError(f"allostat run ended with code {seen.returncode}: see {out}")
     tasks = [task_of(path.parent) for path in sorted(out.glob("*/status.json"))]

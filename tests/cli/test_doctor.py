@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 
 import pytest
@@ -11,7 +12,9 @@ from allostat.benchmarking import compile_time
 from allostat.benchmarking.compile_time import CompileTime
 from allostat.cli import cli, doctor
 from allostat.cli.doctor import CHECKS
+from allostat.errors import DeviceError
 from allostat.kernels import compiled
+from allostat.live import links
 
 
 @pytest.mark.parametrize(
@@ -64,11 +67,45 @@ def test_compiling_anew_is_measured_when_asked_for(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(compiled, "cache_place", lambda: "user")
     monkeypatch.setattr(compile_time, "cold", lambda: took(80, 40.0))
     monkeypatch.setattr(doctor, "CHECKS", {"python": lambda: "fine"})
+    monkeypatch.setattr(doctor, "OPTIONAL", {})
     ended = CliRunner().invoke(cli, ["doctor", "--compile"], catch_exceptions=False, standalone_mode=False)
     assert "all 80 kernels compiled in 20.0 s on" in ended.output
     assert "(at most 45), 40.0 s of CPU; most of it" in ended.output
     assert "entropy 5.0" in ended.output
     assert "compiled" not in CliRunner().invoke(cli, ["doctor"], standalone_mode=False).output
+
+
+class Link:
+    """A link with two straps in reach, or none because of an error."""
+
+    def __init__(self, error: Exception | None) -> None:
+        self.error = error
+
+    async def scan(self, seconds: float) -> list[str]:
+        assert seconds == doctor.STRAPS_S
+        if self.error is not None:
+            raise self.error
+        return ["one", "another"]
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "said", "code"),
+    [
+        (None, "ok", "straps heard in 1 s: 2", 0),
+        (DeviceError("there is no Bluetooth adapter"), "not here", "there is no Bluetooth adapter", 0),
+        (TypeError("no such argument"), "problem", "TypeError: no such argument", 3),
+    ],
+)
+def test_a_server_without_bluetooth_is_sound(
+    error: Exception | None, state: str, said: str, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "CHECKS", {})
+    monkeypatch.setattr(links, "links", lambda: {"ble": Link(error)})
+    ended = CliRunner().invoke(cli, ["doctor", "--json"], catch_exceptions=False, standalone_mode=False)
+    [row] = json.loads(ended.output)
+    assert (row["check"], row["state"]) == ("straps", state)
+    assert said in row["detail"]
+    assert ended.return_value == code
 
 
 def test_the_measurement_counts_kernels_and_names_where_the_time_goes() -> None:

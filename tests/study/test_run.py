@@ -336,3 +336,14 @@ def test_a_study_without_a_folder_of_exports_says_so(hand_made: Path) -> None:
     (hand_made / "raw").rename(hand_made / "Rohdaten")
     (assumed,) = Study(hand_made).plan().assumptions
     assert "has no folder 'raw' (folders there: Rohdaten)" in assumed
+
+
+def test_loose_files_labelled_as_bids_has_it_belong_to_one_participant(tmp_path: Path) -> None:
+    for name in ("sub-001_session_1_rr.txt", "sub-001_session_2_rr.txt", "sub-A2.rr.txt", "morning.txt"):
+        (tmp_path / name).write_text(rr_text())
+    plan = Study(tmp_path).plan()
+    held = {p.participant: sorted(file.name for e in p.exports for file in e.files) for p in plan.participants}
+    assert held["sub-001"] == ["sub-001_session_1_rr.txt", "sub-001_session_2_rr.txt"]
+    assert held["sub-A2.rr"] == ["sub-A2.rr.txt"]
+    assert held["morning"] == ["morning.txt"]
+    assert any("sub-X" in text for text in plan.assumptions)

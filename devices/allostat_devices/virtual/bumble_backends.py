@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from bleak.args import SizedBuffer
 from bleak.assigned_numbers import gatt_char_props_to_strs
 from bleak.backends.characteristic import BleakGATTCharacteristic
-from bleak.backends.client import BaseBleakClient, NotifyCallback
+from bleak.backends.client import NotifyCallback
 from bleak.backends.descriptor import BleakGATTDescriptor
 from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData, AdvertisementDataCallback, BaseBleakScanner
@@ -22,6 +22,7 @@ from bumble.core import UUID, AdvertisingData
 from bumble.device import Advertisement, Connection, Device, Peer
 
 from allostat_devices.virtual.radio_trouble import connect_aborted
+from allostat_devices.virtual.virtual_client import VirtualClient, connected
 
 if TYPE_CHECKING:
     from allostat_devices.virtual.bumble_radio import BumbleRadio
@@ -87,19 +88,13 @@ class BumbleScanner(BaseBleakScanner):
         self.call_detection_callbacks(device, advertisement)
 
 
-class BumbleClient(BaseBleakClient):
+class BumbleClient(VirtualClient):
     """A connection through bumble's host."""
 
     radio: BumbleRadio
 
     def __init__(self, address_or_ble_device: BLEDevice | str, **kwargs: Any) -> None:
-        super().__init__(
-            address_or_ble_device,
-            disconnected_callback=kwargs.pop("disconnected_callback", None),
-            timeout=kwargs.pop("timeout", 10.0),
-            **kwargs,
-        )
-        self._wanted: set[str] | None = kwargs.get("services")
+        super().__init__(address_or_ble_device, **kwargs)
         self._name = address_or_ble_device.name if isinstance(address_or_ble_device, BLEDevice) else None
         self._peer: Peer | None = None
         self._established = False
@@ -195,18 +190,8 @@ class BumbleClient(BaseBleakClient):
             reason = hci.HCI_ErrorCode.REMOTE_USER_TERMINATED_CONNECTION_ERROR
             await self.radio.device.disconnect(peer.connection, reason)
 
-    async def pair(self, *args: Any, **kwargs: Any) -> None:
-        """Straps do not ask for pairing."""
-        self._connected()
-
-    async def unpair(self) -> None:
-        """Forget the strap, which also disconnects."""
-        await self.disconnect()
-
     def _connected(self) -> Peer:
-        if self._peer is None:
-            raise BleakError("Not connected")
-        return self._peer
+        return connected(self._peer)
 
     async def _asked(self, asking: Coroutine[Any, Any, _T]) -> _T:
         """Wait for the strap, and say a loss of the link or a refusal in bleak's words."""

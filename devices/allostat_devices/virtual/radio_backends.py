@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bleak.args import SizedBuffer
 from bleak.backends.characteristic import BleakGATTCharacteristic
-from bleak.backends.client import BaseBleakClient, NotifyCallback
+from bleak.backends.client import NotifyCallback
 from bleak.backends.descriptor import BleakGATTDescriptor
 from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData, AdvertisementDataCallback, BaseBleakScanner
@@ -16,6 +16,7 @@ from bleak.exc import BleakDeviceNotFoundError, BleakError, BleakGATTProtocolErr
 
 from allostat_devices.virtual.gatt import AttError, uuid16
 from allostat_devices.virtual.radio_trouble import connect_aborted, in_progress
+from allostat_devices.virtual.virtual_client import VirtualClient, connected
 
 if TYPE_CHECKING:
     from allostat_devices.virtual.radio import VirtualRadio
@@ -83,19 +84,13 @@ class RadioScanner(BaseBleakScanner):
         self.call_detection_callbacks(device, advertisement)
 
 
-class RadioClient(BaseBleakClient):
+class RadioClient(VirtualClient):
     """A connection to one strap."""
 
     radio: VirtualRadio
 
     def __init__(self, address_or_ble_device: BLEDevice | str, **kwargs: Any) -> None:
-        super().__init__(
-            address_or_ble_device,
-            disconnected_callback=kwargs.pop("disconnected_callback", None),
-            timeout=kwargs.pop("timeout", 10.0),
-            **kwargs,
-        )
-        self._wanted: set[str] | None = kwargs.get("services")
+        super().__init__(address_or_ble_device, **kwargs)
         self._strap: VirtualStrap | None = None
         self._callbacks: dict[str, NotifyCallback] = {}
         self._mtu_bytes = 23
@@ -185,18 +180,8 @@ class RadioClient(BaseBleakClient):
             self._strap.link_down()
             await asyncio.sleep(self.radio.request_s)
 
-    async def pair(self, *args: Any, **kwargs: Any) -> None:
-        """Straps do not ask for pairing."""
-        self._connected()
-
-    async def unpair(self) -> None:
-        """Forget the strap, which also disconnects."""
-        await self.disconnect()
-
     def _connected(self) -> VirtualStrap:
-        if self._strap is None:
-            raise BleakError("Not connected")
-        return self._strap
+        return connected(self._strap)
 
     async def _there_and_back(self) -> VirtualStrap:
         strap = self._connected()

@@ -74,15 +74,24 @@ def test_a_thread_of_ones_own_is_waited_for_under_hold() -> None:
 
 
 def test_with_no_timer_the_loop_waits_for_another_thread() -> None:
-    async def main() -> None:
+    async def main() -> list[str]:
         loop = asyncio.get_running_loop()
         arrived = asyncio.Event()
-        thread = threading.Thread(target=lambda: loop.call_soon_threadsafe(arrived.set))
+        order: list[str] = []
+
+        def job() -> None:
+            time.sleep(0.05)  # by now the loop has nothing left to do
+            order.append("thread")
+            loop.call_soon_threadsafe(arrived.set)
+
+        thread = threading.Thread(target=job)
         thread.start()
         await arrived.wait()
+        order.append("loop")
         thread.join()
+        return order
 
-    run_fast(main())
+    assert run_fast(main()) == ["thread", "loop"]
 
 
 def test_a_socket_in_this_process_is_read_before_time_jumps() -> None:

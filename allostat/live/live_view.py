@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
+import numpy as np
+
 from allostat.live.pipeline import NoteTaken, SessionPipeline
 from allostat.live.strap_status import StrapStatus, percentiles_ms
 from allostat.live.updates import LiveAnalysis, LiveSink, MarkerSet, Placed, SessionState, Update
@@ -127,7 +129,7 @@ class LiveView:
     @property
     def latency_ms(self) -> tuple[float, float]:
         """Median and 99th percentile from arrival to the last face, over the last minute and all straps."""
-        return percentiles_ms(latency for status in self.statuses for latency in status.latencies_ms)
+        return percentiles_ms(np.concatenate([np.empty(0), *(status.latencies_ms for status in self.statuses)]))
 
 
 def now_ns() -> int:

@@ -62,7 +62,7 @@ class SessionRecorder:
     def _append(self, record: Record) -> None:
         before = self._writer.size
         self._writer.append(
-            RecordKind(record.kind), record.strap, record.data, monotonic_ns=record.monotonic_ns, wall_ns=record.wall_ns
+            record.kind, record.strap, record.data, monotonic_ns=record.monotonic_ns, wall_ns=record.wall_ns
         )
         if self._writer.size < before:
             # A new part was begun.

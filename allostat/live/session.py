@@ -120,7 +120,8 @@ class Session:
         self._options = options or FollowOptions()
         self._queue: deque[tuple[Record | _LeftOut, int]] = deque()
         self._queue_records, self._finalise = queue_records, finalise
-        self._wake = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._due = False
         self._stop = asyncio.Event()
         self._left_out: set[int] = set()
         self._message = ""
@@ -163,13 +164,13 @@ class Session:
         StoreError
             The journal cannot be begun.
         """
+        self._loop = asyncio.get_running_loop()
         self.recovered = await asyncio.to_thread(recover_sessions, self.folder)
         failed = [r for r in self.recovered if r.problem]
         self._message = "; ".join(f"the earlier session {r.name} could not be finished: {r.problem}" for r in failed)
         self._recorder = SessionRecorder(self.folder, self.name, self._header.to_dict(), self._clock)
         self._arrived(RecordKind.NOTE, SESSION, session_note(BEGUN, ""))
         self._started_ns = self.now_ns()
-        processing = asyncio.create_task(self._process(), name="process")
         ticking = asyncio.create_task(self._tick(), name="states")
         following = [asyncio.create_task(self._follow(i), name=f"strap {i}") for i in range(len(self._straps))]
         cancelled: asyncio.CancelledError | None = None
@@ -177,7 +178,7 @@ class Session:
             await self._stop.wait()
         except asyncio.CancelledError as cancellation:
             cancelled = cancellation
-        ending = asyncio.create_task(self._end(following, ticking, processing), name="end")
+        ending = asyncio.create_task(self._end(following, ticking), name="end")
         while not ending.done():
             try:
                 await asyncio.wait({ending})
@@ -190,9 +191,7 @@ class Session:
             raise cancelled
         return ending.result()
 
-    async def _end(
-        self, following: list[asyncio.Task[None]], ticking: asyncio.Task[None], processing: asyncio.Task[None]
-    ) -> SessionResult:
+    async def _end(self, following: list[asyncio.Task[None]], ticking: asyncio.Task[None]) -> SessionResult:
         assert self._recorder is not None
         self._arrived(RecordKind.NOTE, SESSION, session_note(STOPPING, ""))
         for task in following:
@@ -204,9 +203,8 @@ class Session:
         while self._queue:
             await asyncio.sleep(0)
             self._work()
-        for task in (ticking, processing):
-            task.cancel()
-        await asyncio.gather(ticking, processing, return_exceptions=True)
+        ticking.cancel()
+        await asyncio.gather(ticking, return_exceptions=True)
         self._view.close_books()
         latency = self._view.latency_ms
         self._recorder.close()
@@ -253,18 +251,18 @@ class Session:
                 self._queue.append((_LeftOut(strap), arrived_ns))
             return
         self._queue.append((record, arrived_ns))
-        self._wake.set()
+        self._work_soon()
 
-    async def _process(self) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._queue:
-                self._work()
-                await asyncio.sleep(0)
+    def _work_soon(self) -> None:
+        """Let the loop come to `_work` once more, after whatever else is ready."""
+        if not self._due:
+            assert self._loop is not None
+            self._due = True
+            self._loop.call_soon(self._work)
 
     def _work(self) -> None:
         """Process what waits, for a moment at most."""
+        self._due = False
         until = time.perf_counter() + _TURN_S
         while self._queue:
             record, arrived_ns = self._queue.popleft()
@@ -274,6 +272,7 @@ class Session:
             else:
                 self._view.process(record, arrived_ns)
             if time.perf_counter() >= until:
+                self._work_soon()
                 return
 
     # --- states

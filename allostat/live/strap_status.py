@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
 
 from allostat.live.pipeline import NoteTaken
 from allostat.live.session_straps import StrapInFile
@@ -39,7 +40,9 @@ class StrapStatus:
         self._message = ""
         self._connecting = False
         self._data_ns: int | None = None
-        self._latencies: deque[tuple[int, float]] = deque(maxlen=_MOST_LATENCIES)
+        self._processed_ns = np.full(_MOST_LATENCIES, np.iinfo(np.int64).min)
+        self._latencies_ns = np.zeros(_MOST_LATENCIES, dtype=np.int64)
+        self._processed = 0
         self.ended: str | None = None
         self.not_analysed = 0
 
@@ -60,16 +63,15 @@ class StrapStatus:
         arrived_ns
             `time.perf_counter_ns` when it arrived.
         """
-        now = time.perf_counter_ns()
-        self._latencies.append((now, (now - arrived_ns) * 1e-6))
+        now, place = time.perf_counter_ns(), self._processed % _MOST_LATENCIES
+        self._processed_ns[place], self._latencies_ns[place] = now, now - arrived_ns
+        self._processed += 1
 
     @property
-    def latencies_ms(self) -> list[float]:
-        """From arrival to the end of processing, over the last minute."""
-        since, latencies = time.perf_counter_ns() - _LATENCY_NS, self._latencies
-        while latencies and latencies[0][0] < since:
-            latencies.popleft()
-        return [latency for _, latency in latencies]
+    def latencies_ms(self) -> NDArray[np.float64]:
+        """From arrival to the end of processing, over the last minute; in no order."""
+        recent = self._processed_ns >= time.perf_counter_ns() - _LATENCY_NS
+        return self._latencies_ns[recent].astype(np.float64) * 1e-6
 
     def phase(self, now_ns: int) -> StrapPhase:
         """What the strap does now."""
@@ -106,10 +108,9 @@ class StrapStatus:
         )
 
 
-def percentiles_ms(latencies: Iterable[float]) -> tuple[float, float]:
+def percentiles_ms(latencies: NDArray[np.float64]) -> tuple[float, float]:
     """Median and 99th percentile; NaN without values."""
-    values = sorted(latencies)
-    if not values:
+    if not len(latencies):
         return float("nan"), float("nan")
-    last = len(values) - 1
-    return values[round(0.5 * last)], values[round(0.99 * last)]
+    values, last = np.sort(latencies), len(latencies) - 1
+    return float(values[round(0.5 * last)]), float(values[round(0.99 * last)])

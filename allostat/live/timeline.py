@@ -264,8 +264,9 @@ class StrapTimeline:
                 self.malformed["impossible_time"] += 1
                 return []
             self._break("clock_step")
-        lost = np.nansum(batch.intervals_ms)
-        placed = self._enter_segment(host_ns, host_ns - round(float(lost) * 1e6))
+        placed: list[Placed] = []
+        if self._due_reason is not None:
+            placed = self._enter_segment(host_ns, host_ns - round(float(np.nansum(batch.intervals_ms)) * 1e6))
         self._entered.add(batch.stream)
         self._ended.discard(batch.stream)
         offset_ns = None if batch.last_beat_ns is None else self._clock.offset(host_ns, batch.last_beat_ns)

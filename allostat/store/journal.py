@@ -157,7 +157,7 @@ class JournalWriter:
         """Bytes of the part being written that are surely on the disk."""
         return self._synced
 
-    def append(self, kind: RecordKind, strap: int, data: bytes, *, monotonic_ns: int, wall_ns: int) -> None:
+    def append(self, kind: int, strap: int, data: bytes, *, monotonic_ns: int, wall_ns: int) -> None:
         """Append one record; it survives a kill from here on.
 
         Raises

@@ -93,17 +93,16 @@ class _JumpingSelector(selectors.DefaultSelector):
         self._loop = loop
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = super().select(0)
-        if ready or (timeout is not None and timeout <= 0):
-            return ready
-        if timeout is None:
-            # nothing is due, ever: only an event from outside can go on
-            return self._waited(None, self._loop.pace())
+        if timeout is not None and timeout <= 0:
+            return super().select(0)
         pace = self._loop.pace()
-        if math.isinf(pace):
+        if timeout is None or math.isfinite(pace):
+            # without a timer nothing is due, ever: only an event from outside can go on
+            return self._waited(timeout, pace)
+        ready = super().select(0)
+        if not ready:
             self._loop.advance(timeout)
-            return []
-        return self._waited(timeout, pace)
+        return ready
 
     def _waited(self, timeout: float | None, pace: float) -> list[tuple[selectors.SelectorKey, int]]:
         began = time.monotonic()

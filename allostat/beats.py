@@ -119,6 +119,7 @@ def _own_peaks(signal: Signal, source: BeatSource) -> _Peaks:
             fed += len(stretch)
         found.append(detector.flush())
         peaks = joined(found)
+        found.clear()  # a fortnight of them is large
         for stretch, shift in zip(run, shifts, strict=True):
             at_sample = peaks.sample - shift
             inside = (at_sample >= stretch.start) & (at_sample < stretch.stop)
@@ -224,21 +225,20 @@ def _as_beats(signal: Signal, peaks: _Peaks, source: BeatSource, method: str) ->
     # Blocks of a corrected clock may overlap by milliseconds: a beat inside the overlap is seen twice, and kept once.
     ahead = np.concatenate([[np.iinfo(np.int64).min], np.maximum.accumulate(times)[:-1]]) if len(times) else times
     kept = times > ahead
+    del ahead
     position, stretch = peaks.position[kept], peaks.stretch[kept]
-    rate = (
-        np.array([b.rate_hz for b in signal.clock.blocks])[signal.clock.block_of(position)]
-        if len(position)
-        else position
-    )
     breaks = np.zeros(len(position), dtype=bool)
     breaks[1:] = (stretch[1:] != stretch[:-1]) | (np.diff(_missing_before(signal, position)) > 0)
+    uncertainty_ms = 1000.0 * peaks.jitter[kept]
+    if len(position):
+        uncertainty_ms /= np.array([b.rate_hz for b in signal.clock.blocks])[signal.clock.block_of(position)]
     return Beats.from_times(
         times[kept],
         breaks=breaks,
         source=source,
         epoch=signal.clock.epoch,
         method=method,
-        uncertainty_ms=(1000.0 * peaks.jitter[kept] / rate).astype(np.float32),
+        uncertainty_ms=uncertainty_ms.astype(np.float32),
     )
 
 

@@ -136,15 +136,19 @@ def _corrected(beats: Beats, first: int, stop: int, spaced: bool) -> _Piece:
     inserted = source < 0
     moved = inserted | (new_elapsed != elapsed[source])
     new_times = moved_times(new_elapsed, source, moved, elapsed, times, int(times[0]))
-    new_intervals = np.concatenate([intervals[:1], np.diff(new_elapsed)])
+    del elapsed
+    # In place: a fortnight of beats is large.
+    new_elapsed[1:] -= new_elapsed[:-1].copy()
+    new_elapsed[:1] = intervals[:1]
+    new_intervals = new_elapsed
     untouched = ~moved
     untouched[1:] &= ~moved[:-1] & (np.diff(source) == 1)
     new_intervals[untouched] = intervals[source[untouched]]
     flags = told_flags(classes, np.where(inserted, np.int8(BeatFlag.NORMAL), beats.flags[first:stop][source]))
-    origin = np.where(inserted, -1, source + first)
     # An inserted beat is as the one before it.
     irregular = marked_irregular(intervals, True)[np.maximum.accumulate(source)]
-    return _Piece(new_times, new_intervals, flags, origin, moved, irregular)
+    source[~inserted] += first
+    return _Piece(new_times, new_intervals, flags, source, moved, irregular)
 
 
 def moved_times(

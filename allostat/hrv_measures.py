@@ -44,6 +44,10 @@ SCALES = 5
 
 def basic_measures(nn_ms: Floats, first: Indices, stop: Indices) -> dict[str, Floats]:
     """Time domain and axes of the Poincaré plot."""
+    if len(first):
+        # Kernels prepare something of every interval that they are given: those outside of these windows are left out.
+        low = int(first.min())
+        nn_ms, first, stop = nn_ms[low : max(int(stop.max()), low)], first - low, stop - low
     return _named(time_domain.windowed(nn_ms, first, stop), time_domain.MEASURES) | _named(
         poincare.windowed(nn_ms, first, stop), ("sd1", "sd2")
     )

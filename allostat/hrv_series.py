@@ -81,8 +81,9 @@ def interval_series(beats: Beats, *, drop_artefacts: bool = True) -> IntervalSer
     if drop_artefacts:
         normal &= beats.flags == BeatFlag.NORMAL
         normal[1:] &= _INTERVAL_ONLY[flags[:-1]]
-    steps_ns = np.zeros(len(beats), dtype=np.int64)
-    steps_ns[1:] = np.where(normal[1:], np.diff(beats.times_ns), 0)
+    covered_ns = np.zeros(len(beats), dtype=np.int64)
+    np.subtract(beats.times_ns[1:], beats.times_ns[:-1], out=covered_ns[1:], where=normal[1:])
+    np.cumsum(covered_ns, out=covered_ns)
     nn = np.where(normal, beats.intervals_ms, np.nan)
     irregular = beats.extras.get("irregular")
     recorded = beats if beats.original is None else beats.original
@@ -91,7 +92,7 @@ def interval_series(beats: Beats, *, drop_artefacts: bool = True) -> IntervalSer
         nn_ms=nn,
         corrected_ms=corrected_ms,
         corrected=_ARTEFACTS[flags],
-        covered_ns=np.cumsum(steps_ns),
+        covered_ns=covered_ns,
         irregular=np.full(len(beats), np.nan) if irregular is None else irregular,
         recorded_ends_ns=recorded.times_ns,
         recorded_ms=_without(recorded.intervals_ms, _UNUSABLE[recorded.flags.view(np.uint8)]),

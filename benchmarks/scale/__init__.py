@@ -10,6 +10,7 @@ make      simulated studies: RR of a day for each participant, ECG of a day at 1
 rr, ecg   ``allostat run`` on them with one worker and with two, in turns
 days      participants with recordings of several lengths, so that a day's cost is told from a participant's
 collate   the files of a whole cohort, rebuilt from the files of its participants, for cohorts of several sizes
+open      the tables of that cohort opened, and one participant of the first study
 long      a fourteen-day ECG at 250 Hz through reading and storing, and through ``allostat run``: the most memory
 model     the cost of a participant and of each day, fitted to what was measured, and what a larger study would take
 

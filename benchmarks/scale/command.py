@@ -14,10 +14,11 @@ import benchmarks.scale
 from benchmarks.scale.cohorts import collating, make_outputs
 from benchmarks.scale.long import read_long, run_long
 from benchmarks.scale.model import model
+from benchmarks.scale.opening import opening, opening_line
 from benchmarks.scale.runs import run_measured
 from benchmarks.scale.studies import ECG_HZ, LONG_HZ, Member, made
 
-PHASES = ("make", "rr", "ecg", "days", "collate", "long", "model")
+PHASES = ("make", "rr", "ecg", "days", "collate", "open", "long", "model")
 
 
 class Results:
@@ -114,6 +115,12 @@ def measured(chosen: argparse.Namespace, folder: Path) -> dict[str, Any]:
                 run = collating(root, n)
                 results.add("collate", run)
                 print(collate_line(run), flush=True)
+    if "open" in phases:
+        root, study = make_outputs(folder / "cohort" / "out", chosen.cohort), folder / "rr-out"
+        if not (root / "cohort.h5").is_file() or not (study / "cohort.h5").is_file():
+            raise SystemExit("nothing to open in this folder yet: run the phases rr and collate first")
+        results.put("open", opening(root, study))
+        print(opening_line(results.content["open"]), flush=True)
     if "long" in phases and not results.has("long", days=chosen.long_days, form=chosen.long_form):
         who = [Member("long", chosen.long_days, LONG_HZ, chosen.long_form)]
         study = made(folder / f"long_{chosen.long_form}", who, told)

@@ -21,7 +21,7 @@ def run_long(study: Path, out: Path) -> dict[str, Any]:
         raise RuntimeError(f"allostat run ended with code {seen.returncode}: see {out}")
     task = task_of(next(out.glob("*/status.json")).parent)
     raw = sum(p.stat().st_size for p in (study / "raw").rglob("*") if p.is_file())
-    servers = {parent for _, _, parent, _, _ in seen.samples} - {seen.first}
+    servers = {parent for _, _, parent, _, _ in seen.samples} - {seen.first, seen.launcher}
     own = [mb for _, _, parent, mb, _ in seen.samples if parent in servers and parent != 0]
     return {
         "way": "run", "worker_peak_mb": seen.others_mb, "parent_peak_mb": seen.first_mb, "wall_s": seen.wall_s,

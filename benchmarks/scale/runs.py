@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import shutil
@@ -20,8 +19,7 @@ import numpy as np
 EVERY_S = 0.1
 _TICK = os.sysconf("SC_CLK_TCK")
 _PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 1e6
-_SUBREAPER = 36
-"""PR_SET_CHILD_SUBREAPER: the server that forks workers outlives the run and is then this process's to wait for."""
+LAUNCHER = Path(__file__).with_name("launcher.py")
 
 
 @dataclass(frozen=True)
@@ -41,46 +39,47 @@ class Watched:
     samples: tuple[tuple[float, int, int, float, float], ...] = field(repr=False, default=())
     """Seconds since the start, process, its parent, resident MB, CPU s: several times a second."""
     first: int = 0
+    launcher: int = 0
+    """What started it: no sample is of that."""
     returncode: int = 0
 
 
 def watched(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Watched:
-    """Run a command to its end and watch it. Needs Linux."""
-    ctypes.CDLL(None, use_errno=True).prctl(_SUBREAPER, 1, 0, 0, 0)
+    """Run a command to its end and watch it; it starts from a small process (`launcher`). Needs Linux."""
     own_before, busy_before = os.times(), _busy_s()
     began, start = time.time(), time.perf_counter()
-    process = subprocess.Popen(
-        command, start_new_session=True, stdout=subprocess.DEVNULL, env={**os.environ, **(environment or {})}
-    )
+    launcher = subprocess.Popen(
+        [sys.executable, "-I", "-S", str(LAUNCHER), *command],
+        start_new_session=True, stdout=subprocess.PIPE, text=True, env={**os.environ, **(environment or {})},
+    )  # fmt: skip
+    assert launcher.stdout is not None
+    first = json.loads(launcher.stdout.readline())["pid"]
     samples: list[tuple[float, int, int, float, float]] = []
     done = threading.Event()
-    sampler = threading.Thread(target=_sample, args=(process.pid, start, samples, done))
+    sampler = threading.Thread(target=_sample, args=(launcher.pid, start, samples, done))
     sampler.start()
     try:
-        _, status, usage = os.wait4(process.pid, 0)
-        wall = time.perf_counter() - start
-        cpu, first_mb, others_mb = usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e6, 0.0
-        # What it leaves are the fork server, with the workers that it waited for, and the tracker of resources.
-        for pid in _left(process.pid):
-            _, _, usage = os.wait4(pid, 0)
-            cpu += usage.ru_utime + usage.ru_stime
-            others_mb = max(others_mb, usage.ru_maxrss * 1024 / 1e6)
+        # The command, and what it leaves: the fork server with its workers, the tracker of resources.
+        ended = {e["pid"]: e for e in json.loads(launcher.communicate()[0])}
     finally:
         done.set()
         sampler.join()
-    process.returncode = os.waitstatus_to_exitcode(status)
     elapsed = time.perf_counter() - start
+    cpu = sum(e["cpu_s"] for e in ended.values())
     own = os.times()
     own_s = own.user + own.system - own_before.user - own_before.system
-    other = max(0.0, (_busy_s() - busy_before - cpu - own_s) / elapsed)
     return Watched(
-        wall, began, cpu, other, first_mb, others_mb, tuple(samples), process.pid, process.returncode
-    )  # fmt: skip
-
-
-def _left(session: int) -> list[int]:
-    """Processes of a session, itself left out, of which this process has become the parent."""
-    return [pid for pid, parent, _, _ in _processes(session) if parent == os.getpid() and pid != session]
+        wall_s=ended[first]["ended"] - began,
+        began=began,
+        cpu_s=cpu,
+        other_cores=max(0.0, (_busy_s() - busy_before - cpu - own_s) / elapsed),
+        first_mb=ended[first]["peak_mb"],
+        others_mb=max((e["peak_mb"] for pid, e in ended.items() if pid != first), default=0.0),
+        samples=tuple(samples),
+        first=first,
+        launcher=launcher.pid,
+        returncode=ended[first]["code"],
+    )
 
 
 def _sample(
@@ -88,7 +87,7 @@ def _sample(
 ) -> None:
     while not done.wait(EVERY_S):
         now = time.perf_counter() - start
-        into += [(now, pid, parent, mb, cpu) for pid, parent, mb, cpu in _processes(session)]
+        into += [(now, pid, parent, mb, cpu) for pid, parent, mb, cpu in _processes(session) if pid != session]
 
 
 def _processes(session: int) -> list[tuple[int, int, float, float]]:
@@ -188,7 +187,7 @@ def task_of(folder: Path) -> dict[str, Any]:
 
 def _memory_of_workers(seen: Watched) -> dict[str, float]:
     """Most memory of each worker process, in the order of their start: a slope above 0 would be memory that grows."""
-    servers = {parent for _, _, parent, _, _ in seen.samples} - {seen.first, os.getpid()}
+    servers = {parent for _, _, parent, _, _ in seen.samples} - {seen.first, seen.launcher}
     peaks: dict[int, float] = {}
     for _, pid, parent, mb, _ in seen.samples:
         if parent in servers:

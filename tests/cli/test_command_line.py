@@ -102,7 +102,9 @@ def test_devices_lists_every_adapter_with_its_evidence() -> None:
 def test_doctor_finds_this_installation_sound() -> None:
     ended = allostat("doctor", "--json")
     rows = json.loads(ended.stdout)
-    assert [row for row in rows if row["state"] != "ok"] == []
+    # where there is no Bluetooth, that is all that is missing
+    assert [row for row in rows if row["state"] != "ok" and row["check"] != "straps"] == []
+    assert next(row["state"] for row in rows if row["check"] == "straps") in ("ok", "not here")
     assert ended.returncode == 0
 
 

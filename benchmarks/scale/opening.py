@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import allostat
+from benchmarks.index import cpu_seconds
 
 TABLE_BAR_S, PARTICIPANT_BAR_S = 0.1, 0.005
 _REPEATS = 15
@@ -21,21 +19,12 @@ def opening(root: Path, participant_of: Path) -> dict[str, Any]:
     return {
         "participants": len(allostat.open_study(root)),
         "columns": len(allostat.open_study(root).table.data_vars),
-        "table_s": _median(lambda: allostat.open_study(root).table),
-        "table_with_values_s": _median(lambda: allostat.open_study(root).table.load()),
-        "participant_s": _median(lambda: study[who].groups),
+        "table_s": cpu_seconds(lambda: allostat.open_study(root).table, _REPEATS),
+        "table_with_values_s": cpu_seconds(lambda: allostat.open_study(root).table.load(), _REPEATS),
+        "participant_s": cpu_seconds(lambda: study[who].groups, _REPEATS),
         "group": study[who].groups[1],
-        "group_s": _median(lambda: study[who].dataset(study[who].groups[1])),
+        "group_s": cpu_seconds(lambda: study[who].dataset(study[who].groups[1]), _REPEATS),
     }
-
-
-def _median(work: Callable[[], object]) -> float:
-    taken = []
-    for _ in range(_REPEATS):
-        before = time.process_time()
-        work()
-        taken.append(time.process_time() - before)
-    return statistics.median(taken)
 
 
 def opening_line(run: dict[str, Any]) -> str:

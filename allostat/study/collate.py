@@ -33,15 +33,7 @@ if TYPE_CHECKING:
     from allostat.study.layout import OutputLayout
     from allostat.study.outcome import Outcome, RunResult
 
-_SHOWN = ("qc", "adherence", "device", "cortisol_days", "inputs", "store_sha256")
-
-
-def load_libraries() -> None:
-    """Import what collating needs: a second that can pass while participants are processed."""
-    import xarray
-
-    # The first dataset of a process looks for every array library that xarray knows.
-    xarray.Dataset({"x": ("row", [0.0])})
+_SHOWN = ("qc", "adherence", "device", "cortisol_days", "inputs", "store_sha256", "page_sha256")
 
 
 def write_cohort_files(place: Path, config: StudyConfig, result: RunResult, tables: StudyTables) -> tuple[Notice, ...]:

@@ -34,6 +34,10 @@ _ABOUT = {
 }
 
 
+_STATED = {".h5": "store_sha256", ".html": "page_sha256"}
+"""Where a status states the hash of a participant's file of this kind, so that it need not be read again."""
+
+
 def write_crate(
     layout: OutputLayout, title: str, participants: Iterable[str], summaries: Mapping[str, Mapping[str, Any]]
 ) -> None:
@@ -48,7 +52,7 @@ def write_crate(
     participants
         Those with results.
     summaries
-        Content of ``status.json`` by participant: hash of the store file, inputs with their hashes.
+        Content of ``status.json`` by participant: hashes of the store file and the page, inputs with their hashes.
     """
     files = [_file(path, layout.root) for path in sorted(layout.root.iterdir()) if _is_output(path)]
     inputs: dict[str, dict[str, Any]] = {}
@@ -56,8 +60,7 @@ def write_crate(
         summary = summaries.get(who, {})
         for path in (layout.store(who), layout.page(who), layout.log(who)):
             if path.is_file():
-                known = summary.get("store_sha256") if path == layout.store(who) else None
-                files.append(_file(path, layout.root, known))
+                files.append(_file(path, layout.root, summary.get(_STATED.get(path.suffix, ""))))
         for one in summary.get("inputs", ()):
             name = f"#input-{one['sha256']}"
             inputs[name] = {

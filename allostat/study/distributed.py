@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
     from allostat.study.config import StudyConfig
-    from allostat.study.worker import Task
+    from allostat.study.task import Task
 
 POLL_S = 1.0
 """How often the scheduler is asked who is there."""
@@ -104,7 +104,6 @@ def run_distributed(
     client: Client,
     time_limit_s: float,
     on_start: Callable[[Task], None],
-    meanwhile: Callable[[], None] | None = None,
     jobs: int | None = None,
     retries: int = 1,
 ) -> Generator[Ended[Task], None, None]:
@@ -123,8 +122,6 @@ def run_distributed(
         and is started again by its nanny.
     on_start
         Called once a task, when its first attempt begins.
-    meanwhile
-        Called once, when the first tasks run.
     jobs
         Participants at a time; as many as there are worker processes when None.
     retries
@@ -156,9 +153,6 @@ def run_distributed(
                 run.start(task, number, work, time_limit_s)
                 if number == 1:
                     on_start(task)
-            if meanwhile is not None and run.running:
-                meanwhile()
-                meanwhile = None
             for attempt in list(run.running):
                 if not run.is_over(attempt, time_limit_s):
                     continue

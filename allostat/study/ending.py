@@ -14,7 +14,7 @@ from allostat.study.outcome import Outcome, State
 
 if TYPE_CHECKING:
     from allostat.study.processes import Ended
-    from allostat.study.worker import Task
+    from allostat.study.task import Task
 
 
 def unchanged(layout: OutputLayout, participant: str) -> Outcome:

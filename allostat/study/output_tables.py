@@ -39,7 +39,16 @@ def defused(text: str) -> str:
 
 def write_tsv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Write a table whole or not at all."""
-    lines = ["\t".join(columns), *("\t".join(cell(value) for value in row) for row in rows)]
+    write_tsv_lines(path, [tsv_line(columns), *map(tsv_line, rows)])
+
+
+def tsv_line(cells: Iterable[Any]) -> str:
+    """One line of a table, without its end."""
+    return "\t".join(map(cell, cells))
+
+
+def write_tsv_lines(path: Path, lines: Iterable[str]) -> None:
+    """Write a table of such lines, whole or not at all."""
     write_atomic(path, "\n".join(lines) + "\n")
 
 

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -15,12 +16,13 @@ from dataclasses import dataclass
 from multiprocessing import connection
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
-from allostat.errors import AllostatError
+from allostat.errors import AllostatError, StoreError
 from allostat.study.memory_limit import MemoryBudget
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 WARM_MODULE = "allostat.study.warm"
 
@@ -89,7 +91,6 @@ def run_isolated(
     jobs: int,
     time_limit_s: float,
     on_start: Callable[[T], None],
-    meanwhile: Callable[[], None] | None = None,
     retries: int = 0,
     retried: Callable[[T, str], T] = lambda task, crash: task,
     memory_limit: int | None = None,
@@ -105,8 +106,6 @@ def run_isolated(
         A task that takes longer is ended with its process.
     on_start
         Called once a task, before its first attempt.
-    meanwhile
-        Called once, when the first tasks run and there is nothing to do but wait.
     retries
         How often a task is tried again whose process was ended by a signal (a crash, a kill for lack of memory) or
         hung. It waits until all others have begun: what killed it may be over then.
@@ -132,11 +131,8 @@ def run_isolated(
                 if not attempts:
                     on_start(task)
                 worker.take(task, attempts)
-            if meanwhile is not None:
-                meanwhile()
-                meanwhile = None
-            deadline = min(worker.started for worker in busy) + time_limit_s
-            connection.wait([o for w in busy for o in w.signs], timeout=max(0.0, deadline - time.monotonic()))
+            left = min(worker.started for worker in busy) + time_limit_s - time.monotonic()
+            connection.wait([o for w in busy for o in w.signs], timeout=min(max(0.0, left), LOOK_EVERY_S))
             now = time.monotonic()
             for worker in list(busy):
                 ended = worker.ended(now, time_limit_s)
@@ -155,7 +151,9 @@ def run_isolated(
             worker.end()
 
 
-TASKS_PER_PROCESS = 32
+LOOK_EVERY_S = 1.0
+"""The clock is looked at this often when nothing ends."""
+TASKS_PER_PROCESS = 128
 """A process is replaced after so many tasks, so that nothing that libraries keep grows without end."""
 
 
@@ -165,12 +163,13 @@ class _Worker(Generic[T]):
     def __init__(self, work: Callable[[T], None], memory_limit: int | None) -> None:
         context: Any = warm_context()
         self._pipe, theirs = context.Pipe()
-        self._process: BaseProcess = context.Process(target=_serve, args=(theirs, work, memory_limit), daemon=True)
+        self._stage = context.RawArray("c", _STAGE_BYTES)
+        arguments = (theirs, self._stage, work, memory_limit)
+        self._process: BaseProcess = context.Process(target=_serve, args=arguments, daemon=True)
         _started(self._process)
         theirs.close()
         self._left = TASKS_PER_PROCESS
         self._task: T | None = None
-        self._stage: str | None = None
         self.attempts = 0
         self.started = 0.0
         self.usable = True
@@ -182,7 +181,7 @@ class _Worker(Generic[T]):
 
     def take(self, task: T, attempts: int) -> None:
         """Run a task that was tried ``attempts`` times before."""
-        self._task, self._stage, self.attempts = task, None, attempts
+        self._task, self._stage.value, self.attempts = task, b"", attempts
         self.started, self._left = time.monotonic(), self._left - 1
         with suppress(BrokenPipeError):  # the process has ended while it was idle: `ended` says how
             self._pipe.send(task)
@@ -203,22 +202,16 @@ class _Worker(Generic[T]):
             return None
         refused, worn = (None, True) if end is None else end
         self.usable = not worn and refused is None and self._left > 0
-        if crash is not None and self._stage is not None:
-            crash += f" (in stage {self._stage})"
+        if crash is not None and self._stage.value:
+            crash += f" (in stage {self._stage.value.decode()})"
         return Ended(self._task, seconds, crash, refused, transient)
 
     def _end_told(self) -> tuple[str | None, bool] | None:
         """What the process said at the end of the task: why it was refused, and whether it is worn out."""
         try:
-            while self._pipe.poll():
-                match self._pipe.recv():
-                    case ("stage", stage):
-                        self._stage = stage
-                    case ("end", refused, worn):
-                        return refused, worn
+            return self._pipe.recv() if self._pipe.poll() else None
         except (EOFError, OSError):
             return None
-        return None
 
     def end(self) -> None:
         """End the process."""
@@ -226,21 +219,21 @@ class _Worker(Generic[T]):
         _end(self._process)
 
 
-_to_the_run: list[Any] = []
-"""In a worker process: the pipe to the run."""
+_STAGE_BYTES = 64
+_seen_by_the_run: list[Any] = []
+"""In a worker process: the memory that the run sees, too, and looks into when the process has crashed."""
 
 
 def tell_stage(stage: str) -> None:
     """Tell the run which stage of a task begins, so that a crash can be placed; elsewhere nothing."""
-    for pipe in _to_the_run:
-        pipe.send(("stage", stage))
+    for memory in _seen_by_the_run:
+        memory.value = stage.encode()[: _STAGE_BYTES - 1]
 
 
-def _serve(pipe: Any, work: Callable[[T], None], memory_limit: int | None) -> None:
+def _serve(pipe: Any, stage: Any, work: Callable[[T], None], memory_limit: int | None) -> None:
     """Life of a worker: tasks come through the pipe until it is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted, too, and ends its workers
-    threading.Thread(target=_end_with_the_run, name="end-with-the-run", daemon=True).start()
-    _to_the_run.append(pipe)
+    _belong_to_the_run()
+    _seen_by_the_run.append(stage)
     budget = MemoryBudget(memory_limit)
     while True:
         try:
@@ -253,7 +246,65 @@ def _serve(pipe: Any, work: Callable[[T], None], memory_limit: int | None) -> No
         except AllostatError as error:
             refused = str(error)
         del task
-        pipe.send(("end", refused, budget.spent))
+        pipe.send((refused, budget.spent))
+
+
+def call_warm(function: Callable[..., R], *arguments: object) -> R:
+    """Call a function in a process forked from the warm server, so that this one need not load what it takes.
+
+    Where there is no such server, it is called here.
+
+    Parameters
+    ----------
+    function, arguments
+        Something that can be pickled, as is what it returns.
+
+    Raises
+    ------
+    StoreError
+        The process ended before the function did. What the function itself raises is raised here, too.
+    """
+    if sys.platform == "win32":
+        return function(*arguments)
+    context: Any = warm_context()
+    start_server_early()
+    pipe, theirs = context.Pipe()
+    process: BaseProcess = context.Process(target=_answer, args=(theirs, function, arguments), daemon=True)
+    _started(process)
+    theirs.close()
+    try:
+        answer, error, trace = pipe.recv()
+    except EOFError:
+        process.join()
+        raise StoreError(
+            f"{_crash(process.exitcode) or 'the process ended'} before its work was done",
+            where=getattr(function, "__name__", None),
+        ) from None
+    finally:
+        pipe.close()
+        _end(process)
+    if isinstance(error, AllostatError):
+        raise error
+    if error is not None:
+        raise error from RuntimeError(trace)
+    return cast(R, answer)
+
+
+def _answer(pipe: Any, function: Callable[..., Any], arguments: tuple[object, ...]) -> None:
+    """Life of a process that calls one function."""
+    _belong_to_the_run()
+    said: tuple[Any, Exception | None, str]
+    try:
+        said = (function(*arguments), None, "")
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is raised where the function was called
+        said = (None, error, traceback.format_exc())
+    pipe.send(said)
+
+
+def _belong_to_the_run() -> None:
+    """Be interrupted by the run only, and end with it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_the_run, name="end-with-the-run", daemon=True).start()
 
 
 def _end_with_the_run() -> None:

@@ -28,7 +28,7 @@ from allostat.study.plan import ParticipantPlan, Plan, make_plan, with_shared_fi
 if TYPE_CHECKING:
     from distributed import Client
 
-    from allostat.study.worker import Task
+    from allostat.study.task import Task
 
 Progress = Callable[[str, Outcome | None], None]
 """Called with a participant as it starts (None) and as it ends."""
@@ -220,10 +220,10 @@ class Study:
             When inputs or settings are invalid; nothing was run then.
         """
         from allostat.store.safety import refuse_to_replace_newer
-        from allostat.study.collate import write_cohort_files
+        from allostat.study import processes
         from allostat.study.distributed import check_cluster_settings
+        from allostat.study.task import Task, collated
         from allostat.study.unfinished import refuse_unfinished
-        from allostat.study.worker import Task
 
         tables = self.tables()
         plan = plan or self.plan(tables)
@@ -260,17 +260,18 @@ class Study:
                 progress(outcome.participant, outcome)
             ordered = tuple(outcomes[p.participant] for p in plan.participants if p.participant in outcomes)
             result = RunResult(layout, plan, ordered)
-            declared = write_cohort_files(self.path, self.config, result, tables)
+            about = (self.path, self.config, result, tables)
+            here = client is not None or not tasks
+            declared = collated(*about) if here else processes.call_warm(collated, *about)
         return replace(result, notices=declared)
 
     def _run_tasks(
         self, tasks: Sequence[Task], jobs: int | None, client: Client | None, progress: Progress
     ) -> Iterator[Outcome]:
         """Run the tasks on this computer or on a cluster; yields how each ended."""
-        from allostat.study.collate import load_libraries
         from allostat.study.distributed import run_distributed
         from allostat.study.processes import run_isolated
-        from allostat.study.worker import run_task, tried_again
+        from allostat.study.task import process, tried_again
 
         if not tasks:
             return
@@ -283,11 +284,10 @@ class Study:
         )  # fmt: skip
         ended = engine(
             tasks,
-            run_task,
+            process,
             time_limit_s=settings.time_limit_s,
             retries=settings.retries,
             on_start=lambda task: progress(task.plan.participant, None),
-            meanwhile=load_libraries,
         )
         with closing(ended):
             for end in ended:

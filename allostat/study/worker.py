@@ -9,7 +9,7 @@ import time
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,53 +20,14 @@ from allostat.report import participant_page
 from allostat.store import write_participant
 from allostat.store.durable import make_folder, remove_files
 from allostat.store.safety import refuse_to_replace_newer
-from allostat.study.config import StudyConfig
 from allostat.study.fingerprints import STAGES, Basis, bases_of
-from allostat.study.inputs import ParticipantRows
-from allostat.study.layout import OutputLayout, write_atomic
+from allostat.study.layout import write_atomic
 from allostat.study.memory_limit import lacked_memory
-from allostat.study.plan import ParticipantPlan
 from allostat.study.processes import tell_stage
 from allostat.study.reuse import NOTHING, Standing, what_stands
 from allostat.study.stages import process_participant
 from allostat.study.summary import summary_of
-
-
-@dataclass(frozen=True)
-class Task:
-    """One participant's work.
-
-    Parameters
-    ----------
-    definitions
-        Content hashes of the definitions and references that the settings name.
-    run
-        Of which run the task is: its status says so, and no status of an earlier run is taken for it.
-    since
-        A stage that has to run again, with all after it, whatever its fingerprint.
-    why
-        For each stage that runs, as far as it is known beforehand, the reason: for the log.
-    attempts
-        How earlier attempts of this run ended.
-    earlier
-        Where results of earlier runs lie, when that is not ``layout``.
-    """
-
-    plan: ParticipantPlan
-    rows: ParticipantRows
-    config: StudyConfig
-    layout: OutputLayout
-    definitions: Mapping[str, str] = field(default_factory=dict)
-    run: str = ""
-    since: str | None = None
-    why: Mapping[str, str] = field(default_factory=dict)
-    attempts: tuple[str, ...] = ()
-    earlier: OutputLayout | None = None
-
-
-def tried_again(task: Task, crash: str) -> Task:
-    """The task of the attempt after one that ended so."""
-    return replace(task, attempts=(*task.attempts, crash))
+from allostat.study.task import Task
 
 
 def run_task(task: Task) -> None:

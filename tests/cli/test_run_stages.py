@@ -12,15 +12,15 @@ from click.testing import CliRunner, Result
 from allostat.cli import cli
 from allostat.cli.progress import progress_of
 from allostat.cli.remaining import LEAST_BYTES, Remaining, in_words
-from allostat.study import Outcome, processes
+from allostat.study import Outcome
 from allostat.study.fingerprints import STAGES
 from tests.study.conftest import lab_row, make_study
-from tests.study.inline import in_this_process
+from tests.study.inline import stay_in_this_process
 
 
 @pytest.fixture
 def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(processes, "run_isolated", in_this_process)
+    stay_in_this_process(monkeypatch)
     make_study(tmp_path / "study")
     return tmp_path / "study"
 

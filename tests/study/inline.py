@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import pytest
+
 from allostat.errors import AllostatError
+from allostat.study import processes
 from allostat.study.processes import Ended
+
+
+def stay_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let runs start no process."""
+    monkeypatch.setattr(processes, "run_isolated", in_this_process)
+    monkeypatch.setattr(processes, "call_warm", lambda function, *arguments: function(*arguments))
 
 
 def in_this_process(tasks: Sequence[Any], work: Callable[[Any], None], **_: Any) -> Iterator[Ended[Any]]:

@@ -11,11 +11,11 @@ import pytest
 
 from allostat.errors import DiskError, NewerSchemaError, StoreError
 from allostat.store import durable, verify
-from allostat.study import Study, processes, worker
+from allostat.study import Study, worker
 from allostat.study.opened import open_study
 from allostat.study.verification import verify_output
 from tests.store.test_bad_disks import newer
-from tests.study.inline import in_this_process
+from tests.study.inline import stay_in_this_process
 from tests.study.test_run import states, table
 
 STORE_A1 = "sub-A1/sub-A1.h5"
@@ -23,7 +23,7 @@ STORE_A1 = "sub-A1/sub-A1.h5"
 
 @pytest.fixture
 def inline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "run_isolated", in_this_process)
+    stay_in_this_process(monkeypatch)
 
 
 @pytest.fixture

@@ -20,10 +20,11 @@ from allostat.cli import cli
 from allostat.errors import ConfigError, InputError, StoreError
 from allostat.store import ParticipantResult, write_participant
 from allostat.study import Study, distributed, worker
+from allostat.study import task as task_module
 from allostat.study.distributed import connected, run_distributed
 from allostat.study.inputs import ParticipantRows
 from allostat.study.layout import OutputLayout, write_atomic
-from allostat.study.worker import Task
+from allostat.study.task import Task
 from tests.store.test_bad_disks import newer
 
 from .conftest import lab_row, make_study, rr_text
@@ -138,7 +139,7 @@ def test_a_participant_whose_worker_is_killed_is_given_to_another(
     study: Path, client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     local = Study(study).run(tmp_path / "local", jobs=2)
-    monkeypatch.setattr(worker, "run_task", run_killed_once)
+    monkeypatch.setattr(task_module, "process", run_killed_once)
     result = Study(study).run(tmp_path / "out", client=client)
     assert (tmp_path / "killed").exists()
     assert states(result) == {"A1": "done", "A2": "done", "A3": "done"}
@@ -149,7 +150,7 @@ def test_a_participant_whose_worker_is_killed_is_given_to_another(
 def test_an_error_outside_of_the_participant_is_told_and_not_repeated(
     study: Path, client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "run_task", run_without_disk)
+    monkeypatch.setattr(task_module, "process", run_without_disk)
     result = Study(study).run(tmp_path / "out", client=client, only=["A2"])
     assert "No space left" in reasons(result)["A2"]
 

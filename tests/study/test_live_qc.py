@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from allostat.errors import DiskError
-from allostat.study import Outcome, Study, live_qc, processes
+from allostat.study import Outcome, Study, live_qc
 from allostat.study.layout import OutputLayout
 from allostat.study.live_qc import LiveQc
-from tests.study.inline import in_this_process
+from tests.study.inline import stay_in_this_process
 
 
 def rows(out: Path) -> dict[str, dict[str, str]]:
@@ -23,7 +23,7 @@ def rows(out: Path) -> dict[str, dict[str, str]]:
 def test_each_finished_participant_appears_during_the_run(
     hand_made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(processes, "run_isolated", in_this_process)
+    stay_in_this_process(monkeypatch)
     monkeypatch.setattr(live_qc, "EVERY_S", 0.0)
     monkeypatch.setattr(live_qc, "SHARE", 1e9)
     out = tmp_path / "out"
@@ -70,7 +70,7 @@ def test_a_disk_that_refuses_it_stops_nothing(tmp_path: Path, monkeypatch: pytes
         calls.append(about)
         raise DiskError("cannot be written")
 
-    monkeypatch.setattr(live_qc, "write_tsv", refuse)
+    monkeypatch.setattr(live_qc, "write_tsv_lines", refuse)
     live = LiveQc(OutputLayout(tmp_path), ["a", "b"])
     live.ended(outcome("a"))
     live.ended(outcome("b"))

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from allostat.errors import InputError, StoreError
 from allostat.study import processes
-from allostat.study.processes import run_isolated
+from allostat.study.processes import call_warm, run_isolated
 
 
 def _work(task: tuple[str, Path]) -> None:
@@ -118,3 +119,34 @@ def test_a_file_of_the_current_folder_is_not_taken_for_a_library(tmp_path: Path)
         [sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
     )
     assert done.stdout == "[None]\n", done.stderr
+
+
+def _answer(question: object) -> tuple[int, object]:
+    match question:
+        case "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "refuse":
+            raise InputError("is damaged", where="a file", found="x", valid=["y"])
+        case "break":
+            raise ZeroDivisionError("by zero")
+    return os.getpid(), question
+
+
+def test_a_function_called_in_a_warm_process_gives_back_what_it_returns() -> None:
+    pid, question = call_warm(_answer, {"a": 1.5})
+    assert pid != os.getpid()
+    assert question == {"a": 1.5}
+
+
+def test_what_a_function_in_a_warm_process_raises_is_raised_here() -> None:
+    with pytest.raises(InputError) as refused:
+        call_warm(_answer, "refuse")
+    assert str(refused.value) == str(InputError("is damaged", where="a file", found="x", valid=["y"]))
+    with pytest.raises(ZeroDivisionError, match="by zero") as broken:
+        call_warm(_answer, "break")
+    assert "_answer" in str(broken.value.__cause__)
+
+
+def test_a_warm_process_that_is_killed_is_told() -> None:
+    with pytest.raises(StoreError, match=r"_answer: the process was ended by SIGKILL before its work was done"):
+        call_warm(_answer, "die")

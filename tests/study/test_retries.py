@@ -18,10 +18,11 @@ import pytest
 from allostat.errors import ConfigError, InputError
 from allostat.store import ParticipantResult, verify
 from allostat.study import Study, processes, worker
+from allostat.study import task as task_module
 from allostat.study.config import StudyConfig
 from allostat.study.memory_limit import MemoryBudget, lacked_memory, parse_memory
 from allostat.study.processes import run_isolated, tell_stage
-from allostat.study.worker import Task
+from allostat.study.task import Task
 
 run_task = worker.run_task
 
@@ -133,7 +134,7 @@ def run_greedy(task: Task) -> None:
 
 def run_with(study: Path, out: Path, work: Callable[[Task], None], monkeypatch: pytest.MonkeyPatch, **run: Any) -> Any:
     settings = replace(StudyConfig(), run=replace(StudyConfig().run, **run))
-    monkeypatch.setattr(worker, "run_task", work)
+    monkeypatch.setattr(task_module, "process", work)
     return {o.participant: o for o in Study(study, settings).run(out, jobs=2).outcomes}
 
 
@@ -218,4 +219,4 @@ def test_lack_of_memory_is_seen_through_other_errors() -> None:
 
 def test_without_a_limit_nothing_is_spent() -> None:
     assert not MemoryBudget(None).spent
-    assert processes._to_the_run == []
+    assert processes._seen_by_the_run == []

@@ -14,12 +14,12 @@ import pytest
 
 from allostat.errors import ConfigError
 from allostat.store import read_participant
-from allostat.study import Study, collate, processes, stages, worker
+from allostat.study import Study, collate, stages, worker
 from allostat.study.config import StudyConfig
 from allostat.study.fingerprints import RULES, STAGES
 from allostat.study.warm import _ecg, _intervals
 from tests.study.conftest import LABS_HEADER, lab_row, rr_text
-from tests.study.inline import in_this_process
+from tests.study.inline import stay_in_this_process
 
 FILES = ("sub-A1/sub-A1.h5", "sub-A1/report.html")
 AFTER_HRV = ("circadian", "biomarkers", "load", "report")
@@ -27,7 +27,7 @@ AFTER_HRV = ("circadian", "biomarkers", "load", "report")
 
 @pytest.fixture(autouse=True)
 def inline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "run_isolated", in_this_process)
+    stay_in_this_process(monkeypatch)
     monkeypatch.setattr(collate, "write_cohort_files", lambda *about: None)
 
 
@@ -96,7 +96,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def _with_results(place: Path, *, long: bool) -> Iterator[Path]:
     write_inputs(place / "study", long=long)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(processes, "run_isolated", in_this_process)
+        stay_in_this_process(patch)
         patch.setattr(collate, "write_cohort_files", lambda *about: None)
         assert Study(place / "study", BASE).run(place / "out").all_good
     yield place

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from allostat.study import Study, collate, processes
+from allostat.study import Study, collate
 from allostat.study.config import StudyConfig
 from allostat.study.fingerprints import STAGES
 from tests.study.conftest import LABS_HEADER, lab_row
-from tests.study.inline import in_this_process
+from tests.study.inline import stay_in_this_process
 
 Find = Callable[[str], Path]
 FINE = ("hrv", "circadian", "biomarkers", "load", "report")
@@ -20,7 +20,7 @@ FINE = ("hrv", "circadian", "biomarkers", "load", "report")
 
 @pytest.fixture(autouse=True)
 def inline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "run_isolated", in_this_process)
+    stay_in_this_process(monkeypatch)
     monkeypatch.setattr(collate, "write_cohort_files", lambda *about: None)
 
 

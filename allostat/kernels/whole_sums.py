@@ -150,12 +150,16 @@ def totals(
         begin, end = places[k], places[k + 1]
         for i in range(SUMS):
             table[k, i] = total[i]
-        if k > 0:
-            _add_differences(nn[begin : begin + 1], nn[begin - 1 : begin], total)
-        for i in range(M, SUMS):
-            table[k, i + SUMS - M] = total[i]
+        # The difference that ends at the place, then those behind it: one place that calls, for each is compiled.
+        for step in range(2):
+            later = begin if step == 0 else begin + 1
+            until = later + 1 if step == 0 else end
+            if later > 0:
+                _add_differences(nn[later:until], nn[later - 1 : until - 1], total)
+            if step == 0:
+                for i in range(M, SUMS):
+                    table[k, i + SUMS - M] = total[i]
         _add_intervals(nn[begin:end], total)
-        _add_differences(nn[begin + 1 : end], nn[begin : end - 1], total)
         ends[k, 0], ends[k, 1] = _SIGN, -_SIGN
         _ends(nn[begin:end], bits[begin:end], ends[k])
     for i in range(SUMS):

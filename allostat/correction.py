@@ -27,11 +27,17 @@ MIT-BIH records stay as they are, to the last beat; elsewhere up to 2 % of the b
 and flutter."""
 
 
+LONGEST_MS = 6000.0
+"""An interval that is longer has not one beat too few: it is two of 3 s, the longest that readers take for one. More
+than one missed beat is not inserted, so that it is a gap."""
+
+
 def correct_beats(beats: Beats, method: str = "lipponen2019") -> Beats:
     """Correct artefacts: extra beats go, missed beats are inserted, ectopic and misplaced ones move.
 
-    Each stretch between gaps (an interval that is NaN, unusable or out of range) is corrected by itself, in `PASSES`
-    passes. Intervals between two beats that stay where they are keep their value to the last bit.
+    Each stretch between gaps (an interval that is NaN, unusable, out of range or longer than `LONGEST_MS`) is corrected
+    by itself, in `PASSES` passes. An interval longer than that becomes NaN, out of range. Intervals between two beats
+    that stay where they are keep their value to the last bit.
 
     Parameters
     ----------
@@ -77,8 +83,10 @@ def correct_beats(beats: Beats, method: str = "lipponen2019") -> Beats:
         at = int(wrong[0])
         raise InputError("an interval is not positive", where=f"beat {at}", found=float(beats.intervals_ms[at]))
     spaced = method == "lipponen2019_spaced"
-    pieces = [_corrected(beats, first, stop, spaced) for first, stop in stretches(beats)] or [_NOTHING]
-    times, intervals, flags, source, moved, irregular = _joined(pieces)
+    intervals, flags = long_as_gaps(beats.intervals_ms, beats.flags)
+    apart = replace(beats, intervals_ms=intervals, flags=flags)
+    pieces = [_corrected(apart, first, stop, spaced) for first, stop in stretches(apart)] or [_NOTHING]
+    times, corrected, told, source, moved, irregular = _joined(pieces)
     uncertainty = None
     if beats.uncertainty_ms is not None:
         uncertainty = np.full(len(times), np.nan, dtype=np.float32)
@@ -86,13 +94,26 @@ def correct_beats(beats: Beats, method: str = "lipponen2019") -> Beats:
     return replace(
         beats,
         times_ns=times,
-        intervals_ms=intervals,
-        flags=flags,
+        intervals_ms=corrected,
+        flags=told,
         method=f"{beats.method} + {method}",
         uncertainty_ms=uncertainty,
         extras={"source_index": source, "irregular": irregular},
         original=beats,
     )
+
+
+def long_as_gaps(
+    intervals_ms: NDArray[np.float64], flags: NDArray[np.int8]
+) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
+    """Intervals with NaN for those that are longer than `LONGEST_MS`, and flags that say so.
+
+    Those that the device declared unusable stay. Without long intervals both are given back as they are.
+    """
+    long = (intervals_ms > LONGEST_MS) & (flags != BeatFlag.UNUSABLE)
+    if not long.any():
+        return intervals_ms, flags
+    return np.where(long, np.nan, intervals_ms), np.where(long, np.int8(BeatFlag.OUT_OF_RANGE), flags).astype(np.int8)
 
 
 def stretches(beats: Beats) -> list[tuple[int, int]]:

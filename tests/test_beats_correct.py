@@ -81,6 +81,36 @@ def test_an_interval_that_the_device_calls_unusable_is_neither_moved_nor_bridged
     assert corrected.intervals_ms[31] == 1600
 
 
+def test_an_interval_too_long_for_a_heart_is_a_gap_and_not_a_normal_one():
+    """In whole samples at a steady rate all thresholds are 0 and every interval passes as normal, this one too."""
+    steady = np.full(200, 69 * 1000 / 128)
+    rr = np.concatenate([steady, [147_539.0625], steady])
+    beats = Beats.from_intervals(rr)
+    corrected = correct_beats(beats)
+    assert np.isnan(corrected.intervals_ms[201]) and corrected.flags[201] == BeatFlag.OUT_OF_RANGE
+    assert np.array_equal(np.delete(corrected.intervals_ms, 201), np.delete(beats.intervals_ms, 201), equal_nan=True)
+    assert np.array_equal(corrected.times_ns, beats.times_ns)
+    assert len(corrected.gaps) == 1 and corrected.original is beats
+    assert beats.intervals_ms[201] == 147_539.0625 and not beats.flags.any()
+
+
+def test_a_gap_in_the_beats_that_a_varying_heart_makes_leaves_both_sides_as_they_are_alone():
+    rng = np.random.default_rng(7)
+    before, after = 800 + rng.normal(0, 30, (2, 150))
+    whole = correct_beats(Beats.from_intervals(np.concatenate([before, [30_000.0], after])))
+    alone = [correct_beats(Beats.from_intervals(part)) for part in (before, after)]
+    assert np.array_equal(whole.flags, np.concatenate([alone[0].flags, [BeatFlag.OUT_OF_RANGE], alone[1].flags[1:]]))
+    joined = np.concatenate([one.intervals_ms for one in alone])
+    assert whole.intervals_ms == pytest.approx(joined, rel=1e-12, nan_ok=True)
+
+
+def test_an_interval_with_one_beat_missed_is_no_gap_however_slow_the_heart():
+    rr = 1900 + 40 * np.sin(np.arange(120) / 3)
+    rr[60] *= 2
+    corrected = correct_beats(Beats.from_intervals(rr))
+    assert corrected.flags[61] == BeatFlag.MISSED and np.isfinite(corrected.intervals_ms[1:]).all()
+
+
 def test_device_intervals_beside_coarser_time_stamps_stay_to_the_bit():
     rr = 800 + 30 * np.sin(np.arange(100) / 4)
     exact = Beats.from_intervals(rr)

@@ -140,3 +140,15 @@ def test_kernel_refuses_bounds_that_are_none():
             exponential_return(np.arange(5.0), np.arange(5.0), *bounds)
     with pytest.raises(ValueError, match="length"):
         exponential_return(np.arange(5.0), np.arange(4.0), 1.0, 2.0)
+
+
+def test_no_other_time_constant_leaves_less():
+    t = 5.0 * np.arange(120)
+    for seed, tau in enumerate((8.0, 90.0, 700.0)):
+        y = 70 + 40 * np.exp(-t / tau) + np.random.default_rng(seed).normal(0, 2, len(t))
+        fit = exponential_return(t, y, 2.5, 3600)
+        left = [
+            np.linalg.lstsq(np.column_stack([np.ones(len(t)), np.exp(-t / other)]), y, rcond=None)[1][0]
+            for other in np.geomspace(2.5, 3600, 400)
+        ]
+        assert fit.residual_sd**2 * (len(t) - 3) <= min(left) * (1 + 1e-12)

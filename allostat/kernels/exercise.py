@@ -34,6 +34,7 @@ from allostat.kernels.even_series import (
     smoothness_priors_trend,
     without_trend,
 )
+from allostat.kernels.exponential import exponential_return
 from allostat.kernels.fragmentation import fragmentation, segment_shares
 from allostat.kernels.geometric import geometry
 from allostat.kernels.lomb_scargle import lomb_scargle
@@ -271,6 +272,7 @@ CALLS: dict[str, Callable[[], Any]] = {
     "entropies": lambda: entropies(_nn()),
     "entropy windowed": lambda: entropy_windowed(_nn(), *_windows()),
     "even_series": lambda: even_series(np.cumsum(_whole()) / 1000, _whole(), 4.0),
+    "exponential_return": lambda: exponential_return(np.arange(9.0), np.exp(-np.arange(9.0) / 3), 0.5, 30.0),
     "fluctuations": lambda: fluctuations(_nn(), range(4, 17)),
     "format_rows": _text,
     "fragmentation": lambda: fragmentation(_nn()),

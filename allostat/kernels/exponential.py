@@ -12,10 +12,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from allostat.kernels.compiled import inner_kernel, kernel
 from allostat.kernels.regression import ols
 
 GRID_STEP = 1.03
 GOLDEN = 0.5 * (5**0.5 - 1)
+_NARROW = 1e-9
+"""The search ends when the logarithm of the time constant is known to this."""
 
 
 class ExponentialReturn(NamedTuple):
@@ -65,13 +68,9 @@ def exponential_return(t: NDArray[Any], y: NDArray[Any], shortest: float, longes
     nothing = ExponentialReturn(nan, nan, nan, nan, nan, nan, nan, nan, 0, n)
     if n < 4 or float(np.ptp(ys)) <= 1e-12 * float(np.max(np.abs(ys))):
         return nothing
-    grid = np.exp(np.linspace(np.log(shortest), np.log(longest), _steps(shortest, longest)))
-    unexplained = [_unexplained(ts, ys, tau) for tau in grid]
-    best = int(np.argmin(unexplained))
-    if not np.isfinite(unexplained[best]):
+    tau, bounded = _best(ts, ys, np.linspace(np.log(shortest), np.log(longest), _steps(shortest, longest)))
+    if not np.isfinite(tau):
         return nothing
-    bounded = best in (0, len(grid) - 1)
-    tau = float(grid[best]) if bounded else _golden(ts, ys, float(grid[best - 1]), float(grid[best + 1]))
     decay = np.exp(-ts / tau)
     line = ols(decay, ys)
     rest = ys - line.intercept - line.slope * decay
@@ -93,27 +92,64 @@ def _steps(shortest: float, longest: float) -> int:
     return max(int(np.ceil(np.log(longest / shortest) / np.log(GRID_STEP))) + 1, 3)
 
 
-def _unexplained(t: NDArray[np.float64], y: NDArray[np.float64], tau: float) -> float:
-    decay = np.exp(-t / tau)
-    # Where all terms are nearly alike the line through them is rounding.
-    if float(np.ptp(decay)) < 1e-9:
-        return float("inf")
-    line = ols(decay, y)
-    rest = y - line.intercept - line.slope * decay
-    return float(rest @ rest)
+@kernel
+def _best(t: NDArray[np.float64], y: NDArray[np.float64], grid: NDArray[np.float64]) -> tuple[float, bool]:
+    """Time constant of the least rest, NaN when none leaves a number; and whether it is a bound of the search.
 
-
-def _golden(t: NDArray[np.float64], y: NDArray[np.float64], low: float, high: float) -> float:
-    a, b = np.log(low), np.log(high)
-    c, d = b - GOLDEN * (b - a), a + GOLDEN * (b - a)
-    at_c, at_d = _unexplained(t, y, float(np.exp(c))), _unexplained(t, y, float(np.exp(d)))
-    while b - a > 1e-9:
-        if at_c <= at_d:
-            b, d, at_d = d, c, at_c
-            c = b - GOLDEN * (b - a)
-            at_c = _unexplained(t, y, float(np.exp(c)))
+    The grid ascends and holds logarithms of time constants.
+    """
+    off, decay = y - y.mean(), np.empty(len(t))
+    # One place that calls, for the grid and then for golden section (two points inside the bracket, then one each
+    # time): each place is compiled by itself.
+    best, least, low, high = 0, np.inf, 0.0, 0.0
+    inner, outer, at_inner, at_outer = 0.0, 0.0, np.inf, np.inf
+    step = 0
+    while step < len(grid) + 2 or high - low > _NARROW:
+        if step < len(grid):
+            place = grid[step]
+        elif step == len(grid):
+            if best == 0 or best == len(grid) - 1 or not least < np.inf:
+                return np.exp(grid[best]) if least < np.inf else np.nan, True
+            low, high = grid[best - 1], grid[best + 1]
+            inner, outer = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
+            place = inner
+        elif step == len(grid) + 1:
+            place = outer
+        elif at_inner <= at_outer:
+            high, outer, at_outer, at_inner = outer, inner, at_inner, np.nan
+            place = inner = high - GOLDEN * (high - low)
         else:
-            a, c, at_c = c, d, at_d
-            d = a + GOLDEN * (b - a)
-            at_d = _unexplained(t, y, float(np.exp(d)))
-    return float(np.exp(0.5 * (a + b)))
+            low, inner, at_inner, at_outer = inner, outer, at_outer, np.nan
+            place = outer = low + GOLDEN * (high - low)
+        rest = _unexplained(t, off, np.exp(place), decay)
+        if step < len(grid):
+            if rest < least:
+                best, least = step, rest
+        elif step == len(grid) or np.isnan(at_inner):
+            at_inner = rest
+        else:
+            at_outer = rest
+        step += 1
+    return np.exp(0.5 * (low + high)), False
+
+
+@inner_kernel
+def _unexplained(t: NDArray[np.float64], off: NDArray[np.float64], tau: float, decay: NDArray[np.float64]) -> float:
+    """Sum of squares that the line through the terms leaves; ``off`` are values less their mean."""
+    n, rate, mean, least, most = len(t), -1.0 / tau, 0.0, np.inf, -np.inf
+    for i in range(n):
+        decay[i] = np.exp(t[i] * rate)
+        mean += decay[i]
+        least, most = min(least, decay[i]), max(most, decay[i])
+    # Where all terms are nearly alike the line through them is rounding.
+    if not 1e-9 <= most - least < np.inf:
+        return np.inf
+    mean /= n
+    spread, along, rest = 0.0, 0.0, 0.0
+    for i in range(n):
+        spread += (decay[i] - mean) ** 2
+        along += (decay[i] - mean) * off[i]
+    slope = along / spread
+    for i in range(n):
+        rest += (off[i] - slope * (decay[i] - mean)) ** 2
+    return rest

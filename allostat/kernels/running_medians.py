@@ -14,6 +14,9 @@ from allostat.kernels.compiled import inner_kernel, kernel
 _BINS = 4096
 """Bins of 1 ms from 0 on; all longer intervals share the last."""
 
+_COUNT, _COUNTED = 32, (1 << 32) - 1
+"""Bits of what is known of a bin that count its intervals in the window; above them stands the last one met."""
+
 
 @inner_kernel
 def put_in_order(values: NDArray[np.float64], n: int) -> None:
@@ -30,80 +33,72 @@ def put_in_order(values: NDArray[np.float64], n: int) -> None:
 
 
 @inner_kernel
-def _members(nn: NDArray[np.float64], after: NDArray[np.int32], head: int, n: int, held: NDArray[np.float64]) -> None:
-    """The n intervals of a bin that are in the window, in order."""
-    i = head
+def _members(nn: NDArray[np.float64], before: NDArray[np.int32], last: int, n: int, held: NDArray[np.float64]) -> None:
+    """The last n intervals of a bin, in order."""
+    i = last
     for k in range(n):
         held[k] = nn[i]
-        i = after[i]
+        i = before[i]
     put_in_order(held, n)
 
 
 @kernel
 def medians(nn: NDArray[np.float64], first: NDArray[np.int64], stop: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Median of the finite intervals ``first[k]:stop[k]`` of each window k, NaN without any: float64 (w,)."""
+    """Median of the finite intervals ``first[k]:stop[k]`` of each window k, NaN without any: float64 (w,).
+
+    Quick where both ends of the windows move on; a window that begins or ends earlier than the one before is counted
+    anew.
+    """
     out = np.full(len(first), np.nan)
-    # Of each interval: its bin (-1 for none) and the next interval in it. Of each bin: the first one in the window, or
-    # the next to come, and how many there are.
-    bins, after = np.empty(len(nn), np.int16), np.empty(len(nn), np.int32)
-    counts, heads = np.zeros(_BINS, np.int64), np.full(_BINS, len(nn), np.int32)
-    for i in range(len(nn) - 1, -1, -1):
+    # Of each interval: its bin, what is not finite in one behind all others, and the interval before it in that bin, of
+    # those met. Of each bin: the last one met, and how many there are in the window. All places are unsigned: there is
+    # nothing to count from the end.
+    bins, before = np.empty(len(nn), np.uint16), np.empty(len(nn), np.int32)
+    for i in range(len(nn)):
         value = nn[i]
-        if abs(value) < np.inf:
-            place = int(min(max(value, 0.0), _BINS - 1.0))
-            bins[i] = place
-            after[i] = heads[place]
-            heads[place] = i
-        else:
-            bins[i] = -1
+        bins[i] = np.uint16(min(max(value, 0.0), _BINS - 1.0)) if abs(value) < np.inf else np.uint16(_BINS)
+    met = np.zeros(_BINS + 1, np.int64)
     held = np.empty(len(nn))
-    begin, end, n, at, below = 0, 0, 0, 0, 0
+    begin, end, at, below = 0, 0, 0, 0
     for k in range(len(first)):
-        if first[k] >= end or stop[k] <= begin:
-            for place in range(_BINS):
-                counts[place], heads[place] = 0, len(nn)
-            begin, end, n, below = first[k], first[k], 0, 0
-            at = max(int(bins[begin]), 0) if begin < len(nn) else 0
-        # Beats that come in (+1) and go (-1) at either end of the window.
-        for change in range(4):
-            low, high, sign = end, stop[k], 1
-            if change == 1:
-                low, high, sign = first[k], begin, 1
-            elif change == 2:
-                low, high, sign = stop[k], end, -1
-            elif change == 3:
-                low, high, sign = begin, first[k], -1
-            for i in range(low, high):
-                place = bins[i]
-                if place < 0:
-                    continue
-                if sign > 0:
-                    heads[place] = min(heads[place], i)
-                else:
-                    heads[place] = after[i] if heads[place] == i else heads[place]
-                counts[place] += sign
-                n += sign
-                below += sign if place < at else 0
+        if first[k] < begin or stop[k] < end or first[k] >= end:
+            for i in range(begin, end):
+                met[bins[i]] = 0
+            begin, end, below = first[k], first[k], 0
+        come, links, gone = bins[end : stop[k]], before[end : stop[k]], bins[begin : first[k]]
+        for i in range(len(come)):
+            place = come[i]
+            known = met[place]
+            links[i] = known >> _COUNT
+            met[place] = ((end + i) << _COUNT) + (known & _COUNTED) + 1
+        for i in range(len(gone)):
+            met[gone[i]] -= 1
+        # By themselves: one instruction compares many.
+        for i in range(len(come)):
+            below += 1 if come[i] < at else 0
+        for i in range(len(gone)):
+            below -= 1 if gone[i] < at else 0
         begin, end = first[k], stop[k]
+        n = end - begin - (met[_BINS] & _COUNTED)
         if n == 0:
             continue
         rank = (n - 1) // 2
         while below > rank:
             at -= 1
-            below -= counts[at]
-        while below + counts[at] <= rank:
-            below += counts[at]
+            below -= met[at] & _COUNTED
+        while below + (met[at] & _COUNTED) <= rank:
+            below += met[at] & _COUNTED
             at += 1
-        found = counts[at]
-        _members(nn, after, heads[at], found, held)
+        found = met[at] & _COUNTED
+        _members(nn, before, met[at] >> _COUNT, found, held)
         middle = held[rank - below]
         if n % 2 == 0:
             upper = rank - below + 1
             if upper == found:
                 longer = at + 1
-                while counts[longer] == 0:
+                while met[longer] & _COUNTED == 0:
                     longer += 1
-                _members(nn, after, heads[longer], counts[longer], held)
+                _members(nn, before, met[longer] >> _COUNT, met[longer] & _COUNTED, held)
                 upper = 0
             middle = 0.5 * (middle + held[upper])
         out[k] = middle

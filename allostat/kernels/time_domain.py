@@ -18,6 +18,31 @@ from numpy.typing import NDArray
 
 from allostat.kernels.compiled import inner_kernel, kernel
 from allostat.kernels.running_medians import medians, put_in_order
+from allostat.kernels.whole_sums import (
+    MOST,
+    NN,
+    NN2,
+    NN2_PART,
+    NN_PART,
+    OVER20,
+    OVER50,
+    RATE,
+    RATE_PART,
+    STEP,
+    STEP2,
+    STEP2_PART,
+    STEP_PART,
+    SUMMED,
+    SUMS,
+    M,
+    N,
+    in_units,
+    over,
+    shortest_longest,
+    squares_about_mean,
+    squares_about_zero,
+    totals,
+)
 
 MEASURES = (
     "n_intervals", "n_differences", "mean_nn", "median_nn", "min_nn", "max_nn", "sdnn", "rmssd", "ln_rmssd", "sdsd",
@@ -43,9 +68,9 @@ def windowed(nn_ms: NDArray[Any], first: NDArray[Any], stop: NDArray[Any]) -> ND
         float64 (w, len(MEASURES)).
     """
     nn = np.ascontiguousarray(nn_ms, dtype=np.float64)
-    begin = np.ascontiguousarray(first, dtype=np.int64)
-    end = np.maximum(begin, np.ascontiguousarray(stop, dtype=np.int64))
-    return _windowed(nn, begin, end, medians(nn, begin, end))
+    begin = np.minimum(np.maximum(np.asarray(first, dtype=np.int64), 0), len(nn))
+    end = np.minimum(np.maximum(np.asarray(stop, dtype=np.int64), begin), len(nn))
+    return _windowed(nn, begin, end, medians(nn, begin, end), *totals(nn, begin, end))
 
 
 def time_domain(nn_ms: NDArray[Any]) -> dict[str, float]:
@@ -120,128 +145,85 @@ def _per_minute(interval: float) -> float:
     return 60000.0 / interval if interval != 0.0 else np.nan
 
 
-_VALUE, _RATE_OF, _CHANGE = range(3)
-"""What an interval adds: itself, its heart rate, its difference from the one before. Where it has none, NaN for itself
-and 0 for the others."""
-
-_N, _M, _OVER20, _OVER50 = range(4)
-"""What is counted before an interval: intervals, differences, how many of these exceed 20 and 50 ms."""
-
-_CENTRE, _OFF, _OFF2, _RATE, _LOW, _HIGH, _STEP, _STEP2 = range(8)
-"""What is known of a window besides: the first interval, sum of the distances from it and of the squares of these, sum
-of heart rates, shortest and longest; sum of the differences and of their squares."""
+_MEAN, _RATE, _STEPS2 = range(3)
+"""What `_one_by_one` finds: mean interval, sum of heart rates, sum of the squares of the differences."""
 
 
 @inner_kernel
-def _by_itself(nn: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """What each interval adds to any window that holds it, and what is counted before it."""
-    adds, counts = np.empty((3, len(nn))), np.empty((len(nn) + 1, 4), np.int64)
-    before = np.nan
-    n = m = over20 = over50 = 0
-    for i in range(len(nn)):
-        value = nn[i]
-        change = value - before
+def _one_by_one(nn: NDArray[np.float64], first: int, stop: int, found: NDArray[np.float64]) -> None:
+    """Sums over the intervals of one window in their order; the mean is taken from the first of them."""
+    n, origin, mean, rate, steps2, before = 0, 0.0, 0.0, 0.0, 0.0, np.nan
+    for i in range(first, stop):
+        value, change = nn[i], nn[i] - before
         before = value
-        step = abs(change)
-        there, known = abs(value) < np.inf, step < np.inf
-        adds[_VALUE, i] = value if there else np.nan
-        adds[_RATE_OF, i] = _per_minute(value) if there else 0.0
-        adds[_CHANGE, i] = change if known else 0.0
-        counts[i, _N], counts[i, _M], counts[i, _OVER20], counts[i, _OVER50] = n, m, over20, over50
-        n += there
-        m += known
-        over20 += known and step > 20.0
-        over50 += known and step > 50.0
-    last = counts[len(nn)]
-    last[_N], last[_M], last[_OVER20], last[_OVER50] = n, m, over20, over50
-    return adds, counts
+        if abs(change) < np.inf:
+            steps2 += change * change
+        if abs(value) < np.inf:
+            origin = value if n == 0 else origin
+            mean += value - origin
+            rate += _per_minute(value)
+            n += 1
+    found[_MEAN], found[_RATE], found[_STEPS2] = origin + mean / max(n, 1), rate, steps2
 
 
-@inner_kernel
-def _add_up(adds: NDArray[np.float64], first: int, stop: int, sums: NDArray[np.float64]) -> None:
-    """What is known of the intervals ``first:stop``, in four sums each that do not wait for each other."""
-    value, rate, steps = adds[_VALUE, first:stop], adds[_RATE_OF, first:stop], adds[_CHANGE, first + 1 : stop]
-    n, start = len(value), 0
-    while start < n - 1 and value[start] != value[start]:
-        start += 1
-    centre = value[start]
-    a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = c0 = c1 = c2 = c3 = 0.0
-    low0 = low1 = high0 = high1 = centre
-    whole = n - n % 4
-    for i in range(0, whole, 4):
-        v0, v1, v2, v3 = value[i], value[i + 1], value[i + 2], value[i + 3]
-        # NaN is less than nothing, and more than nothing.
-        low0, low1 = v0 if v0 < low0 else low0, v1 if v1 < low1 else low1
-        low0, low1 = v2 if v2 < low0 else low0, v3 if v3 < low1 else low1
-        high0, high1 = v0 if v0 > high0 else high0, v1 if v1 > high1 else high1
-        high0, high1 = v2 if v2 > high0 else high0, v3 if v3 > high1 else high1
-        f0, f1 = v0 - centre if v0 == v0 else 0.0, v1 - centre if v1 == v1 else 0.0
-        f2, f3 = v2 - centre if v2 == v2 else 0.0, v3 - centre if v3 == v3 else 0.0
-        a0, a1, a2, a3 = a0 + f0, a1 + f1, a2 + f2, a3 + f3
-        b0, b1, b2, b3 = b0 + f0 * f0, b1 + f1 * f1, b2 + f2 * f2, b3 + f3 * f3
-        c0, c1, c2, c3 = c0 + rate[i], c1 + rate[i + 1], c2 + rate[i + 2], c3 + rate[i + 3]
-    for i in range(whole, n):
-        v0 = value[i]
-        low0, high0 = v0 if v0 < low0 else low0, v0 if v0 > high0 else high0
-        f0 = v0 - centre if v0 == v0 else 0.0
-        a0, b0, c0 = a0 + f0, b0 + f0 * f0, c0 + rate[i]
-    sums[_CENTRE], sums[_OFF], sums[_OFF2] = centre, (a0 + a1) + (a2 + a3), (b0 + b1) + (b2 + b3)
-    sums[_RATE], sums[_LOW], sums[_HIGH] = (c0 + c1) + (c2 + c3), min(low0, low1), max(high0, high1)
-    a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = 0.0
-    # Without the difference that ends at the first interval: it begins in another window.
-    n = len(steps)
-    whole = n - n % 4
-    for i in range(0, whole, 4):
-        f0, f1, f2, f3 = steps[i], steps[i + 1], steps[i + 2], steps[i + 3]
-        a0, a1, a2, a3 = a0 + f0, a1 + f1, a2 + f2, a3 + f3
-        b0, b1, b2, b3 = b0 + f0 * f0, b1 + f1 * f1, b2 + f2 * f2, b3 + f3 * f3
-    for i in range(whole, n):
-        a0, b0 = a0 + steps[i], b0 + steps[i] * steps[i]
-    sums[_STEP], sums[_STEP2] = (a0 + a1) + (a2 + a3), (b0 + b1) + (b2 + b3)
-
-
-_LEFT = 0.01
-"""Where less than this share of a sum of squares is left without the mean, it is taken from the values again."""
+_SHARED = 1.0
+"""From this mean square in ms² on, shared sums tell a deviation; below it is taken from the intervals again."""
 
 
 @kernel
 def _windowed(
-    nn: NDArray[np.float64], first: NDArray[np.int64], stop: NDArray[np.int64], medians: NDArray[np.float64]
+    nn: NDArray[np.float64],
+    first: NDArray[np.int64],
+    stop: NDArray[np.int64],
+    medians: NDArray[np.float64],
+    row_of: NDArray[np.int32],
+    table: NDArray[np.int64],
+    ends: NDArray[np.int64],
 ) -> NDArray[np.float64]:
-    """Measures of the intervals ``first[k]:stop[k]`` of each window."""
+    """Measures of the intervals ``first[k]:stop[k]`` of each window, from the totals of the series."""
     out = np.full((len(first), 18), np.nan)
-    whole = np.empty(8)
-    adds, counts = _by_itself(nn)
+    sums, alone, extremes = np.empty(SUMS, np.int64), np.empty(3), np.empty(2)
+    bits = extremes.view(np.int64)
     for k in range(len(first)):
-        begin, end, row = first[k], stop[k], out[k]
-        n, within = float(counts[end, _N] - counts[begin, _N]), min(begin + 1, end)
-        m = float(counts[end, _M] - counts[within, _M])
+        row, begin, end = out[k], first[k], stop[k]
+        over(table[row_of[begin]], table[row_of[end]], sums)
+        n, m = float(sums[N]), float(sums[M]) if end > begin else 0.0
         row[0], row[1] = n, m
         if n == 0.0:
             continue
-        _add_up(adds, begin, end, whole)
-        mean = whole[_CENTRE] + whole[_OFF] / n
-        row[2], row[3], row[4], row[5] = mean, medians[k], whole[_LOW], whole[_HIGH]
+        shortest_longest(ends[row_of[begin] : row_of[end]], bits)
+        # What is not summed, or too much for it, decides for the window that holds it and for no other.
+        shared = sums[SUMMED] == sums[N] and sums[N] <= MOST
+        mean, rate = in_units(sums[NN], sums[NN_PART]) / n, in_units(sums[RATE], sums[RATE_PART])
+        steps2 = squares_about_zero(sums[STEP2], sums[STEP2_PART])
+        if not shared or steps2 < _SHARED * m:
+            _one_by_one(nn, begin, end, alone)
+            steps2 = alone[_STEPS2]
+            if not shared:
+                mean, rate = alone[_MEAN], alone[_RATE]
+        row[2], row[3], row[4], row[5] = mean, medians[k], extremes[0], extremes[1]
         if n > 1.0:
-            squares = whole[_OFF2] - whole[_OFF] * whole[_OFF] / n
-            much = squares > _LEFT * whole[_OFF2]
+            squares = squares_about_mean(n, sums[NN], sums[NN_PART], sums[NN2], sums[NN2_PART]) if shared else 0.0
+            much = squares >= _SHARED * n
             row[6] = math.sqrt(squares / (n - 1.0)) if much else _deviation(nn, begin, end, 0)
-        row[15] = whole[_RATE] / n
+        row[15] = rate / n
         row[16], row[17] = _per_minute(row[5]), _per_minute(row[4])
         row[14] = _per_minute(mean)
         row[12] = row[6] * row[14] / 600.0
         if m == 0.0:
             continue
-        rms = math.sqrt(whole[_STEP2] / m)
+        rms = math.sqrt(steps2 / m)
         row[7] = rms
         # A metronome has no logarithm of its RMSSD: missing, not minus infinity.
         row[8] = math.log(rms) if rms > 0.0 else np.nan
         if m > 1.0:
-            squares = whole[_STEP2] - whole[_STEP] * whole[_STEP] / m
-            much = squares > _LEFT * whole[_STEP2]
+            squares = (
+                squares_about_mean(m, sums[STEP], sums[STEP_PART], sums[STEP2], sums[STEP2_PART]) if shared else 0.0
+            )
+            much = squares >= _SHARED * m
             row[9] = math.sqrt(squares / (m - 1.0)) if much else _deviation(nn, begin, end, 1)
-        row[10] = 100.0 * (counts[end, _OVER20] - counts[within, _OVER20]) / m
-        row[11] = 100.0 * (counts[end, _OVER50] - counts[within, _OVER50]) / m
+        row[10] = 100.0 * sums[OVER20] / m
+        row[11] = 100.0 * sums[OVER50] / m
         row[13] = rms * row[14] / 600.0
     return out
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from allostat.correction import correct_beats
+from allostat.correction import correct_beats, long_as_gaps
 from allostat.hrv_presets import PRESETS, Preset
 from allostat.hrv_series import IntervalSeries, interval_series
 from allostat.hrv_windows import Reason, measure
@@ -181,6 +181,7 @@ class LiveHrv:
         """Take the next beats as found, in ascending order; columns as those of `allostat.Beats`."""
         if not len(times_ns):
             return []
+        intervals_ms, flags = long_as_gaps(intervals_ms, flags)
         windows: list[MeasuredWindow] = []
         for corrected in self._correction.push(times_ns, intervals_ms, flags):
             self._final.extend(corrected)

@@ -175,3 +175,46 @@ def test_medians_are_exact_in_any_unit_and_order_of_windows(scale):
     for row, a, b in zip(rows, first, stop, strict=True):
         finite = nn[a:b][np.isfinite(nn[a:b])]
         assert np.array_equal(row[3], np.median(finite) if len(finite) else np.nan, equal_nan=True)
+
+
+odd = st.sampled_from([0.0, -5.0, 15.9, 16.0, 4095.9, 4096.0, 20_000.0, 1e200, float("inf"), float("nan")])
+sampled = st.integers(40, 400).map(lambda samples: samples * 1000.0 / 128)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.one_of(st.floats(16, 4095), sampled, st.integers(300, 1500), odd), min_size=1, max_size=60), st.data()
+)
+def test_a_window_beside_intervals_that_no_heart_makes_has_its_own_values(nn, data):
+    series = np.array(nn, dtype=np.float64)
+    first = data.draw(st.lists(st.integers(0, len(nn) - 1), min_size=1, max_size=6))
+    stop = [data.draw(st.integers(f, len(nn))) for f in first]
+    with np.errstate(all="ignore"):  # without the compiler NumPy warns of infinity
+        rows = windowed(series, np.array(first), np.array(stop))
+        alone = [list(time_domain(series[f:s]).values()) for f, s in zip(first, stop, strict=True)]
+    for row, own, f, s in zip(rows, alone, first, stop, strict=True):
+        assert np.array_equal(row, own, equal_nan=True)
+        finite = series[f:s][np.isfinite(series[f:s])]
+        assert row[0] == len(finite)
+        if len(finite):
+            assert (row[4], row[5]) == (finite.min(), finite.max())
+
+
+@pytest.mark.parametrize("spread", [1e-9, 1e-4, 0.3, 0.99, 1.01, 3.0, 200.0])
+@pytest.mark.parametrize("level", [40.0, 801.1, 3000.0])
+def test_shared_sums_lose_nothing_of_small_and_large_spreads(spread, level):
+    nn = level + spread * np.clip(np.random.default_rng(4).normal(size=1000), -4, 4) * min(1.0, level / 1000)
+    rows = windowed(nn, [0, 300, 650, 651], [350, 600, 1000, 1000])
+    for row, part in zip(rows, (nn[:350], nn[300:600], nn[650:], nn[651:]), strict=True):
+        slow = reference.time_domain(part)
+        assert row[[2, 6, 7, 9]] == pytest.approx(
+            [slow[name] for name in ("mean_nn", "sdnn", "rmssd", "sdsd")], rel=1e-12, abs=1e-15
+        )
+
+
+def test_more_intervals_than_sums_hold_are_added_up_one_by_one():
+    nn = np.tile([3000.5, 4095.1, 4001.25, np.nan], 70_000)
+    row = windowed(nn, [0, 8], [len(nn), 16])[0]
+    finite = nn[np.isfinite(nn)]
+    assert row[[0, 1]].tolist() == [210_000, 140_000]
+    assert row[[2, 6]] == pytest.approx([finite.mean(), finite.std(ddof=1)], rel=1e-12)

@@ -63,17 +63,22 @@ def test_ppg_of_either_polarity_in_any_notifications(pieces: list[Piece], sign: 
     assert_equals_batch(placed_signal(sign * PPG, pieces, kind="ppg"))
 
 
-_ODD = st.tuples(st.integers(1, 447), st.sampled_from(["early", "missed", "extra", "unknown"]))
+_ODD = st.tuples(st.integers(1, 447), st.sampled_from(["early", "missed", "extra", "unknown", "lost"]))
 
 
 @settings(max_examples=12, deadline=None)
 @given(st.integers(0, 10**6), st.lists(_ODD, max_size=25), st.lists(st.integers(1, 9), min_size=1, max_size=20))
 def test_intervals_of_a_strap_in_any_batches(seed: int, odd: list[tuple[int, str]], sizes: list[int]) -> None:
-    """With ectopic, missed and extra beats, and intervals that the strap did not know."""
+    """With ectopic, missed and extra beats, intervals that the strap did not know, and such that are none."""
     rr = 850 + 30 * np.sin(np.arange(450) / 4) + np.random.default_rng(seed).normal(0, 8, 450)
     for at, what in odd:
         first, second = rr[at : at + 2]
-        new = {"early": (0.6 * first, 1.4 * second), "missed": (2 * first, second), "extra": (0.4 * first, 0.6 * first)}
+        new = {
+            "early": (0.6 * first, 1.4 * second),
+            "missed": (2 * first, second),
+            "extra": (0.4 * first, 0.6 * first),
+            "lost": (50_000.0, second),
+        }
         rr[at : at + 2] = new.get(what, (np.nan, second))
     rr[0] = np.nan
     assert_equals_batch(placed_intervals(rr, sizes * 450))

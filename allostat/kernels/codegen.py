@@ -1,11 +1,15 @@
-"""What numba does beyond need while it compiles kernels, left out.
+"""What numba does beyond need while it compiles kernels and takes them from disk, left out.
 
 numba types each operation of each kernel anew: for an addition it asks many candidates, among them those for texts
 and lists. Kernels do the same things to the same types over and over, so the answer is kept (`_types_kept`). And numba
 makes of each function that a kernel calls a library of its own, optimised and turned into machine code, though only the
 copy inside the caller ever runs: of an `Inner` function neither is made.
 
-Both rest on the inside of numba. Where it does not have what is built upon here (`KNOWN`), nothing is left out.
+Before numba takes a kernel from disk it imports all that it could need to compile one, a part of scipy among it, and of
+each kernel it reads the code to be linked into other kernels besides the machine code. Both were more than half of the
+time that loading takes, and wait here until something is compiled (`load_alone`).
+
+All this rests on the inside of numba. Where it does not have what is built upon here (`KNOWN`), nothing is left out.
 """
 
 from __future__ import annotations
@@ -13,9 +17,9 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
-from numba.core import codegen, compiler, environment, targetconfig
+from numba.core import caching, codegen, compiler, environment, runtime, targetconfig
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.types import functions
 
@@ -24,6 +28,9 @@ _lock: Any = global_compiler_lock
 _BaseFunction: Any = getattr(functions, "BaseFunction", object)
 _Library: Any = getattr(codegen, "JITCodeLibrary", object)
 _Compiler: Any = getattr(compiler, "Compiler", object)
+_Cache: Any = getattr(caching, "FunctionCache", object)
+_runtime: Any = getattr(runtime, "rtsys", None)
+_read: Any = getattr(getattr(codegen, "ll", None), "parse_bitcode", None)
 _environment_of: Any = getattr(environment, "lookup_environment", None)
 _flags: Any = getattr(getattr(targetconfig, "ConfigStack", None), "top_or_none", None)
 _TYPED_ANEW: Any = getattr(_BaseFunction, "get_call_type", None)
@@ -35,7 +42,21 @@ KNOWN = (
     and _environment_of is not None
     and _flags is not None
     and hasattr(_Compiler, "compile_extra")
-    and all(hasattr(_Library, name) for name in ("_optimize_final_module", "_finalize_final_module"))
+    and all(
+        hasattr(_Library, name)
+        for name in (
+            "_optimize_final_module",
+            "_finalize_final_module",
+            "_get_module_for_linking",
+            "_unserialize",
+            "enable_object_caching",
+            "_set_compiled_object",
+        )
+    )
+    and all(hasattr(_Cache, name) for name in ("_load_overload", "_guard_against_spurious_io_errors"))
+    and hasattr(getattr(codegen, "JITCPUCodegen", None), "_library_class")
+    and hasattr(_runtime, "initialize")
+    and _read is not None
 )
 """Whether this numba is built like the one that this module was written for (0.68)."""
 
@@ -143,3 +164,58 @@ def complete(dispatcher: Any) -> None:
         add_overload(result)
 
     dispatcher.add_overload = add_complete
+
+
+class _Loaded(_Library):  # type: ignore[misc]
+    """Machine code of a kernel taken from disk; its code to be linked is read when another kernel links it."""
+
+    _to_link: bytes | None = None
+
+    @classmethod
+    def _unserialize(cls, made_by: Any, state: Any) -> Any:
+        name, _, (machine_code, to_link) = state
+        library = cls(made_by, name)
+        library._to_link = to_link
+        library.enable_object_caching()
+        library._set_compiled_object(machine_code)
+        library._finalize_final_module()
+        return library
+
+    def _get_module_for_linking(self) -> Any:
+        if self._to_link is not None:
+            self._shared_module, self._to_link = _read(self._to_link), None
+        return super()._get_module_for_linking()
+
+    def get_pointer_to_function(self, name: str) -> int:
+        """Address of a function in the machine code, 0 when there is none: all that is loaded is searched."""
+        return cast(int, self._codegen._engine.get_function_address(name))
+
+
+def load_alone(dispatcher: Any) -> None:
+    """Let a kernel be taken from disk without what only compiling needs.
+
+    Machine code finds what it calls outside itself by name: Python's and numba's functions for arrays, errors and
+    mathematics are known as soon as numba is imported or here. numba gives a few more, such as those for hashes of
+    texts, with what it imports to compile; a kernel that uses them could not be loaded in this way.
+    """
+    cache = dispatcher._cache
+    if not (KNOWN and isinstance(cache, _Cache)):
+        return
+
+    def load_overload(signature: Any, context: Any) -> Any:
+        _runtime.initialize(context)
+        with cache._guard_against_spurious_io_errors(), _libraries(context.codegen(), _Loaded):
+            return cache._load_overload(signature, context)
+
+    cache.load_overload = load_overload
+
+
+@contextmanager
+def _libraries(made_by: Any, kind: type) -> Iterator[None]:
+    """Let libraries be of another kind; the compiler's lock is held meanwhile."""
+    before = made_by._library_class
+    made_by._library_class = kind
+    try:
+        yield
+    finally:
+        made_by._library_class = before

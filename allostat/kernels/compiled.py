@@ -23,7 +23,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, NamedTuple, TypeVar, cast
 
 import numba
 
@@ -48,10 +48,11 @@ _DAY_S = 86_400.0
 _PACKAGE = __name__.rpartition(".")[0]
 _FOLDER = re.compile(r"(kernels-(?:\w+-)?[0-9a-f]{16})(?:\.[0-9a-f]{32})?")
 """Names that this module gives (the end when it takes a folder out of the way), or gave to one folder for all."""
-_RELATIVE = re.compile(r"\bfrom(\s+)\.(?!\.)")
-_MEMBER = re.compile(rf"\b{re.escape(_PACKAGE)}\.(\w+)")
-_FROM_PACKAGE = re.compile(rf"\bfrom\s+{re.escape(_PACKAGE)}\.?\s+import\s+(\([^)]*\)|(?:\\\n|[^\n#;])*)")
-_WHOLE_PACKAGE = re.compile(rf"\bimport\s+{re.escape(_PACKAGE)}(?!\.?\w)")
+# Without the edge of a word in front, which would only have to be looked for at every letter.
+_RELATIVE = re.compile(r"from(\s+)\.(?!\.)")
+_MEMBER = re.compile(rf"{re.escape(_PACKAGE)}\.(\w+)")
+_FROM_PACKAGE = re.compile(rf"from\s+{re.escape(_PACKAGE)}\.?\s+import\s+(\([^)]*\)|(?:\\\n|[^\n#;])*)")
+_WHOLE_PACKAGE = re.compile(rf"import\s+{re.escape(_PACKAGE)}(?!\.?\w)")
 
 
 def kernel(function: Function) -> Function:
@@ -112,6 +113,7 @@ def _decorated(function: Callable[..., Any], options: dict[str, bool]) -> Any:
         except RuntimeError:  # numba found no folder that can be written
             compiled = _numba.njit(nogil=True, no_cfunc_wrapper=True, **options)(function)
     codegen.complete(compiled)
+    codegen.load_alone(compiled)
     _prepare(compiled)
     return compiled
 
@@ -215,7 +217,7 @@ def source_digest(source: Path) -> str:
     """
     digest = hashlib.sha256(f"numba {numba.__version__}".encode())
     for part in sources_of(source):
-        digest.update(f"\0{part.name}\0".encode() + hashlib.sha256(part.read_bytes()).digest())
+        digest.update(f"\0{part.name}\0".encode() + _read(part).digest)
     return digest.hexdigest()[:16]
 
 
@@ -236,19 +238,34 @@ def sources_of(source: Path) -> list[Path]:
         part = waiting.pop()
         if part not in found:
             found.add(part)
-            waiting += _mentioned(part)
+            waiting += _read(part).mentioned
     return sorted(found)
 
 
+class _Source(NamedTuple):
+    """What a source is, and the kernel modules that it mentions."""
+
+    digest: bytes
+    mentioned: tuple[Path, ...]
+
+
 @functools.cache
-def _mentioned(source: Path) -> tuple[Path, ...]:
-    text = _RELATIVE.sub(rf"from\1{_PACKAGE}.", source.read_text(encoding="utf-8"))
-    folder = Path(__file__).parent
-    modules = {path.stem: path for path in folder.glob("*.py")}
+def _read(source: Path) -> _Source:
+    content = source.read_bytes()
+    lines = content.decode().replace("\r\n", "\n").replace("\r", "\n")
+    text = _RELATIVE.sub(rf"from\1{_PACKAGE}.", lines)
+    modules = _modules()
     imported = {name for names in _FROM_PACKAGE.findall(text) for name in re.findall(r"[\w*]+", names)}
     if _WHOLE_PACKAGE.search(text) or (imported and not imported <= modules.keys()):
-        return tuple(modules.values())  # through the package any of them can be reached
-    return tuple(modules[name] for name in imported | set(_MEMBER.findall(text)) if name in modules)
+        mentioned = tuple(modules.values())  # through the package any of them can be reached
+    else:
+        mentioned = tuple(modules[name] for name in imported | set(_MEMBER.findall(text)) if name in modules)
+    return _Source(hashlib.sha256(content).digest(), mentioned)
+
+
+@functools.cache
+def _modules() -> dict[str, Path]:
+    return {path.stem: path for path in Path(__file__).parent.glob("*.py")}
 
 
 def _remove_unused(home: Path) -> None:

@@ -274,6 +274,25 @@ def test_numba_types_as_before_when_a_kernel_is_compiled(rooms: Rooms) -> None:
     assert rooms.run(show) == ["20", "True"]
 
 
+LOADED = "import sys\nprint('scipy.linalg' in sys.modules)"
+
+
+def test_only_what_is_compiled_imports_what_compiling_needs(rooms: Rooms) -> None:
+    show = f"print(outer(1), {HITS})\n{LOADED}"
+    assert rooms.run(show) == ["20", "0", "0", "True"]
+    assert rooms.run(show) == ["20", "1", "0", "False"]
+    assert rooms.run(f"{show}\nprint(lone(1))\n{LOADED}") == ["20", "1", "0", "False", "8", "True"]
+
+
+def test_a_kernel_from_disk_is_linked_into_one_that_is_compiled(rooms: Rooms) -> None:
+    """And the other way round: a kernel that is compiled first leaves those from disk as they are."""
+    rooms.run("from rooms.inner import inner\nprint(inner(1))")
+    show = "from rooms.inner import inner\nprint(inner(1), outer(1), *inner.stats.cache_hits.values())"
+    assert rooms.run(f"{show}\nprint({HITS})") == ["2", "20", "1", "0", "0"]
+    assert rooms.run(f"lone(1)\n{show}\nprint({HITS})") == ["2", "20", "1", "1", "0"]
+    assert rooms.run("from rooms.inner import inner\nprint(outer(2.5), inner(1), outer(1))") == ["35.0", "2", "20"]
+
+
 @pytest.mark.parametrize("before", ["enable", "disable"])
 def test_the_collector_of_unreachable_objects_is_left_as_it_was(rooms: Rooms, before: str) -> None:
     show = f"import gc\ngc.{before}()\nprint(outer(1), gc.isenabled())"

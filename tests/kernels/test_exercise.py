@@ -17,8 +17,8 @@ import numba
 import numpy as np
 import pytest
 
-from allostat.kernels import exercise
-from allostat.kernels.compiled import KERNELS
+from allostat.kernels import codegen, exercise
+from allostat.kernels.compiled import KERNELS, cache_home
 
 compiled_only = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is compiled")
 
@@ -121,3 +121,20 @@ def test_no_kernel_is_compiled_for_two_signatures() -> None:
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert ended.stdout.strip() == "[]", ended.stderr
+
+
+@compiled_only
+@pytest.mark.skipif(cache_home() is None or not codegen.KNOWN, reason="kernels are not kept, or loaded as numba has it")
+def test_every_kernel_is_taken_from_disk_without_what_compiling_needs() -> None:
+    """What a kernel finds outside itself must be known without it; half of the time to load would go there."""
+    exercise.exercise()
+    code = (
+        "import sys\n"
+        "from allostat.kernels import exercise\n"
+        "from allostat.kernels.compiled import KERNELS\n"
+        "exercise.exercise()\n"
+        "print(sum(sum(f.stats.cache_misses.values()) for f in KERNELS))\n"
+        "print([name for name in ('scipy.linalg', 'numba.np.linalg') if name in sys.modules])\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ended.stdout.splitlines() == ["0", "[]"], ended.stderr

@@ -41,6 +41,30 @@ def test_the_area_of_a_sine_is_half_its_amplitude_squared(hz):
     assert np.argmax(density) + 1 == pytest.approx(hz * 4096, abs=2)
 
 
+@pytest.mark.parametrize("scale", [1e-9, 1e-3, 1e6])
+def test_a_scale_of_the_values_scales_the_density(scale):
+    """Values and ones are transformed together and must not lend each other their rounding errors."""
+    t, rr = beats(300)
+    scaled, plain = lomb_scargle(t, rr * scale, 1e-3, 400), lomb_scargle(t, rr, 1e-3, 400)
+    np.testing.assert_allclose(scaled / scale**2, plain, rtol=1e-9, atol=1e-12 * plain.max())
+
+
+def test_samples_beside_the_ends_of_the_grid_count_in_full():
+    """One period of the lowest frequency is the whole grid; its ends are neighbours."""
+    t = np.array([0.0, 1e-9, 0.2, 0.49999999999, 0.5, 0.99, 1 - 1e-9, 1 - 1e-16, 1.0, 1 + 1e-9, 1.7])
+    x = 800 + np.arange(11.0) ** 2
+    slow = np.array(reference.lomb_scargle(t, x, 1.0, 30))
+    np.testing.assert_allclose(lomb_scargle(t, x, 1.0, 30), slow, rtol=1e-7, atol=1e-9 * slow.max())
+
+
+def test_infinite_values_are_left_out():
+    t, rr = beats(100)
+    spoilt = rr.copy()
+    spoilt[50] = np.inf
+    kept = np.arange(100) != 50
+    assert np.array_equal(lomb_scargle(t, spoilt, 1e-3, 50), lomb_scargle(t[kept], rr[kept], 1e-3, 50))
+
+
 def test_intervals_that_are_missing_are_left_out():
     t, rr = beats(300)
     known = np.ones(300, bool)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy import uint64
 from numpy.typing import NDArray
 
 from allostat.kernels.compiled import lean_inner_kernel
@@ -67,12 +68,12 @@ def steepest(time: float, level: NDArray[np.float64], state: NDArray[np.float64]
     # Four searches that do not wait for each other.
     b0 = b1 = b2 = b3 = 0.0
     for k in range(0, n - 3, 4):
-        b0 = max(b0, abs(near[k + 2] - near[k]) * weights[k])
-        b1 = max(b1, abs(near[k + 3] - near[k + 1]) * weights[k + 1])
-        b2 = max(b2, abs(near[k + 4] - near[k + 2]) * weights[k + 2])
-        b3 = max(b3, abs(near[k + 5] - near[k + 3]) * weights[k + 3])
+        b0 = max(b0, abs(near[uint64(k + 2)] - near[uint64(k)]) * weights[uint64(k)])
+        b1 = max(b1, abs(near[uint64(k + 3)] - near[uint64(k + 1)]) * weights[uint64(k + 1)])
+        b2 = max(b2, abs(near[uint64(k + 4)] - near[uint64(k + 2)]) * weights[uint64(k + 2)])
+        b3 = max(b3, abs(near[uint64(k + 5)] - near[uint64(k + 3)]) * weights[uint64(k + 3)])
     for k in range(n - n % 4, n):
-        b0 = max(b0, abs(near[k + 2] - near[k]) * weights[k])
+        b0 = max(b0, abs(near[uint64(k + 2)] - near[uint64(k)]) * weights[uint64(k)])
     return max(max(b0, b1), max(b2, b3))
 
 
@@ -101,12 +102,12 @@ def _place(
     # Four sums, and four searches, that do not wait for each other.
     s0 = s1 = s2 = s3 = 0.0
     for k in range(0, n - 3, 4):
-        s0 += weights[k] * near[k]
-        s1 += weights[k + 1] * near[k + 1]
-        s2 += weights[k + 2] * near[k + 2]
-        s3 += weights[k + 3] * near[k + 3]
+        s0 += weights[uint64(k)] * near[uint64(k)]
+        s1 += weights[uint64(k + 1)] * near[uint64(k + 1)]
+        s2 += weights[uint64(k + 2)] * near[uint64(k + 2)]
+        s3 += weights[uint64(k + 3)] * near[uint64(k + 3)]
     for k in range(n - n % 4, n):
-        s0 += weights[k] * near[k]
+        s0 += weights[uint64(k)] * near[uint64(k)]
     total = state[WEIGHT]
     if n < 2 * int(state[REACH]) + 1:
         total = 0.0
@@ -115,12 +116,14 @@ def _place(
     mean = ((s0 + s1) + (s2 + s3)) / total if n > 0 else 0.0
     u0 = u1 = u2 = u3 = d0 = d1 = d2 = d3 = 0.0
     for k in range(0, n - 3, 4):
-        t0, t1 = weights[k] * (near[k] - mean), weights[k + 1] * (near[k + 1] - mean)
-        t2, t3 = weights[k + 2] * (near[k + 2] - mean), weights[k + 3] * (near[k + 3] - mean)
+        t0 = weights[uint64(k)] * (near[uint64(k)] - mean)
+        t1 = weights[uint64(k + 1)] * (near[uint64(k + 1)] - mean)
+        t2 = weights[uint64(k + 2)] * (near[uint64(k + 2)] - mean)
+        t3 = weights[uint64(k + 3)] * (near[uint64(k + 3)] - mean)
         u0, u1, u2, u3 = max(u0, t0), max(u1, t1), max(u2, t2), max(u3, t3)
         d0, d1, d2, d3 = min(d0, t0), min(d1, t1), min(d2, t2), min(d3, t3)
     for k in range(n - n % 4, n):
-        t0 = weights[k] * (near[k] - mean)
+        t0 = weights[uint64(k)] * (near[uint64(k)] - mean)
         u0, d0 = max(u0, t0), min(d0, t0)
     up, down = max(max(u0, u1), max(u2, u3)), min(min(d0, d1), min(d2, d3))
     if not up - down > 0.0:
@@ -133,7 +136,7 @@ def _place(
     sign = 1.0 if balance + favour >= 0.0 else -1.0
     top = up if sign > 0.0 else down
     at = 0
-    while at < n - 1 and weights[at] * (near[at] - mean) != top:
+    while at < n - 1 and weights[uint64(at)] * (near[uint64(at)] - mean) != top:
         at += 1
     noise = _sample_noise(first, buffer, state)
     return _refine(first + at, max(up, -down), sign, noise, buffer, state)

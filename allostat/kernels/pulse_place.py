@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy import uint64
 from numpy.typing import NDArray
 
 from allostat.kernels.compiled import lean_inner_kernel, lean_kernel
@@ -66,7 +67,7 @@ def _place(start: int, known: int, buffer: NDArray[np.float64], state: NDArray[n
     last = min(top + int(state[CLIMB]), newest)
     fastest = 0.0
     while top < last:
-        rise = buffer[top + span] - buffer[top - span]
+        rise = buffer[uint64(top + span)] - buffer[uint64(top - span)]
         if not rise > SHOULDER * fastest:
             break
         fastest = max(fastest, rise)
@@ -75,13 +76,13 @@ def _place(start: int, known: int, buffer: NDArray[np.float64], state: NDArray[n
         return 0.0, -1.0
     bend = shift = 0.0
     for _ in range(CLIMBS):
-        middle = buffer[top]
+        middle = buffer[uint64(top)]
         plain = 0.0
         first = 0.0
         second = 0.0
         for k in range(1, span + 1):
-            after = buffer[top + k] - middle
-            ahead = buffer[top - k] - middle
+            after = buffer[uint64(top + k)] - middle
+            ahead = buffer[uint64(top - k)] - middle
             plain += after + ahead
             first += k * (after - ahead)
             second += k * k * (after + ahead)

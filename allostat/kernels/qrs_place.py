@@ -195,7 +195,7 @@ def _refine(
     at = -1
     best = -np.inf
     for j in range(max((near - 1) * group, oldest + span), min((near + 2) * group, stop - span)):
-        smooth = sign * (buffer[j - 1] + 2.0 * buffer[j] + buffer[j + 1])
+        smooth = sign * (buffer[uint64(j - 1)] + 2.0 * buffer[uint64(j)] + buffer[uint64(j + 1)])
         at = j if smooth > best else at
         best = smooth if smooth > best else best
     if at <= oldest + span:  # none, or the signal only falls away from where it begins
@@ -203,9 +203,9 @@ def _refine(
     plain = 0.0
     first = 0.0
     second = 0.0
-    middle = buffer[at]
+    middle = buffer[uint64(at)]
     for k in range(1, span + 1):
-        right, left = buffer[at + k] - middle, buffer[at - k] - middle
+        right, left = buffer[uint64(at + k)] - middle, buffer[uint64(at - k)] - middle
         plain += right + left
         first += k * (right - left)
         second += k * k * (right + left)

@@ -45,7 +45,7 @@ MEMORY_S = 7.5
 CHUNK_SAMPLES = 32_768
 """Samples brought into the detector at a time: few enough to stay in a processor's own cache, enough that the 18 µs
 that a call costs do not count."""
-STRETCH = 512
+STRETCH = 560
 """Values of the envelope that each step of the detector takes on before the next step."""
 NOTHING = batch(np.empty((0, 3)))
 

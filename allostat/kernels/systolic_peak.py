@@ -42,7 +42,7 @@ CHUNK_SAMPLES = 32_768
 costs does not count."""
 PIECE_GROUPS = 1 << 18
 """Groups taken at a time from a long array that lies there as float64."""
-STRETCH_GROUPS = 512
+STRETCH_GROUPS = 560
 """Groups that each step of the detector takes on before the next step."""
 NOTHING = batch(np.empty((0, 3)))
 

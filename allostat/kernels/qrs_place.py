@@ -14,7 +14,7 @@ from numpy import uint64
 from numpy.typing import NDArray
 
 from allostat.kernels.compiled import lean_inner_kernel
-from allostat.kernels.qrs_candidates import DEPTH, STATE, TIME
+from allostat.kernels.qrs_candidates import DEPTH, ROOM, STATE, TIME
 from allostat.kernels.qrs_rule import FOUND
 
 # Positions in the state: settings, in samples but for the reach, which counts groups; then memory.
@@ -114,17 +114,18 @@ def _place(
         for k in range(n):
             total += weights[k]
     mean = ((s0 + s1) + (s2 + s3)) / total if n > 0 else 0.0
+    # Stored before they are searched: computing them so is done four at a time.
+    heights = state[ROOM : ROOM + n]
+    for k in range(n):
+        heights[k] = weights[k] * (near[k] - mean)
     u0 = u1 = u2 = u3 = d0 = d1 = d2 = d3 = 0.0
     for k in range(0, n - 3, 4):
-        t0 = weights[uint64(k)] * (near[uint64(k)] - mean)
-        t1 = weights[uint64(k + 1)] * (near[uint64(k + 1)] - mean)
-        t2 = weights[uint64(k + 2)] * (near[uint64(k + 2)] - mean)
-        t3 = weights[uint64(k + 3)] * (near[uint64(k + 3)] - mean)
+        t0, t1 = heights[uint64(k)], heights[uint64(k + 1)]
+        t2, t3 = heights[uint64(k + 2)], heights[uint64(k + 3)]
         u0, u1, u2, u3 = max(u0, t0), max(u1, t1), max(u2, t2), max(u3, t3)
         d0, d1, d2, d3 = min(d0, t0), min(d1, t1), min(d2, t2), min(d3, t3)
     for k in range(n - n % 4, n):
-        t0 = weights[uint64(k)] * (near[uint64(k)] - mean)
-        u0, d0 = max(u0, t0), min(d0, t0)
+        u0, d0 = max(u0, heights[uint64(k)]), min(d0, heights[uint64(k)])
     up, down = max(max(u0, u1), max(u2, u3)), min(min(d0, d1), min(d2, d3))
     if not up - down > 0.0:
         return time, 0.0
@@ -136,7 +137,7 @@ def _place(
     sign = 1.0 if balance + favour >= 0.0 else -1.0
     top = up if sign > 0.0 else down
     at = 0
-    while at < n - 1 and weights[uint64(at)] * (near[uint64(at)] - mean) != top:
+    while at < n - 1 and heights[uint64(at)] != top:
         at += 1
     noise = _sample_noise(first, buffer, state)
     return _refine(first + at, max(up, -down), sign, noise, buffer, state)
@@ -150,6 +151,7 @@ def _sample_noise(group: int, buffer: NDArray[np.float64], state: NDArray[np.flo
     """
     first, stretch = group * int(state[GROUP]), int(state[STRETCH])
     oldest = max(0, -int(state[BASE]))
+    squares = state[ROOM : ROOM + NOISE_SAMPLES]
     lowest = np.inf
     highest = 0.0
     total = 0.0
@@ -159,16 +161,15 @@ def _sample_noise(group: int, buffer: NDArray[np.float64], state: NDArray[np.flo
         if start <= oldest:
             break
         near = buffer[start - 1 : start + NOISE_SAMPLES + 1]
+        for j in range(len(squares)):
+            difference = near[j] - 2.0 * near[uint64(j + 1)] + near[uint64(j + 2)]
+            squares[j] = difference * difference
         s0 = s1 = s2 = s3 = 0.0
         for j in range(0, NOISE_SAMPLES, 4):
-            d0 = near[j] - 2.0 * near[j + 1] + near[j + 2]
-            d1 = near[j + 1] - 2.0 * near[j + 2] + near[j + 3]
-            d2 = near[j + 2] - 2.0 * near[j + 3] + near[j + 4]
-            d3 = near[j + 3] - 2.0 * near[j + 4] + near[j + 5]
-            s0 += d0 * d0
-            s1 += d1 * d1
-            s2 += d2 * d2
-            s3 += d3 * d3
+            s0 += squares[j]
+            s1 += squares[j + 1]
+            s2 += squares[j + 2]
+            s3 += squares[j + 3]
         variance = ((s0 + s1) + (s2 + s3)) * (1.0 / (6.0 * NOISE_SAMPLES))
         if variance == variance:
             lowest, highest = min(lowest, variance), max(highest, variance)

@@ -15,6 +15,7 @@ position on the raw signal.
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Self
 
@@ -50,6 +51,7 @@ STRETCH = 560
 NOTHING = batch(np.empty((0, 3)))
 
 
+@functools.lru_cache(maxsize=16)
 def _prepared(rate: float) -> NDArray[np.float64]:
     """State of a detector that has seen no sample."""
     group = max(1, int(rate / WORKING_RATE_HZ + 0.5))
@@ -126,7 +128,7 @@ class RPeakDetector:
     """
 
     def __init__(self, sampling_rate: float) -> None:
-        self._state = _prepared(checked_rate(sampling_rate, LOWEST_RATE_HZ, HIGHEST_RATE_HZ))
+        self._state = _prepared(checked_rate(sampling_rate, LOWEST_RATE_HZ, HIGHEST_RATE_HZ)).copy()
         self._group = int(self._state[qrs_place.GROUP])
         self._unit = self._group * int(self._state[qrs_front.STEP])
         lead = qrs_front.LEAD * self._group

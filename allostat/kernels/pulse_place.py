@@ -15,7 +15,7 @@ from numpy import uint64
 from numpy.typing import NDArray
 
 from allostat.kernels.compiled import lean_inner_kernel, lean_kernel
-from allostat.kernels.pulse_rule import FOUND, N_FOUND, REFRACTORY
+from allostat.kernels.pulse_rule import FOUND, N_FOUND, NOISE_SAMPLES, REFRACTORY, ROOM
 
 # Positions in the state: settings, then memory.
 (SPAN, PLATEAU, CLIMB, BY_SLOPE, BY_BEND, BY_SIZE) = range(28, 34)
@@ -29,8 +29,6 @@ CLIMBS = 2
 """The parabola is moved to its own vertex at most so often."""
 LEAST_JITTER = 0.01
 """Smallest standard error given, in samples."""
-NOISE_SAMPLES = 20
-"""The noise of a sample is read from this many before the top."""
 
 
 @lean_inner_kernel
@@ -99,7 +97,7 @@ def _place(start: int, known: int, buffer: NDArray[np.float64], state: NDArray[n
     jitter = float(span)
     if bend < 0.0:
         spread = math.sqrt(0.25 * state[BY_SLOPE] + shift * shift * state[BY_BEND])
-        jitter = -_noise(top, span, buffer) * spread / bend
+        jitter = -_noise(top, span, buffer, state) * spread / bend
     else:
         shift = 0.0
     if buffer[top + 1] == buffer[top] or buffer[top - 1] == buffer[top]:
@@ -123,22 +121,21 @@ def _plateau(at: int, most: int, known: int, buffer: NDArray[np.float64]) -> tup
 
 
 @lean_kernel
-def _noise(top: int, oldest: int, buffer: NDArray[np.float64]) -> float:
+def _noise(top: int, oldest: int, buffer: NDArray[np.float64], state: NDArray[np.float64]) -> float:
     """Standard deviation of the noise of one sample, from the third differences of the samples before the top."""
     first = top - NOISE_SAMPLES
     if first >= oldest + 2:
+        near, squares = buffer[first - 2 : top + 1], state[ROOM : ROOM + NOISE_SAMPLES]
+        for j in range(len(squares)):
+            third = near[uint64(j + 3)] - near[j] + 3.0 * (near[uint64(j + 1)] - near[uint64(j + 2)])
+            squares[j] = third * third
         # Four sums that do not wait for each other.
-        near = buffer[first - 2 : top + 1]
         s0 = s1 = s2 = s3 = 0.0
         for j in range(0, NOISE_SAMPLES, 4):
-            d0 = near[j + 3] - near[j] + 3.0 * (near[j + 1] - near[j + 2])
-            d1 = near[j + 4] - near[j + 1] + 3.0 * (near[j + 2] - near[j + 3])
-            d2 = near[j + 5] - near[j + 2] + 3.0 * (near[j + 3] - near[j + 4])
-            d3 = near[j + 6] - near[j + 3] + 3.0 * (near[j + 4] - near[j + 5])
-            s0 += d0 * d0
-            s1 += d1 * d1
-            s2 += d2 * d2
-            s3 += d3 * d3
+            s0 += squares[j]
+            s1 += squares[j + 1]
+            s2 += squares[j + 2]
+            s3 += squares[j + 3]
         total = (s0 + s1) + (s2 + s3)
         if total < HUGE:
             return math.sqrt(total / (20.0 * NOISE_SAMPLES))

@@ -1,6 +1,7 @@
 """From samples to upstrokes of the pulse wave: whole groups averaged, a low-pass, every stretch over which it rises.
 
-Three loops over a chunk, each short enough for a compiler to keep its numbers in registers.
+Three loops over a chunk, each short enough for a compiler to keep its numbers in registers. Places are unsigned where
+`pulse_place` says why.
 """
 
 from __future__ import annotations

@@ -4,6 +4,9 @@ The peak is the first top or shoulder after the steepest rise, not the highest p
 first from one pulse to the next, and would move the peak. Samples stand in a linear buffer: sample j, counted from the
 first one ever pushed, at ``j - base``. A pulse is placed with what had been seen when it was decided on, so that the
 length of a chunk changes no bit.
+
+In inner loops places are unsigned: of a signed one numba asks each time whether it counts from the end, which cost more
+than what is computed there.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Short loops over a stretch at a time, so that a compiler keeps their numbers in 
 between them in its nearest cache: groups to levels, levels to envelope, envelope to humps. A step is one level, or two
 where levels come fast enough for an envelope at half their rate: what is recursive or full of decisions costs most. The
 numerator of the band-pass, a high-pass and a low-pass section together, is 1 - 2 z^-2 + z^-4 but for a factor, so only
-the poles are left to recursion.
+the poles are left to recursion. Places are unsigned where `qrs_place` says why.
 """
 
 from __future__ import annotations

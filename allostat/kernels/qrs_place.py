@@ -3,6 +3,9 @@
 Samples and the averages of their groups stand in linear buffers: sample j, counted from the first one ever pushed, at
 ``j - base``, its group at ``(j - base) // group``. A beat is decided on later than all samples that are looked at here
 have been seen, except at the very end, and earlier than they are dropped, so that the length of a chunk changes no bit.
+
+In inner loops places are unsigned: of a signed one numba asks each time whether it counts from the end, which cost more
+than what is computed there.
 """
 
 from __future__ import annotations

@@ -48,6 +48,8 @@ class Case:
     call: Callable[..., Any]
     answer: Callable[[Any], Answer]
     long: bool = False
+    most_biquads: float | None = None
+    """Bar of a case of samples at ``rate_hz``: times the time of two serial biquads over them (`yardstick`)."""
 
     def shorter(self, given: Inputs, items: int) -> Inputs:
         """The inputs with no more than the first so many items."""
@@ -77,6 +79,9 @@ def chosen_cases(names: Iterable[str] | None, *, long: bool = False) -> list[Cas
     return [known[name] for name in wanted]
 
 
+MOST_BIQUADS_ECG, MOST_BIQUADS_PPG = 10.0 / 6.6, 8.0 / 6.6
+"""10 and 8 ns per sample on a machine on which two serial biquads cost 6.6 ns."""
+
 _WINDOWS = 1_412
 """How many windows `inputs.a_day_in_windows` has."""
 
@@ -84,10 +89,12 @@ CASES: tuple[Case, ...] = (
     Case(
         "r_peaks", "R peaks, 30 min of ECG at 250 Hz", 450_000, "sample",
         lambda: {"ecg": inputs.synthetic_ecg(30, 250.0), "rate_hz": 250.0}, calls.r_peaks, answers.at,
+        most_biquads=MOST_BIQUADS_ECG,
     ),
     Case(
         "r_peaks_24h", "R peaks, 24 h of ECG at 250 Hz", 21_600_000, "sample",
         lambda: {"ecg": inputs.synthetic_ecg(1440, 250.0), "rate_hz": 250.0}, calls.r_peaks, answers.at, long=True,
+        most_biquads=MOST_BIQUADS_ECG,
     ),
     Case(
         "r_peaks_live", "R peaks, 10 min of ECG at 130 Hz, packets of 73", 78_000, "sample",
@@ -96,6 +103,12 @@ CASES: tuple[Case, ...] = (
     Case(
         "systolic_peaks", "systolic peaks, 60 min of PPG at 64 Hz", 230_400, "sample",
         lambda: {"ppg": inputs.synthetic_ppg(60, 64.0), "rate_hz": 64.0}, calls.systolic_peaks, answers.at,
+        most_biquads=MOST_BIQUADS_PPG,
+    ),
+    Case(
+        "systolic_peaks_24h", "systolic peaks, 24 h of PPG at 64 Hz", 5_529_600, "sample",
+        lambda: {"ppg": inputs.synthetic_ppg(1440, 64.0), "rate_hz": 64.0}, calls.systolic_peaks, answers.at, long=True,
+        most_biquads=MOST_BIQUADS_PPG,
     ),
     Case(
         "correction", "artefact correction of 100,000 beats, repeated while it helps", 100_000, "beat",

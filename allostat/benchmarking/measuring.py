@@ -2,7 +2,7 @@
 
 What counts is the median of the CPU time. Every contender runs before the measurement, so that compilation does not
 count. Beside the contenders runs the floor: NumPy's sum over the same arrays, which reads them once and does nothing
-else.
+else; and, for detectors of beats, two serial biquads over the same samples (`yardstick`).
 """
 
 from __future__ import annotations
@@ -52,6 +52,17 @@ class Result:
     about: str
     failed: str = ""
     """Why there are no times, for a contender that failed."""
+    floor_ns: float = math.nan
+    """NumPy's sum over the inputs, per item."""
+    biquads_ns: float = math.nan
+    """Two serial biquads over the same samples, per sample; NaN for cases without this yardstick."""
+    most_biquads: float = math.nan
+    """Bar of the case, in times two biquads."""
+
+    @property
+    def biquads_ratio(self) -> float:
+        """Time per item relative to two serial biquads; NaN for cases without this yardstick."""
+        return self.ns_per_item / self.biquads_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +87,14 @@ def measured(case: Case, repeats: int, workers: Sequence[Worker] = ()) -> list[R
                     contenders.append(_other(case, given, worker, offer, repeats, Path(folder)))
                 except WorkerError as error:
                     failures.append(_failure(case, offer, str(error)))
-        floor, timings = _interleaved(_floor(given), contenders, failures, case)
+        yardsticks, timings = _interleaved(_yardsticks(case, given), contenders, failures, case)
         for worker in workers:
             if worker.offers(case.name):
                 worker.forget()
     own = statistics.median(timings[0]) / case.items
+    floor, biquads = ((statistics.median(times) if times else math.nan) / case.items for times in yardsticks)
     results = [
-        _result(case, contender, times, own, statistics.median(floor) / case.items)
+        _result(case, contender, times, own, floor, biquads)
         for contender, times in zip(contenders, timings, strict=True)
         if times
     ]
@@ -107,13 +119,15 @@ def _other(case: Case, given: Inputs, worker: Worker, offer: Offer, repeats: int
 
 
 def _interleaved(
-    floor: Callable[[], float], contenders: list[_Contender], failures: list[Result], case: Case
-) -> tuple[list[float], list[list[float]]]:
-    floors: list[float] = []
+    yardsticks: Sequence[Callable[[], float] | None], contenders: list[_Contender], failures: list[Result], case: Case
+) -> tuple[list[list[float]], list[list[float]]]:
+    lengths: list[list[float]] = [[] for _ in yardsticks]
     timings: list[list[float]] = [[] for _ in contenders]
     failed: set[str] = set()
     for turn in range(max(contender.repeats for contender in contenders)):
-        floors.append(floor())
+        for taken, yardstick in zip(lengths, yardsticks, strict=True):
+            if yardstick is not None:
+                taken.append(yardstick())
         for times, contender in zip(timings, contenders, strict=True):
             if turn < contender.repeats and contender.name not in failed:
                 try:
@@ -122,7 +136,7 @@ def _interleaved(
                     failed.add(contender.name)
                     times.clear()
                     failures.append(_failure(case, Offer(case.name, contender.name, None), str(error)))
-    return floors, timings
+    return lengths, timings
 
 
 def _timed(call: Callable[[], object]) -> Callable[[], float]:
@@ -142,17 +156,24 @@ def _timed(call: Callable[[], object]) -> Callable[[], float]:
     return seconds
 
 
-def _floor(given: Inputs) -> Callable[[], float]:
+def _yardsticks(case: Case, given: Inputs) -> tuple[Callable[[], float], Callable[[], float] | None]:
+    """NumPy's sum, and two biquads where the case has a bar in terms of them."""
     arrays = [value for value in given.values() if isinstance(value, np.ndarray)]
 
     def read_once() -> None:
         for array in arrays:
             np.sum(array)
 
-    return _timed(read_once)
+    if case.most_biquads is None:
+        return _timed(read_once), None
+    from allostat.benchmarking.yardstick import two_biquads  # what only asks how long kernels take to load needs none
+
+    return _timed(read_once), _timed(two_biquads(arrays[0], given["rate_hz"]))
 
 
-def _result(case: Case, contender: _Contender, times: Sequence[float], own: float, floor: float) -> Result:
+def _result(
+    case: Case, contender: _Contender, times: Sequence[float], own: float, floor: float, biquads: float
+) -> Result:
     median = statistics.median(times)
     each = median / contender.items
     return Result(
@@ -169,6 +190,9 @@ def _result(case: Case, contender: _Contender, times: Sequence[float], own: floa
         difference=contender.difference,
         agreement=contender.agreement,
         about=case.about,
+        floor_ns=floor * 1e9,
+        biquads_ns=biquads * 1e9,
+        most_biquads=math.nan if case.most_biquads is None else case.most_biquads,
     )
 
 

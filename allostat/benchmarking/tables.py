@@ -29,6 +29,7 @@ def table(comparison: Comparison) -> str:
             )  # fmt: skip
     widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
     lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines += _in_biquads(comparison)
     lines += [f"skipped: {s.group} ({s.about}): {s.reason}" for s in comparison.skipped]
     lines += [use.text for use in comparison.memory]
     return "\n".join([*lines, comparison.machine])
@@ -50,6 +51,8 @@ def markdown(comparison: Comparison) -> str:
         best = best_other(results)
         other = (best.contender, _times(best.ratio)) if best else ("none", "–")
         lines.append(_row(own.about, _duration(own.median_s), _each(own), _times(own.floor_ratio), *other))
+    if in_biquads := _in_biquads(comparison):
+        lines += ["", *(f"- {line}" for line in in_biquads)]
     lines += [
         "",
         "All contenders; agreement is the largest relative difference from allostat's value, or the share of beats "
@@ -90,6 +93,18 @@ def write_page(path: Path, comparison: Comparison) -> None:
     fresh = path.with_name(f".{path.name}.new")
     fresh.write_text(f"{before}{BEGIN}\n{markdown(comparison)}{END}{after}", encoding="utf-8")
     os.replace(fresh, path)
+
+
+def _in_biquads(comparison: Comparison) -> list[str]:
+    """What the yardsticks cost in this run, and what the detectors cost in them."""
+    return [
+        f"{r.about}: {_times(r.biquads_ratio)} times two serial biquads ({'within' if met else 'beyond'} the bar of "
+        f"{r.most_biquads:.3g}); per {r.item} {_duration(r.ns_per_item * 1e-9)}, two biquads over the same samples "
+        f"{_duration(r.biquads_ns * 1e-9)}, NumPy's sum {_duration(r.floor_ns * 1e-9)}"
+        for r in comparison.results
+        if r.contender == OWN and not math.isnan(r.most_biquads)
+        for met in (r.biquads_ratio <= r.most_biquads,)
+    ]
 
 
 def _row(*cells: str) -> str:

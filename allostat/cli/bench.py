@@ -16,7 +16,7 @@ from allostat.cli.output import message, output_options, print_json
     "-n", "--repeats", type=click.IntRange(min=1), default=5, show_default=True, help="Interleaved runs of each case."
 )
 @click.option("--peers", is_flag=True, help="In turn with other tools, each group in an environment of its own.")
-@click.option("--long", is_flag=True, help="Also the cases for which other tools take minutes (24 h of ECG).")
+@click.option("--long", is_flag=True, help="Also the cases for which other tools take minutes (24 h of ECG or PPG).")
 @click.option("--memory", is_flag=True, help="Also how much memory the R-peak detector takes beyond its input.")
 @click.option("--prepare", is_flag=True, help="Only install the other tools' environments.")
 @click.option(

@@ -32,7 +32,8 @@ class PeakBatch(NamedTuple):
 
 def batch(rows: NDArray[np.float64]) -> PeakBatch:
     """A batch of (n, 3) rows of sample, fraction and jitter."""
-    return PeakBatch(rows[:, 0].astype(np.int64), rows[:, 1].copy(), rows[:, 2].copy())
+    columns = rows.T.copy()
+    return PeakBatch(columns[0].astype(np.int64), columns[1], columns[2])
 
 
 def joined(batches: list[PeakBatch]) -> PeakBatch:

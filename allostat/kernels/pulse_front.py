@@ -1,6 +1,7 @@
 """From samples to upstrokes of the pulse wave: whole groups averaged, a low-pass, every stretch over which it rises.
 
-Three loops over a chunk, each short enough for a compiler to keep its numbers in registers.
+Three loops over a chunk, each short enough for a compiler to keep its numbers in registers. Places are unsigned where
+`pulse_place` says why.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy import uint64
 from numpy.typing import NDArray
 
 from allostat.kernels import pulse_place, pulse_rule
@@ -151,8 +153,8 @@ def _upstrokes(n: int, wave: NDArray[np.float64], state: NDArray[np.float64]) ->
     k = 0
     while k < n:
         if not rising:
-            while k < n and wave[k] <= lowest:
-                lowest = wave[k]
+            while k < n and wave[uint64(k)] <= lowest:
+                lowest = wave[uint64(k)]
                 k += 1
             z = high = lowest
             steepest = 0.0
@@ -160,8 +162,8 @@ def _upstrokes(n: int, wave: NDArray[np.float64], state: NDArray[np.float64]) ->
         # Short loops with one way out each: what a processor does not foresee costs more than all they compute.
         over = False
         while k < n and not over:
-            slope = wave[k] - z
-            z = wave[k]
+            slope = wave[uint64(k)] - z
+            z = wave[uint64(k)]
             k += 1
             steepest_at = k if slope > steepest else steepest_at
             steepest = max(steepest, slope)

@@ -4,6 +4,9 @@ The peak is the first top or shoulder after the steepest rise, not the highest p
 first from one pulse to the next, and would move the peak. Samples stand in a linear buffer: sample j, counted from the
 first one ever pushed, at ``j - base``. A pulse is placed with what had been seen when it was decided on, so that the
 length of a chunk changes no bit.
+
+In inner loops places are unsigned: of a signed one numba asks each time whether it counts from the end, which cost more
+than what is computed there.
 """
 
 from __future__ import annotations
@@ -11,10 +14,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy import uint64
 from numpy.typing import NDArray
 
 from allostat.kernels.compiled import lean_inner_kernel, lean_kernel
-from allostat.kernels.pulse_rule import FOUND, N_FOUND, REFRACTORY
+from allostat.kernels.pulse_rule import FOUND, N_FOUND, NOISE_SAMPLES, REFRACTORY, ROOM
 
 # Positions in the state: settings, then memory.
 (SPAN, PLATEAU, CLIMB, BY_SLOPE, BY_BEND, BY_SIZE) = range(28, 34)
@@ -28,8 +32,6 @@ CLIMBS = 2
 """The parabola is moved to its own vertex at most so often."""
 LEAST_JITTER = 0.01
 """Smallest standard error given, in samples."""
-NOISE_SAMPLES = 20
-"""The noise of a sample is read from this many before the top."""
 
 
 @lean_inner_kernel
@@ -66,7 +68,7 @@ def _place(start: int, known: int, buffer: NDArray[np.float64], state: NDArray[n
     last = min(top + int(state[CLIMB]), newest)
     fastest = 0.0
     while top < last:
-        rise = buffer[top + span] - buffer[top - span]
+        rise = buffer[uint64(top + span)] - buffer[uint64(top - span)]
         if not rise > SHOULDER * fastest:
             break
         fastest = max(fastest, rise)
@@ -75,13 +77,13 @@ def _place(start: int, known: int, buffer: NDArray[np.float64], state: NDArray[n
         return 0.0, -1.0
     bend = shift = 0.0
     for _ in range(CLIMBS):
-        middle = buffer[top]
+        middle = buffer[uint64(top)]
         plain = 0.0
         first = 0.0
         second = 0.0
         for k in range(1, span + 1):
-            after = buffer[top + k] - middle
-            ahead = buffer[top - k] - middle
+            after = buffer[uint64(top + k)] - middle
+            ahead = buffer[uint64(top - k)] - middle
             plain += after + ahead
             first += k * (after - ahead)
             second += k * k * (after + ahead)
@@ -98,7 +100,7 @@ def _place(start: int, known: int, buffer: NDArray[np.float64], state: NDArray[n
     jitter = float(span)
     if bend < 0.0:
         spread = math.sqrt(0.25 * state[BY_SLOPE] + shift * shift * state[BY_BEND])
-        jitter = -_noise(top, span, buffer) * spread / bend
+        jitter = -_noise(top, span, buffer, state) * spread / bend
     else:
         shift = 0.0
     if buffer[top + 1] == buffer[top] or buffer[top - 1] == buffer[top]:
@@ -122,22 +124,21 @@ def _plateau(at: int, most: int, known: int, buffer: NDArray[np.float64]) -> tup
 
 
 @lean_kernel
-def _noise(top: int, oldest: int, buffer: NDArray[np.float64]) -> float:
+def _noise(top: int, oldest: int, buffer: NDArray[np.float64], state: NDArray[np.float64]) -> float:
     """Standard deviation of the noise of one sample, from the third differences of the samples before the top."""
     first = top - NOISE_SAMPLES
     if first >= oldest + 2:
+        near, squares = buffer[first - 2 : top + 1], state[ROOM : ROOM + NOISE_SAMPLES]
+        for j in range(len(squares)):
+            third = near[uint64(j + 3)] - near[j] + 3.0 * (near[uint64(j + 1)] - near[uint64(j + 2)])
+            squares[j] = third * third
         # Four sums that do not wait for each other.
-        near = buffer[first - 2 : top + 1]
         s0 = s1 = s2 = s3 = 0.0
         for j in range(0, NOISE_SAMPLES, 4):
-            d0 = near[j + 3] - near[j] + 3.0 * (near[j + 1] - near[j + 2])
-            d1 = near[j + 4] - near[j + 1] + 3.0 * (near[j + 2] - near[j + 3])
-            d2 = near[j + 5] - near[j + 2] + 3.0 * (near[j + 3] - near[j + 4])
-            d3 = near[j + 6] - near[j + 3] + 3.0 * (near[j + 4] - near[j + 5])
-            s0 += d0 * d0
-            s1 += d1 * d1
-            s2 += d2 * d2
-            s3 += d3 * d3
+            s0 += squares[j]
+            s1 += squares[j + 1]
+            s2 += squares[j + 2]
+            s3 += squares[j + 3]
         total = (s0 + s1) + (s2 + s3)
         if total < HUGE:
             return math.sqrt(total / (20.0 * NOISE_SAMPLES))

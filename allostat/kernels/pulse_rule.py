@@ -71,9 +71,13 @@ FADED_S = 4.0
 # ... levels, the pending upstroke, ...
 (LEVEL, NOISE, INTERVAL, LAST_TIME, LAST_CREST, LAST_RISE, DEADLINE, LEARNED, PULSES) = range(9, 18)
 (PENDING_TIME, PENDING_SIZE, PENDING_CREST, PENDING_RISE, COUNT, N_FOUND, LAST_FIT, TRUST, LOST, DEMAND) = range(18, 28)
-# ... the numbers of `pulse_front` and `pulse_place`, upstrokes remembered, four numbers each, and, to the end, the
-# pulses found in a chunk: time, and how many samples had been seen when it was decided on.
-STROKES = 64
+# ... the numbers of `pulse_front` and `pulse_place`, room for what the noise is read from, upstrokes remembered, four
+# numbers each, and, to the end, the pulses found in a chunk: time, and how many samples had been seen when it was
+# decided on.
+ROOM = 64
+NOISE_SAMPLES = 20
+"""The noise of a sample is read from this many before the top of a pulse."""
+STROKES = ROOM + NOISE_SAMPLES
 FOUND = STROKES + 4 * DEPTH
 
 

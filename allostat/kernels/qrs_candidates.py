@@ -24,7 +24,8 @@ COLUMNS = 4
 
 WAITING, REJECTED, BEAT = 0.0, 1.0, 2.0
 
-# Positions in the state: settings; then room to sort in. All others come before.
+# Positions in the state: settings; then room to sort in, and for what `qrs_place` computes around a beat, at most 57
+# groups. All others come before.
 (SECOND, REFRACTORY) = range(75, 77)
 ROOM = 80
 STATE = ROOM + DEPTH

@@ -4,7 +4,7 @@ Short loops over a stretch at a time, so that a compiler keeps their numbers in 
 between them in its nearest cache: groups to levels, levels to envelope, envelope to humps. A step is one level, or two
 where levels come fast enough for an envelope at half their rate: what is recursive or full of decisions costs most. The
 numerator of the band-pass, a high-pass and a low-pass section together, is 1 - 2 z^-2 + z^-4 but for a factor, so only
-the poles are left to recursion.
+the poles are left to recursion. Places are unsigned where `qrs_place` says why.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy import uint64
 from numpy.typing import NDArray
 
 from allostat.kernels import qrs_place, qrs_rule
@@ -187,18 +188,18 @@ def _humps(
     while k < n:
         # Short loops with one way out each: what a processor does not foresee costs more than all they compute.
         if not rising:
-            while k < n and envelope[k] <= PROMINENCE * extreme:
-                extreme = min(extreme, envelope[k])
+            while k < n and envelope[uint64(k)] <= PROMINENCE * extreme:
+                extreme = min(extreme, envelope[uint64(k)])
                 k += 1
             if k == n:
                 break
             rising = True
-            extreme = envelope[k]
+            extreme = envelope[uint64(k)]
             extreme_at = k
             k += 1
         over = False
         while k < n and not over:
-            v = envelope[k]
+            v = envelope[uint64(k)]
             extreme_at = k if v > extreme else extreme_at
             extreme = max(extreme, v)
             over = v * PROMINENCE < extreme

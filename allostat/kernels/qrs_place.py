@@ -3,6 +3,9 @@
 Samples and the averages of their groups stand in linear buffers: sample j, counted from the first one ever pushed, at
 ``j - base``, its group at ``(j - base) // group``. A beat is decided on later than all samples that are looked at here
 have been seen, except at the very end, and earlier than they are dropped, so that the length of a chunk changes no bit.
+
+In inner loops places are unsigned: of a signed one numba asks each time whether it counts from the end, which cost more
+than what is computed there.
 """
 
 from __future__ import annotations
@@ -10,10 +13,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy import uint64
 from numpy.typing import NDArray
 
 from allostat.kernels.compiled import lean_inner_kernel
-from allostat.kernels.qrs_candidates import DEPTH, STATE, TIME
+from allostat.kernels.qrs_candidates import DEPTH, ROOM, STATE, TIME
 from allostat.kernels.qrs_rule import FOUND
 
 # Positions in the state: settings, in samples but for the reach, which counts groups; then memory.
@@ -67,12 +71,12 @@ def steepest(time: float, level: NDArray[np.float64], state: NDArray[np.float64]
     # Four searches that do not wait for each other.
     b0 = b1 = b2 = b3 = 0.0
     for k in range(0, n - 3, 4):
-        b0 = max(b0, abs(near[k + 2] - near[k]) * weights[k])
-        b1 = max(b1, abs(near[k + 3] - near[k + 1]) * weights[k + 1])
-        b2 = max(b2, abs(near[k + 4] - near[k + 2]) * weights[k + 2])
-        b3 = max(b3, abs(near[k + 5] - near[k + 3]) * weights[k + 3])
+        b0 = max(b0, abs(near[uint64(k + 2)] - near[uint64(k)]) * weights[uint64(k)])
+        b1 = max(b1, abs(near[uint64(k + 3)] - near[uint64(k + 1)]) * weights[uint64(k + 1)])
+        b2 = max(b2, abs(near[uint64(k + 4)] - near[uint64(k + 2)]) * weights[uint64(k + 2)])
+        b3 = max(b3, abs(near[uint64(k + 5)] - near[uint64(k + 3)]) * weights[uint64(k + 3)])
     for k in range(n - n % 4, n):
-        b0 = max(b0, abs(near[k + 2] - near[k]) * weights[k])
+        b0 = max(b0, abs(near[uint64(k + 2)] - near[uint64(k)]) * weights[uint64(k)])
     return max(max(b0, b1), max(b2, b3))
 
 
@@ -101,27 +105,30 @@ def _place(
     # Four sums, and four searches, that do not wait for each other.
     s0 = s1 = s2 = s3 = 0.0
     for k in range(0, n - 3, 4):
-        s0 += weights[k] * near[k]
-        s1 += weights[k + 1] * near[k + 1]
-        s2 += weights[k + 2] * near[k + 2]
-        s3 += weights[k + 3] * near[k + 3]
+        s0 += weights[uint64(k)] * near[uint64(k)]
+        s1 += weights[uint64(k + 1)] * near[uint64(k + 1)]
+        s2 += weights[uint64(k + 2)] * near[uint64(k + 2)]
+        s3 += weights[uint64(k + 3)] * near[uint64(k + 3)]
     for k in range(n - n % 4, n):
-        s0 += weights[k] * near[k]
+        s0 += weights[uint64(k)] * near[uint64(k)]
     total = state[WEIGHT]
     if n < 2 * int(state[REACH]) + 1:
         total = 0.0
         for k in range(n):
             total += weights[k]
     mean = ((s0 + s1) + (s2 + s3)) / total if n > 0 else 0.0
+    # Stored before they are searched: computing them so is done four at a time.
+    heights = state[ROOM : ROOM + n]
+    for k in range(n):
+        heights[k] = weights[k] * (near[k] - mean)
     u0 = u1 = u2 = u3 = d0 = d1 = d2 = d3 = 0.0
     for k in range(0, n - 3, 4):
-        t0, t1 = weights[k] * (near[k] - mean), weights[k + 1] * (near[k + 1] - mean)
-        t2, t3 = weights[k + 2] * (near[k + 2] - mean), weights[k + 3] * (near[k + 3] - mean)
+        t0, t1 = heights[uint64(k)], heights[uint64(k + 1)]
+        t2, t3 = heights[uint64(k + 2)], heights[uint64(k + 3)]
         u0, u1, u2, u3 = max(u0, t0), max(u1, t1), max(u2, t2), max(u3, t3)
         d0, d1, d2, d3 = min(d0, t0), min(d1, t1), min(d2, t2), min(d3, t3)
     for k in range(n - n % 4, n):
-        t0 = weights[k] * (near[k] - mean)
-        u0, d0 = max(u0, t0), min(d0, t0)
+        u0, d0 = max(u0, heights[uint64(k)]), min(d0, heights[uint64(k)])
     up, down = max(max(u0, u1), max(u2, u3)), min(min(d0, d1), min(d2, d3))
     if not up - down > 0.0:
         return time, 0.0
@@ -133,7 +140,7 @@ def _place(
     sign = 1.0 if balance + favour >= 0.0 else -1.0
     top = up if sign > 0.0 else down
     at = 0
-    while at < n - 1 and weights[at] * (near[at] - mean) != top:
+    while at < n - 1 and heights[uint64(at)] != top:
         at += 1
     noise = _sample_noise(first, buffer, state)
     return _refine(first + at, max(up, -down), sign, noise, buffer, state)
@@ -147,6 +154,7 @@ def _sample_noise(group: int, buffer: NDArray[np.float64], state: NDArray[np.flo
     """
     first, stretch = group * int(state[GROUP]), int(state[STRETCH])
     oldest = max(0, -int(state[BASE]))
+    squares = state[ROOM : ROOM + NOISE_SAMPLES]
     lowest = np.inf
     highest = 0.0
     total = 0.0
@@ -156,16 +164,15 @@ def _sample_noise(group: int, buffer: NDArray[np.float64], state: NDArray[np.flo
         if start <= oldest:
             break
         near = buffer[start - 1 : start + NOISE_SAMPLES + 1]
+        for j in range(len(squares)):
+            difference = near[j] - 2.0 * near[uint64(j + 1)] + near[uint64(j + 2)]
+            squares[j] = difference * difference
         s0 = s1 = s2 = s3 = 0.0
         for j in range(0, NOISE_SAMPLES, 4):
-            d0 = near[j] - 2.0 * near[j + 1] + near[j + 2]
-            d1 = near[j + 1] - 2.0 * near[j + 2] + near[j + 3]
-            d2 = near[j + 2] - 2.0 * near[j + 3] + near[j + 4]
-            d3 = near[j + 3] - 2.0 * near[j + 4] + near[j + 5]
-            s0 += d0 * d0
-            s1 += d1 * d1
-            s2 += d2 * d2
-            s3 += d3 * d3
+            s0 += squares[j]
+            s1 += squares[j + 1]
+            s2 += squares[j + 2]
+            s3 += squares[j + 3]
         variance = ((s0 + s1) + (s2 + s3)) * (1.0 / (6.0 * NOISE_SAMPLES))
         if variance == variance:
             lowest, highest = min(lowest, variance), max(highest, variance)
@@ -192,7 +199,7 @@ def _refine(
     at = -1
     best = -np.inf
     for j in range(max((near - 1) * group, oldest + span), min((near + 2) * group, stop - span)):
-        smooth = sign * (buffer[j - 1] + 2.0 * buffer[j] + buffer[j + 1])
+        smooth = sign * (buffer[uint64(j - 1)] + 2.0 * buffer[uint64(j)] + buffer[uint64(j + 1)])
         at = j if smooth > best else at
         best = smooth if smooth > best else best
     if at <= oldest + span:  # none, or the signal only falls away from where it begins
@@ -200,9 +207,9 @@ def _refine(
     plain = 0.0
     first = 0.0
     second = 0.0
-    middle = buffer[at]
+    middle = buffer[uint64(at)]
     for k in range(1, span + 1):
-        right, left = buffer[at + k] - middle, buffer[at - k] - middle
+        right, left = buffer[uint64(at + k)] - middle, buffer[uint64(at - k)] - middle
         plain += right + left
         first += k * (right - left)
         second += k * k * (right + left)

@@ -277,9 +277,10 @@ def _noise(serial: int, oldest: int, state: NDArray[np.float64], candidates: NDA
         r = other & ROWS
         if candidates[r, TIME] <= earliest:
             break
-        if candidates[r, STATUS] == REJECTED:
-            total += candidates[r, SIZE]
-            n += 1
+        # Without a condition, which a processor would have to foresee.
+        rejected = candidates[r, STATUS] == REJECTED
+        total += candidates[r, SIZE] if rejected else 0.0
+        n += 1 if rejected else 0
     return total / n if n >= 2 else 0.0
 
 

@@ -15,6 +15,7 @@ position on the raw signal.
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Self
 
@@ -45,11 +46,13 @@ MEMORY_S = 7.5
 CHUNK_SAMPLES = 32_768
 """Samples brought into the detector at a time: few enough to stay in a processor's own cache, enough that the 18 µs
 that a call costs do not count."""
-STRETCH = 512
-"""Values of the envelope that each step of the detector takes on before the next step."""
+STRETCH = 560
+"""Values of the envelope that each step of the detector takes on before the next step; not a whole page of memory, or a
+processor takes what is read from one row for what was just written to another."""
 NOTHING = batch(np.empty((0, 3)))
 
 
+@functools.lru_cache(maxsize=16)
 def _prepared(rate: float) -> NDArray[np.float64]:
     """State of a detector that has seen no sample."""
     group = max(1, int(rate / WORKING_RATE_HZ + 0.5))
@@ -126,7 +129,7 @@ class RPeakDetector:
     """
 
     def __init__(self, sampling_rate: float) -> None:
-        self._state = _prepared(checked_rate(sampling_rate, LOWEST_RATE_HZ, HIGHEST_RATE_HZ))
+        self._state = _prepared(checked_rate(sampling_rate, LOWEST_RATE_HZ, HIGHEST_RATE_HZ)).copy()
         self._group = int(self._state[qrs_place.GROUP])
         self._unit = self._group * int(self._state[qrs_front.STEP])
         lead = qrs_front.LEAD * self._group
@@ -158,11 +161,15 @@ class RPeakDetector:
         """
         values = checked_samples(samples)
         if len(values) <= CHUNK_SAMPLES:
-            return self._advance(values)
-        parts = [self._advance(values[at : at + CHUNK_SAMPLES]) for at in range(0, len(values), CHUNK_SAMPLES)]
-        return joined(parts)
+            return self._peaks(values)
+        return joined([self._peaks(values[at : at + CHUNK_SAMPLES]) for at in range(0, len(values), CHUNK_SAMPLES)])
 
-    def _advance(self, values: NDArray[np.generic]) -> PeakBatch:
+    def _peaks(self, values: NDArray[np.generic]) -> PeakBatch:
+        n = self._advance(values)
+        return batch(self._found[:n]) if n else NOTHING
+
+    def _advance(self, values: NDArray[np.generic]) -> int:
+        """Take at most `CHUNK_SAMPLES` samples; the number of beats that now stand in ``_found``."""
         filled = self._filled + len(values)
         if filled > len(self._buffer):
             first = (self._filled - self._kept) // self._unit * self._unit
@@ -177,8 +184,7 @@ class RPeakDetector:
             filled -= first
         self._buffer[self._filled : filled] = values
         self._filled = filled
-        n = qrs_front.advance(filled, self._buffer, self._level, self._wave, *self._decided)
-        return batch(self._found[:n]) if n else NOTHING
+        return int(qrs_front.advance(filled, self._buffer, self._level, self._wave, *self._decided))
 
     def flush(self) -> PeakBatch:
         """Say that no more samples follow; returns the last peaks."""
@@ -236,6 +242,9 @@ def r_peaks(ecg: ArrayLike, sampling_rate: float) -> NDArray[np.int64]:
     """
     detector = RPeakDetector(sampling_rate)
     values = checked_samples(ecg)
-    # Of each stretch the samples alone are kept: days of peaks stay small beside the signal.
-    found = [detector.push(values[at : at + CHUNK_SAMPLES]).sample for at in range(0, len(values), CHUNK_SAMPLES)]
+    # Of each chunk the samples alone are kept: days of peaks stay small beside the signal.
+    found = []
+    for at in range(0, len(values), CHUNK_SAMPLES):
+        n = detector._advance(values[at : at + CHUNK_SAMPLES])
+        found.append(detector._found[:n, 0].astype(np.int64))
     return np.concatenate([*found, detector.flush().sample])

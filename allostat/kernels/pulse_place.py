@@ -75,7 +75,7 @@ def _place(start: int, known: int, buffer: NDArray[np.float64], state: NDArray[n
         top += 1
     if top > newest:
         return 0.0, -1.0
-    bend = shift = 0.0
+    bend = shift = rest = 0.0
     for _ in range(CLIMBS):
         middle = buffer[uint64(top)]
         plain = 0.0
@@ -93,22 +93,24 @@ def _place(start: int, known: int, buffer: NDArray[np.float64], state: NDArray[n
         if not bend < 0.0:
             break
         shift = min(max(-0.5 * state[BY_SLOPE] * first / bend, -float(span)), float(span))
+        rest = shift
         step = math.floor(shift + 0.5)
         if step == 0 or not span <= top + step <= newest:
             break
         top += step
+        rest = shift - step
     jitter = float(span)
     if bend < 0.0:
         spread = math.sqrt(0.25 * state[BY_SLOPE] + shift * shift * state[BY_BEND])
         jitter = -_noise(top, span, buffer, state) * spread / bend
     else:
-        shift = 0.0
+        rest = 0.0
     if buffer[top + 1] == buffer[top] or buffer[top - 1] == buffer[top]:
         before, after = _plateau(top, int(state[PLATEAU]), known, buffer)
         if before + after + 1 >= max(4, span):
-            shift = 0.5 * (after - before)
+            rest = 0.5 * (after - before)
             jitter = (before + after + 1) / math.sqrt(12.0)
-    return state[BASE] + top + shift, jitter
+    return state[BASE] + top + rest, jitter
 
 
 @lean_inner_kernel

@@ -88,7 +88,7 @@ def placed(known: Floats, time: float, rate: float) -> tuple[float, float] | Non
     if not oldest <= top <= newest:
         return None
     k = np.arange(-span, span + 1)
-    shift = bend = 0.0
+    shift = bend = rest = 0.0
     for _ in range(2):
         around = known[top - span : top + span + 1]
         if np.isnan(around).any():
@@ -97,22 +97,23 @@ def placed(known: Floats, time: float, rate: float) -> tuple[float, float] | Non
         if bend >= 0:
             break
         shift = float(np.clip(-slope / (2 * bend), -span, span))
+        rest = shift
         step = int(np.floor(shift + 0.5))
         if step == 0 or not oldest <= top + step <= newest:
             break
-        top += step
+        top, rest = top + step, shift - step
     if bend < 0:
         design = np.linalg.inv(np.vander(k, 3).T @ np.vander(k, 3))
         jitter = noise(known, top, oldest) * np.sqrt(design[1, 1] / 4 + shift**2 * design[0, 0]) / -bend
     else:
-        shift, jitter = 0.0, float(span)
+        rest, jitter = 0.0, float(span)
     most = max(4, round(0.25 * rate))
     run = [j for j in range(max(top - most, oldest), min(top + most, len(known) - 1) + 1) if known[j] == known[top]]
     after = next((i for i in range(1, most + 1) if top + i not in run), most + 1) - 1
     before = next((i for i in range(1, most + 1) if top - i not in run), most + 1) - 1
     if before + after + 1 >= max(4, span) and before + after > 0:
-        shift, jitter = 0.5 * (after - before), (before + after + 1) / np.sqrt(12.0)
-    return top + shift, max(float(jitter), 0.01)
+        rest, jitter = 0.5 * (after - before), (before + after + 1) / np.sqrt(12.0)
+    return top + rest, max(float(jitter), 0.01)
 
 
 def noise(known: Floats, top: int, oldest: int) -> float:

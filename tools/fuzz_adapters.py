@@ -1,8 +1,9 @@
 """Read damaged exports of every format until time is up: only allostat's own errors may come out, soon and small.
 
 Each format's twin (`allostat simulate --as`) is changed at random, inside archives too, and given to every reader in a
-process of its own. A crash, another exception, more than 20 s of CPU for one file (or 200 s of waiting) or more than
-1 GiB of memory is a finding: the file is kept, and the exit code is 1.
+process of its own; a participant file of a study is crafted as well (`tools.fuzz_store`). A crash, another exception,
+more than 20 s of CPU for one file (or 200 s of waiting) or more than 1 GiB of memory is a finding: the file is kept,
+and the exit code is 1.
 
     python -m tools.fuzz_adapters --seconds 600 --keep findings/
 """
@@ -22,11 +23,18 @@ import tempfile
 import time
 import traceback
 import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
+if TYPE_CHECKING:
+    from allostat.simulate import Worn
+
+PARTICIPANT_FILE = "participant-file"
+"""What no device writes: the file that a study keeps of a participant."""
 LONGEST_S = 20
 """Of CPU: on a machine that does other things, a file may wait for ten times as long."""
 MOST_BYTES = 1 << 30
@@ -107,23 +115,69 @@ def read_all(path: Path) -> None:
             pass
 
 
-def worker(name: str, seed: int, seconds: float, folder: Path) -> int:
-    """Change and read one format's twin until time is up; the number of findings."""
+@dataclass(frozen=True)
+class Target:
+    """One kind of file, how it is changed, and how it is read."""
+
+    original: Path
+    """File or folder that is given to the readers."""
+    files: dict[Path, bytes]
+    """What is changed, by its place in the folder of the twin."""
+    changed: Callable[[Path, random.Random], bytes]
+    """Other bytes for one of the files."""
+    read: Callable[[Path], None]
+
+
+def target_of(name: str, twin: Path) -> Target:
+    """The twin of a format, written into a folder."""
     from allostat.simulate import EXPORTS, simulate_participant, simulate_worn
 
     worn = simulate_worn(simulate_participant("sub-001", 3), datetime(2024, 3, 4, 22, 0), 0.09, "Europe/Vienna")  # noqa: DTZ001
-    twin = folder / "twin"
-    twin.mkdir()
+    if name == PARTICIPANT_FILE:
+        return _participant_target(worn, twin)
     original = EXPORTS[name](worn, twin)
     files = {p.relative_to(twin): p.read_bytes() for p in sorted(twin.rglob("*")) if p.is_file()}
-    read_all(original)
+    return Target(original, files, lambda victim, rng: mutated_file(files[victim], rng), read_all)
+
+
+def _participant_target(worn: Worn, twin: Path) -> Target:
+    """allostat's own file: most are crafted with hashes that fit, the others have bytes changed."""
+    from tools import fuzz_store
+
+    made = twin.parent / "made"
+    made.mkdir()
+    sound, crafted = fuzz_store.write_participant_file(worn, made), made / "crafted.h5"
+    content = sound.read_bytes()
+
+    def changed(victim: Path, rng: random.Random) -> bytes:
+        if rng.random() < 0.25:
+            return mutated(content, rng)
+        fuzz_store.crafted(sound, crafted, rng)
+        return crafted.read_bytes()
+
+    def read(path: Path) -> None:
+        read_all(path)
+        fuzz_store.open_everything(path)
+
+    original = twin / sound.name
+    original.write_bytes(content)
+    return Target(original, {Path(sound.name): content}, changed, read)
+
+
+def worker(name: str, seed: int, seconds: float, folder: Path) -> int:
+    """Change and read one format's twin until time is up; the number of findings."""
+    twin = folder / "twin"
+    twin.mkdir()
+    target = target_of(name, twin)
+    files = target.files
+    target.read(target.original)
     for expired in (signal.SIGALRM, signal.SIGPROF):
         signal.signal(expired, _too_long)
     findings, cases, end = 0, 0, time.process_time() + seconds
     while time.process_time() < end:
         rng = random.Random(f"{name} {seed} {cases}")
         victim = rng.choice(sorted(files))
-        content = mutated_file(files[victim], rng)
+        content = target.changed(victim, rng)
         (twin / victim).write_bytes(content)
         (folder / "case.bin").write_bytes(content)
         (folder / "case.json").write_text(
@@ -132,7 +186,7 @@ def worker(name: str, seed: int, seconds: float, folder: Path) -> int:
         signal.setitimer(signal.ITIMER_PROF, LONGEST_S)
         signal.alarm(10 * LONGEST_S)
         try:
-            read_all(original)
+            target.read(target.original)
         except (Exception, TooLong) as error:  # noqa: BLE001 (any exception is what is looked for)
             findings += 1
             kept = folder / f"finding_{name}_{seed}_{cases}"
@@ -152,8 +206,9 @@ def main() -> int:
     """Run a worker for each format and keep what they found."""
     from allostat.simulate import EXPORTS
 
+    names = sorted([*EXPORTS, PARTICIPANT_FILE])
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--format", action="append", choices=sorted(EXPORTS), help="only this format (repeatable)")
+    parser.add_argument("--format", action="append", choices=names, help="only this format (repeatable)")
     parser.add_argument("--seconds", type=float, default=60.0, help="of CPU, for each format")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path, default=Path("fuzz-findings"), help="folder for what was found")
@@ -162,7 +217,7 @@ def main() -> int:
     if options.worker:
         return worker(options.worker, options.seed, options.seconds, options.keep)
     bad = 0
-    for name in options.format or sorted(EXPORTS):
+    for name in options.format or names:
         with tempfile.TemporaryDirectory() as place:
             command = [
                 sys.executable,

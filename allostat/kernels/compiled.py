@@ -89,6 +89,11 @@ def lean_inner_kernel(function: Function) -> Function:
     return _inner(function, _LEAN)
 
 
+def inlined_kernel(function: Function) -> Function:
+    """`lean_inner_kernel` for a few short steps of a hot loop: there each call costs as much as the step itself."""
+    return _inner(function, _LEAN | {"forceinline": True})
+
+
 def _entry(function: Function, options: dict[str, bool]) -> Function:
     compiled: Function = function if _config.DISABLE_JIT else _decorated(function, options)
     KERNELS.append(compiled)

@@ -171,7 +171,7 @@ def _rows() -> object:
 def _columns() -> object:
     data = np.frombuffer(b"2026-03-02T12:00:00.25,1.5e+18,0.5,\n", np.uint8)
     kinds = np.array([STAMP_NS, INTEGER_BY_POWER, NUMBER, NUMBER_OR_MISSING])
-    numbers, integers, states = np.zeros((4, 1)), np.zeros((4, 1), np.int64), np.zeros(1, np.int8)
+    numbers, integers, states = np.zeros((4, 9)), np.zeros((4, 9), np.int64), np.zeros(1, np.int8)
     count = read_columns(data, ord(","), kinds, numbers, integers, states)
     return count, numbers, integers, states
 

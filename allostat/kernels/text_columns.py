@@ -10,21 +10,40 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from allostat.kernels.compiled import inner_kernel, kernel
+from allostat.kernels.compiled import inlined_kernel, lean_inner_kernel, lean_kernel
 from allostat.kernels.text_rows import EXACT_DIGITS, decimal, stamp_s, two_digits
 
 PASSED_OVER, NUMBER, NUMBER_OR_MISSING, INTEGER, INTEGER_BY_POWER, STAMP_NS = range(6)
 """What a column holds: nothing that is wanted; a plain decimal; one, or an empty cell; an integer below 9e18; one that
 may be written with an exponent, as ``1.71492060000602e+18``; a date and time ``YYYY-MM-DDThh:mm:ss`` with up to nine
 decimals, as ns since 1970."""
+ODD, READ, BLANK = range(3)
+"""What became of a row: it needs judgement, it was read, it holds nothing."""
 
 _NONE = -(1 << 62)
 _EARLIEST_S = 631_152_000  # 1990, before which no wearable wrote a time
 _MINUTE = 17  # YYYY-MM-DDThh:mm:
 _NS_PER_S = 1_000_000_000
+_POWERS = 10 ** np.arange(10, dtype=np.int64)
+
+_ZERO = np.uint64(0)
+_ONE = np.uint64(1)
+_EACH = np.uint64(0x0101010101010101)
+_LINE_FEEDS = np.uint64(0x0A0A0A0A0A0A0A0A)
+_ZEROS = np.uint64(0x3030303030303030)
+"""The digit 0, eight times."""
+_PLACES = 0x0001020304050607
+"""Times the 1 of byte k, its highest byte is k."""
+_LOW = np.uint64(0x7F7F7F7F7F7F7F7F)
+_HIGH = np.uint64(0x8080808080808080)
+_UP_FROM_TEN = np.uint64(0x7676767676767676)
+"""What sets the high bit of each byte of 10 and more, when it is added."""
+_SECOND_BYTES = np.uint64(0x00FF00FF00FF00FF)
+_SECOND_PAIRS = np.uint64(0x0000FFFF0000FFFF)
+_LOW_HALF = np.uint64(0x00000000FFFFFFFF)
 
 
-@inner_kernel
+@lean_inner_kernel
 def _integer(data: NDArray[np.uint8], at: int, stop: int, by_power: bool) -> int:
     """An integer below 9e18, with an exponent if that is allowed; `_NONE` when it is written otherwise."""
     negative = at < stop and data[at] == 45
@@ -64,7 +83,78 @@ def _integer(data: NDArray[np.uint8], at: int, stop: int, by_power: bool) -> int
     return -value if negative else value
 
 
-@inner_kernel
+@inlined_kernel
+def _word(data: NDArray[np.uint8], at: int) -> np.uint64:
+    """Eight bytes, the first one lowest; LLVM makes one load of it."""
+    i = np.uint64(at)
+    word = np.uint64(data[i])
+    for k in range(1, 8):
+        word |= np.uint64(data[i + np.uint64(k)]) << np.uint64(8 * k)
+    return word
+
+
+@inlined_kernel
+def _before(marks: np.uint64) -> int:
+    """How many bytes lie before the first whose high bit is set; one is."""
+    first = int(np.int64((marks & (~marks + _ONE)) >> np.uint64(7)))
+    return (first * _PLACES >> 56) & 7
+
+
+@inlined_kernel
+def _cell_end(data: NDArray[np.uint8], at: int, end: int, separator: int) -> int:
+    """Where the next separator or line feed stands; eight bytes are looked at at once."""
+    separators = np.uint64(separator) * _EACH
+    while at + 8 <= end:
+        word = _word(data, at)
+        one, other = word ^ separators, word ^ _LINE_FEEDS
+        # the high bit of a byte is set where that byte equals one of the two
+        found = ~((((one & _LOW) + _LOW) | one) & (((other & _LOW) + _LOW) | other) | _LOW)
+        if found != _ZERO:
+            return at + _before(found)
+        at += 8
+    while at < end and data[at] != 10 and data[at] != separator:
+        at += 1
+    return at
+
+
+@inlined_kernel
+def _no_digits(word: np.uint64) -> np.uint64:
+    """Of eight bytes less those of `_ZEROS`, the high bit of the first that is no digit; behind it, of any."""
+    return (((word & _LOW) + _UP_FROM_TEN) | word) & _HIGH
+
+
+@inlined_kernel
+def _number(word: np.uint64) -> int:
+    """The number that eight digits make, the first one lowest; neighbours are put together, then pairs, then fours."""
+    word = (word * np.uint64(10) + (word >> np.uint64(8))) & _SECOND_BYTES
+    word = (word * np.uint64(100) + (word >> np.uint64(16))) & _SECOND_PAIRS
+    word = (word & _LOW_HALF) * np.uint64(10000) + (word >> np.uint64(32))
+    return int(np.int64(word))
+
+
+@inlined_kernel
+def _digits(data: NDArray[np.uint8], at: int, end: int) -> tuple[int, int]:
+    """The number that the digits from ``at`` on make, and where they end; eight of them are read at once."""
+    value = 0
+    while at + 8 <= end:
+        word = _word(data, at) ^ _ZEROS
+        other = _no_digits(word)
+        count = 8
+        if other != _ZERO:
+            count = _before(other)
+            # in two steps, because none may be of all 64 bits
+            word = word << np.uint64(56 - 8 * count) << np.uint64(8)
+        value = value * int(_POWERS[count]) + _number(word)
+        at += count
+        if count < 8:
+            return value, at
+    while at < end and 48 <= data[at] <= 57:
+        value = value * 10 + (int(data[at]) - 48)
+        at += 1
+    return value, at
+
+
+@lean_inner_kernel
 def _fraction_ns(data: NDArray[np.uint8], at: int, stop: int) -> int:
     """Nanoseconds of ``.220`` or of nothing; `_NONE` when it is written otherwise."""
     if at == stop:
@@ -72,18 +162,11 @@ def _fraction_ns(data: NDArray[np.uint8], at: int, stop: int) -> int:
     decimals = stop - at - 1
     if data[at] != 46 or not 1 <= decimals <= 9:
         return _NONE
-    ns = 0
-    for i in range(at + 1, stop):
-        c = int(data[i])
-        if not 48 <= c <= 57:
-            return _NONE
-        ns = ns * 10 + (c - 48)
-    for _ in range(9 - decimals):
-        ns *= 10
-    return ns
+    ns, behind = _digits(data, at + 1, len(data))
+    return ns * int(_POWERS[9 - decimals]) if behind == stop else _NONE
 
 
-@inner_kernel
+@lean_inner_kernel
 def _stamp_ns(data: NDArray[np.uint8], at: int, stop: int) -> int:
     if stop - at < 19 or data[at + 10] != 84:
         return _NONE
@@ -94,25 +177,14 @@ def _stamp_ns(data: NDArray[np.uint8], at: int, stop: int) -> int:
     return _NONE if fraction == _NONE else seconds * _NS_PER_S + fraction
 
 
-@inner_kernel
-def _same_minute(data: NDArray[np.uint8], one: int, other: int) -> bool:
-    """Whether two stamps are of one minute; from its end, which differs first."""
-    if other + _MINUTE > len(data):
-        return False
-    left = _MINUTE
-    while left > 0 and data[one + left - 1] == data[other + left - 1]:
-        left -= 1
-    return left == 0
-
-
-@inner_kernel
+@lean_inner_kernel
 def _is_blank(data: NDArray[np.uint8], at: int, stop: int) -> bool:
     while at < stop and (data[at] == 32 or data[at] == 9):
         at += 1
     return at >= stop
 
 
-@kernel
+@lean_kernel
 def read_columns(
     data: NDArray[np.uint8],
     separator: int,
@@ -133,48 +205,42 @@ def read_columns(
         int64 (columns,): what each column of a row holds (`PASSED_OVER` and the others); a row may have further empty
         ones at its end.
     numbers, integers
-        float64 and int64 (columns, rows): filled where a column holds numbers, or integers and stamps; NaN stands for
-        an empty cell of `NUMBER_OR_MISSING`.
+        float64 and int64 (columns, capacity): filled where a column holds numbers, or integers and stamps, with the
+        rows that were read, one behind the other; NaN stands for an empty cell of `NUMBER_OR_MISSING`. A row that is
+        read has a separator or line feed for each column, and a digit for each one that must not be empty, so that
+        ``len(data) // columns + 1`` is capacity enough.
     states
-        int8 (rows,): filled with 1 for a row that was read, 0 for one that needs judgement, 2 for a blank one.
+        int8 (at least as many as there are rows,): filled with `READ`, `ODD` or `BLANK`.
 
     Returns
     -------
     int
         Number of rows, of whatever state.
     """
-    row, at, end = 0, 0, len(data)
-    known, minute_ns = -1, 0
+    row, read, at, end = 0, 0, 0, len(data)
+    # the minute of the last stamp that was read in full: its text but for the last colon, and the time
+    minute_ns, date_text, clock_text = _NONE, _ZERO, _ZERO
     while at < end:
         first, good, column = at, True, 0
         while True:
             start = at
             kind = kinds[column] if column < len(kinds) else PASSED_OVER
-            # nearly all cells are digits, or the minute of the stamp before and digits: they are read while the end of
-            # the cell is looked for
-            value, digits, sign, c = 0, 0, 1, 10
-            if kind != PASSED_OVER:
-                if kind == STAMP_NS:
-                    if known >= 0 and _same_minute(data, known, at):
-                        at += _MINUTE
-                elif at < end and data[at] == 45:
-                    sign = -1
-                    at += 1
-                digits = at
-                while at < end:
-                    c = int(data[at])
-                    if not 48 <= c <= 57:
-                        break
-                    value = value * 10 + (c - 48)
-                    at += 1
-                digits = at - digits
+            # nearly all cells are digits, or the minute of the stamp before and digits
+            value, sign, digits = 0, 1, at
+            if kind == STAMP_NS:
+                known = minute_ns != _NONE and at + _MINUTE <= end and data[at + _MINUTE - 1] == 58
+                if known and _word(data, at + 8) == clock_text and _word(data, at) == date_text:
+                    digits = at + _MINUTE
+                    value, at = _digits(data, digits, end)
+            elif kind != PASSED_OVER:
+                digits += int(at < end and data[at] == 45)
+                sign = 1 - 2 * (digits - at)
+                value, at = _digits(data, digits, end)
             plain = at
-            while at < end:
-                c = int(data[at])
-                if c == 10 or c == separator:
-                    break
-                at += 1
-            ends = at >= end or c == 10
+            digits = plain - digits
+            if at >= end or (data[at] != separator and data[at] != 10):
+                at = _cell_end(data, at, end, separator)
+            ends = at >= end or data[at] == 10
             if column >= len(kinds):
                 # a row may end with separators
                 good = good and start == at
@@ -183,7 +249,7 @@ def read_columns(
                     number = sign * float(value)
                 else:
                     number = decimal(data, start, at)
-                numbers[column, row] = number
+                numbers[column, read] = number
                 if number != number and not (kind == NUMBER_OR_MISSING and start == at):
                     good = False
             elif good and kind != PASSED_OVER:
@@ -195,21 +261,25 @@ def read_columns(
                     else:
                         whole = _stamp_ns(data, start, at)
                         if whole != _NONE:
-                            known, minute_ns = start, whole - whole % (60 * _NS_PER_S)
+                            minute_ns = whole - whole % (60 * _NS_PER_S)
+                            date_text, clock_text = _word(data, start), _word(data, start + 8)
                 elif plain == at and 0 < digits < 19:
                     whole = sign * value
                 else:
                     whole = _integer(data, start, at, kind == INTEGER_BY_POWER)
-                integers[column, row] = whole
+                integers[column, read] = whole
                 if whole == _NONE:
                     good = False
             column += 1
             at += 1
             if ends:
                 break
-        read = good and column >= len(kinds)
-        states[row] = 1 if read else 0
         if column == 1 and _is_blank(data, first, at - 1):
-            states[row] = 2
+            states[row] = BLANK
+        elif good and column >= len(kinds):
+            states[row] = READ
+            read += 1
+        else:
+            states[row] = ODD
         row += 1
     return row

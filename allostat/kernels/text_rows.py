@@ -9,21 +9,21 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from allostat.kernels.compiled import inner_kernel, kernel
+from allostat.kernels.compiled import lean_inner_kernel, lean_kernel
 
 _STAMP = 19  # YYYY-MM-DD hh:mm:ss
 EXACT_DIGITS = 15
 """A decimal of so many digits is its integer divided by a power of ten that float64 holds exactly."""
 
 
-@inner_kernel
+@lean_inner_kernel
 def two_digits(data: NDArray[np.uint8], at: int) -> int:
     """The number that two digits make; -1 when they are none."""
     tens, ones = int(data[at]) - 48, int(data[at + 1]) - 48
     return tens * 10 + ones if 0 <= tens <= 9 and 0 <= ones <= 9 else -1
 
 
-@inner_kernel
+@lean_inner_kernel
 def stamp_s(data: NDArray[np.uint8], at: int) -> int:
     """Seconds since 1970 of ``YYYY-MM-DD hh:mm:ss`` (or with T); a number below all years when it is none."""
     none = -(1 << 62)
@@ -56,7 +56,7 @@ def stamp_s(data: NDArray[np.uint8], at: int) -> int:
     return days * 86400 + hour * 3600 + minute * 60 + second
 
 
-@inner_kernel
+@lean_inner_kernel
 def decimal(data: NDArray[np.uint8], at: int, stop: int) -> float:
     """A plain decimal number such as ``812`` or ``-0.8125``; NaN when it is written otherwise."""
     sign = 1.0
@@ -83,7 +83,7 @@ def decimal(data: NDArray[np.uint8], at: int, stop: int) -> float:
     return sign * (mantissa / power)
 
 
-@kernel
+@lean_kernel
 def read_rows(
     data: NDArray[np.uint8],
     separator: int,

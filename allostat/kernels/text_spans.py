@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from allostat.kernels.compiled import kernel
+from allostat.kernels.compiled import kernel, lean_kernel
 from allostat.kernels.text_rows import decimal, stamp_s, two_digits
 from allostat.kernels.xml_attributes import enter, entry_of, find_either
 
@@ -18,7 +18,7 @@ NO_STAMP = -(1 << 62)
 _STAMP = 25  # YYYY-MM-DD hh:mm:ss +hhmm
 
 
-@kernel
+@lean_kernel
 def stamps(
     data: NDArray[np.uint8],
     rows: NDArray[np.int32],
@@ -61,7 +61,7 @@ def stamps(
     return odd
 
 
-@kernel
+@lean_kernel
 def numbers(
     data: NDArray[np.uint8],
     rows: NDArray[np.int32],
@@ -87,7 +87,7 @@ def numbers(
     return odd
 
 
-@kernel
+@lean_kernel
 def clock_times(
     data: NDArray[np.uint8],
     rows: NDArray[np.int32],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from xarray.core import indexing
 
 from allostat.errors import StoreError
 from allostat.store.hdf5_read import Skeleton, damage_as_store_error, read_array, read_skeleton
-from allostat.store.tree import Variable, array_sha256
+from allostat.store.tree import Attribute, Variable, array_sha256
 from allostat.store.values import decode_attributes, decode_variable
 
 WHOLE_BYTES = 64 * 2**20
@@ -65,10 +66,11 @@ class StoredArray(BackendArray):
             stored = read_array(dataset) if whole else h5py.Dataset(dataset)[key]
         if whole and array_sha256(stored) != skeleton.claimed_sha256:
             raise StoreError("content is not what its hash says", where=where)
-        _, values, _ = decode_variable(Variable(skeleton.dims, np.asarray(stored), skeleton.attrs))
-        if self.text:
-            values = values.astype(self.dtype)
-        return np.asarray(values[key] if whole else values)
+        with damage_as_store_error(where):
+            _, values, _ = decode_variable(Variable(skeleton.dims, np.asarray(stored), skeleton.attrs))
+            if self.text:
+                values = values.astype(self.dtype)
+            return np.asarray(values[key] if whole else values)
 
 
 def _identity(path: Path) -> tuple[int, ...]:
@@ -88,6 +90,11 @@ def lazy_dataset(path: Path, file: Any, group: str) -> xr.Dataset:
     with damage_as_store_error(where):
         gid = h5g.open(file.id, group.encode())
         attrs, skeletons = read_skeleton(gid)
+    with damage_as_store_error(where):
+        return _dataset(path, group, attrs, skeletons)
+
+
+def _dataset(path: Path, group: str, attrs: Mapping[str, Attribute], skeletons: Sequence[Skeleton]) -> xr.Dataset:
     named = set(str(attrs.get("coordinates", "")).split())
     parts: dict[str, xr.Variable] = {}
     for skeleton in skeletons:

@@ -84,7 +84,9 @@ class StoredFile:
         else:
             with open_groups(self.path, self._content, self._tops) as file:
                 leaves = {name: lazy_dataset(self.path, file, place) for name, place in self._places.items()}
-        return xr.DataTree.from_dict({"/": xr.Dataset(attrs=self.attrs), **leaves}, name=self.path.stem)
+        root = xr.Dataset(attrs=self.attrs)
+        with damage_as_store_error(self.path.name):
+            return xr.DataTree.from_dict({"/": root, **leaves}, name=self.path.stem)
 
     @property
     def _older(self) -> bool:
@@ -95,9 +97,10 @@ class StoredFile:
         top, *below = place.strip("/").split("/")
         with open_groups(self.path, self._content, (top,)) as file:
             group = read_groups(file, (top,), self.path.name).groups[top]
-        for name in below:
-            group = group.groups[name]
-        return decode_dataset(group.without_attributes(NAME))
+        with damage_as_store_error(f"{self.path.name}, {place}"):
+            for name in below:
+                group = group.groups[name]
+            return decode_dataset(group.without_attributes(NAME))
 
     @cached_property
     def _tops(self) -> tuple[str, ...]:

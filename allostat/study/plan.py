@@ -150,15 +150,18 @@ def _exports_among(directory: Path, paths: list[Path]) -> Iterator[Export | Unre
     yield from (Unread(p, "shadow file of another system") for p in paths if p.name.startswith("._"))
     left = [p for p in paths if not p.name.startswith(".") and p.name != "Thumbs.db"]
     loose = tuple(p.name for p in left if not _is_archive(p) and p.stat().st_size)
+    # an empty file may be part of an export, like the list of buttons that nobody pressed
+    empty = tuple(p.name for p in left if not p.stat().st_size)
     claimed: set[str] = set()
     while len(loose) > 1:
-        best = verdicts(Source(directory, loose))[0]
+        best = verdicts(Source(directory, loose + empty))[0]
         members = best.sniff.members or loose
-        if best.sniff.confidence < SURE_ENOUGH or not set(members) <= set(loose):
+        if best.sniff.confidence < SURE_ENOUGH or not set(members) & set(loose) or set(members) - {*loose, *empty}:
             break
         yield Export(directory, best.adapter.name, best.sniff.confidence, members)
         claimed |= set(members)
         loose = tuple(name for name in loose if name not in claimed)
+        empty = tuple(name for name in empty if name not in claimed)
     for path in left:
         if path.name not in claimed:
             yield _single(path)

@@ -107,20 +107,17 @@ def clock_of(
     usual = float(np.median(steps))
     starts = np.concatenate([[0], np.flatnonzero(steps > GAP_STEPS * usual) + 1]).astype(np.int64)
     stops = np.concatenate([starts[1:], [n]])
-    whole = _stream_rate(times_ns, starts, stops, usual)
+    longest = int(np.argmax(stops - starts))
+    whole = _stream_rate(times_ns[starts[longest] : stops[longest]], usual)
     blocks = tuple(
-        _block(times_ns[first:stop], int(first), whole, nominal_hz)
-        for first, stop in zip(starts, stops, strict=True)
-    )  # fmt: skip
+        _block(times_ns[first:stop], int(first), whole, nominal_hz, own_rate=i != longest)
+        for i, (first, stop) in enumerate(zip(starts, stops, strict=True))
+    )
     return Clock(blocks, n, epoch, host_offset_ns)
 
 
-def _stream_rate(
-    times_ns: NDArray[np.int64], starts: NDArray[np.int64], stops: NDArray[np.int64], usual_step: float
-) -> float:
-    longest = int(np.argmax(stops - starts))
-    run = times_ns[starts[longest] : stops[longest]]
-    return _slope_rate(run) if len(run) >= _FEW else NS_PER_S / usual_step
+def _stream_rate(longest_run_ns: NDArray[np.int64], usual_step: float) -> float:
+    return _slope_rate(longest_run_ns) if len(longest_run_ns) >= _FEW else NS_PER_S / usual_step
 
 
 def _slope_rate(times_ns: NDArray[np.int64]) -> float:
@@ -128,8 +125,11 @@ def _slope_rate(times_ns: NDArray[np.int64]) -> float:
     return NS_PER_S * half / float(np.median(times_ns[half:] - times_ns[: len(times_ns) - half]))
 
 
-def _block(times_ns: NDArray[np.int64], start_index: int, stream_rate: float, nominal_hz: float) -> ClockBlock:
-    rate = _slope_rate(times_ns) if len(times_ns) >= _FEW else stream_rate
+def _block(
+    times_ns: NDArray[np.int64], start_index: int, stream_rate: float, nominal_hz: float, *, own_rate: bool
+) -> ClockBlock:
+    # the rate of the stream is that of its longest block
+    rate = _slope_rate(times_ns) if own_rate and len(times_ns) >= _FEW else stream_rate
     first = int(times_ns[0])
     late = (times_ns - first) - np.arange(len(times_ns)) * (NS_PER_S / rate)
     return ClockBlock(start_index, first + round(float(np.median(late))), rate, nominal_hz)

@@ -11,7 +11,7 @@ import numpy as np
 
 from allostat.kernels import text_columns
 from allostat_devices.skipped_rows import SkipCode, SkippedRows
-from allostat_devices.text_lines import count_of_lines, lines_of
+from allostat_devices.text_lines import lines_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -114,6 +114,11 @@ def lossless_integers(values: NDArray[np.float64], missing: int = _INT32.min) ->
     Writers print binary floats, so ``-0.07200000000000001`` stands for -0.072: a scaled value may be 1e-6 steps or
     1e-9 of itself away from an integer.
     """
+    # a NaN is neither above nor below
+    if values.size and values.min() > -_INT32.max and values.max() < _INT32.max:
+        plain = values.astype(np.int32)
+        if np.array_equal(plain, values):
+            return plain, 1.0
     filled = values[~np.isnan(values)]
     if filled.size == 0:
         return None
@@ -189,20 +194,17 @@ def _at_once(
     if isinstance(block, list):
         # a letter beyond ASCII makes its own row odd and no other
         block = ("\n".join(block) + "\n").encode("utf-8", "surrogateescape")
-    n = count_of_lines(block)
-    numbers, integers = np.empty((width, n)), np.empty((width, n), np.int64)
-    states = np.empty(n, np.int8)
+    capacity = len(block) // width + 1
+    numbers, integers = np.empty((width, capacity)), np.empty((width, capacity), np.int64)
+    states = np.empty(len(block), np.int8)
     data = np.frombuffer(block, np.uint8)
-    if text_columns.read_columns(data, ord(separator), kinds, numbers, integers, states) != n:
-        raise AssertionError("the compiled reader counts other rows")
-    if states.min(initial=1) == 1 == states.max(initial=1):
-        whole = [(numbers if column.kind in _REAL else integers)[column.index] for column in columns]
-        return whole, np.arange(first_line, first_line + n), []
-    good = np.flatnonzero(states == 1)
+    n = text_columns.read_columns(data, ord(separator), kinds, numbers, integers, states)
+    good = np.flatnonzero(states[:n] == text_columns.READ)
     if 2 * len(good) < n:
         return None
-    arrays = [(numbers if column.kind in _REAL else integers)[column.index][good] for column in columns]
-    return arrays, good + first_line, np.flatnonzero(states == 0).tolist()
+    # copies, because most of the capacity is not needed
+    arrays = [(numbers if column.kind in _REAL else integers)[column.index, : len(good)].copy() for column in columns]
+    return arrays, good + first_line, np.flatnonzero(states[:n] == text_columns.ODD).tolist()
 
 
 def _read(

@@ -155,10 +155,21 @@ def _look(source: Source, member: str) -> Sniff:
 
 
 def _is_smooth(values: NDArray[np.float64]) -> bool:
-    """Whether few values are turning points: two in three are in noise, one in three or more in RR intervals."""
+    """Whether numbers run like a sampled wave and not like intervals.
+
+    Few values of a wave are turning points: two in three are in noise, one in three or more in RR intervals. The ones
+    of a coarsely sampled wave with noise are more; but it stands still in many steps and goes on in its direction in
+    the others (correlation of a step with the next: 0.6 to 0.9 in ECGs, below 0.4 in RR intervals of real persons).
+    Breathing to a slow pace makes such intervals as well, and they do not stand still.
+    """
     steps = np.diff(values)
-    steps = steps[steps != 0]
-    return len(steps) > 100 and float(np.mean(steps[1:] * steps[:-1] < 0)) < 0.2
+    moving = steps[steps != 0]
+    if len(moving) <= 100:
+        return False
+    if float(np.mean(moving[1:] * moving[:-1] < 0)) < 0.2:
+        return True
+    still = 1.0 - len(moving) / len(steps)
+    return still > 0.1 and float(np.corrcoef(steps[1:], steps[:-1])[0, 1]) > 0.5
 
 
 def _layout(lines: list[str], where: str) -> Layout:

@@ -389,3 +389,23 @@ def test_names_without_end_take_no_square_of_their_length(token: str) -> None:
     # the square of it would be minutes
     found = layout_of([token * (200_000 // len(token)), "#" + token * (200_000 // len(token)), "800"])
     assert isinstance(found, (Layout, NoLayout))
+
+
+def test_a_coarse_ecg_without_a_header_is_not_taken_for_intervals(tmp_path: Path) -> None:
+    """Steps of 5 uV and noise make many turning points, and values in mV lie in the range of seconds."""
+    rng = np.random.default_rng(1)
+    seconds = np.arange(3000) / 250
+    phase = (seconds * 1.1) % 1
+    wave = 0.5 + 1.2 * np.exp(-(((phase - 0.3) / 0.015) ** 2)) + 0.15 * np.exp(-(((phase - 0.6) / 0.06) ** 2))
+    wave = np.round((wave + 0.05 * np.sin(2 * np.pi * 0.3 * seconds) + rng.normal(0, 0.003, 3000)) / 0.005) * 0.005
+    path = tmp_path / "e0001.csv"
+    path.write_text("\n".join(f"{v:.3f}" for v in wave) + "\n")
+    assert ADAPTER.sniff(Source(path)).confidence < 0.5
+
+
+def test_intervals_under_paced_breathing_are_still_intervals(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    intervals = 850 + 60 * np.sin(2 * np.pi * np.arange(600) / 12) + rng.normal(0, 15, 600)
+    path = tmp_path / "rr.txt"
+    path.write_text("\n".join(f"{v:.0f}" for v in intervals) + "\n")
+    assert ADAPTER.sniff(Source(path)).confidence >= 0.5

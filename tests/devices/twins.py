@@ -13,7 +13,9 @@ from allostat.reading import adapters
 from allostat.simulate import EXPORTS, Worn, simulate_participant, simulate_worn
 
 WRITERS: dict[str, tuple[str, ...]] = {
+    "apple_ecg": ("apple-ecg",),
     "apple_health": ("apple",),
+    "beat_instants": ("beat-instants",),
     "biopac": ("biopac",),
     "cuff_readings": ("omron", "omblepy"),
     "edf": ("edf", "edf-holes", "bdf", "faros"),
@@ -50,20 +52,6 @@ WRITERS: dict[str, tuple[str, ...]] = {
 """Names in `EXPORTS` of what each adapter reads."""
 
 
-def _apple_ecg(folder: Path) -> None:
-    export = EXPORTS["apple"](worn(), folder)
-    with zipfile.ZipFile(export) as archive:
-        name = next(n for n in archive.namelist() if "electrocardiograms" in n)
-        content = archive.read(name)
-    export.unlink()
-    (folder / "ecg_2024-03-04.csv").write_bytes(content)
-
-
-def _beat_instants(folder: Path) -> None:
-    lines = "".join(f"{0.8 * i + 1:.3f}    N\n" for i in range(40))
-    (folder / "beats.txt").write_text("00000000\n" + lines)
-
-
 def _participant_file(folder: Path) -> None:
     from allostat.store import write_participant
     from tests.store.results import full_result
@@ -72,8 +60,6 @@ def _participant_file(folder: Path) -> None:
 
 
 BY_HAND: dict[str, Callable[[Path], None]] = {
-    "apple_ecg": _apple_ecg,
-    "beat_instants": _beat_instants,
     "participant_file": _participant_file,
 }
 

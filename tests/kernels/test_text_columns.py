@@ -16,6 +16,7 @@ from allostat.kernels.text_columns import (
     NUMBER,
     NUMBER_OR_MISSING,
     PASSED_OVER,
+    READ,
     STAMP_NS,
     read_columns,
 )
@@ -33,13 +34,13 @@ ROWS = st.lists(st.lists(CELLS | st.floats(-1e6, 1e6).map(repr) | st.integers().
 
 
 def read(text: str, kinds: list[int]) -> tuple[list[int], list[list[float | int]]]:
-    n = text.count("\n")
-    numbers, integers = np.full((len(kinds), n), math.inf), np.full((len(kinds), n), -1, np.int64)
+    n, data = text.count("\n"), np.frombuffer(text.encode(), np.uint8)
+    capacity = len(data) // len(kinds) + 1
+    numbers, integers = np.full((len(kinds), capacity), math.inf), np.full((len(kinds), capacity), -1, np.int64)
     states = np.full(n, 9, np.int8)
-    data = np.frombuffer(text.encode(), np.uint8)
     assert read_columns(data, ord(";"), np.array(kinds, np.int64), numbers, integers, states) == n
     rows = []
-    for row in np.flatnonzero(states == 1):
+    for row in range(int(np.count_nonzero(states == READ))):
         cells = [
             integers[c, row].item() if kind > NUMBER_OR_MISSING else numbers[c, row].item()
             for c, kind in enumerate(kinds)

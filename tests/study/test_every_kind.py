@@ -12,6 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from allostat.cli import cli
+from allostat.reading import SURE_ENOUGH, verdicts
+from allostat.source import Source
 from allostat.store import read_participant
 from allostat.study import Study
 
@@ -25,13 +27,16 @@ class Kind:
     hours: float
     zone: str = "unknown (unknown)"
     hrv: bool = True
+    whole: bool = False
+    """Whether all files of the pattern make up the export; else the first alone."""
 
 
 KINDS = {
     "h10": Kind(("polar_h10_ecglogger/polar_h10.csv.gz",), "polar_ecg_logger", 0.167),
     "mit": Kind(("mitdb/101.hea", "mitdb/101.dat", "mitdb/101.atr"), "wfdb", 0.502),
     "e4": Kind(("empatica_e4/1635148245_A00204.zip",), "empatica_e4", 0.936),
-    "verity": Kind(("polar_verity_psl/*.txt",), "polar_sensor_logger", 0.152, "UTC+00:00 (inferred, weak)"),
+    "e4folder": Kind(("empatica_e4/flirt_session/*",), "empatica_e4", 2.482, whole=True),
+    "verity": Kind(("polar_verity_psl/*.txt",), "polar_sensor_logger", 0.152, "UTC+00:00 (inferred, weak)", whole=True),
     "elite": Kind(("elite_hrv/2017*.txt",), "rr_text", 0.858),
     "day": Kind(("rr24h/normal/nsr002_rr_secs.txt.gz",), "rr_text", 23.46),
     "strap": Kind(("ble_hr_logs/selfloops_20170808002e.txt",), "rr_text", 0.899),
@@ -53,6 +58,10 @@ KINDS = {
     "opensignals": Kind(("edf_ecg/opensignals/OSmontage1A.txt",), "signal_text", 0.068),
     "biosppy": Kind(("biosppy_signals/ecg.txt",), "signal_text", 0.004),
     "lsl": Kind(("xdf/minimal.xdf",), "xdf", 0.0, hrv=False),
+    "beatmarks": Kind(("cst_reference/nsr001.hea", "cst_reference/nsr001.ecg"), "wfdb", 22.55),
+    "app": Kind(("kubios_sample01/pgomes_SampleExport.txt",), "rr_text", 0.0831),
+    "watch6": Kind(("apple_health/ecg_watch6/ecg_sample.csv",), "apple_ecg", 0.0083),
+    "pool": Kind(("fit_garmin_sdk/**/activity_poolswim_with_hr.fit",), "fit", 0.969, "UTC-06:00 (file)"),
     "zephyr": Kind(("zephyr_bioharness/*BR_RR.csv",), "zephyr", 0.042),
 }
 
@@ -67,7 +76,7 @@ def folder(recordings: Callable[[str], Path], tmp_path_factory: pytest.TempPathF
             top, _, rest = pattern.partition("/")
             found = [p for p in sorted(recordings(top).glob(rest)) if not p.name.startswith(("LICENSE", "._"))]
             assert found, pattern
-            for path in found if "txt" in pattern and "*" in pattern and who == "verity" else found[:1]:
+            for path in found if kind.whole else found[:1]:
                 shutil.copy(path, own / path.name)
     return study
 
@@ -98,3 +107,9 @@ def test_a_run_carries_every_heart_to_hrv_and_says_where_there_is_none(folder: P
         stored = read_participant(result.layout.store(who), groups=("beats", "hrv"))
         windows = [name for name, dataset in stored.hrv.items() if name != "person" and dataset.sizes.get("window", 0)]
         assert bool(windows) == kind.hrv, (who, list(stored.beats), list(stored.hrv))
+
+
+def test_waves_without_a_header_are_not_taken_for_intervals(recordings: Callable[[str], Path]) -> None:
+    for name in ("e0103", "e0110", "e0124", "data"):
+        source = Source(recordings("heartpy_examples") / f"{name}.csv")
+        assert verdicts(source)[0].sniff.confidence < SURE_ENOUGH, name

@@ -30,7 +30,9 @@ ExportWriter = Callable[[Worn, Path], Path]
 
 EXPORTS: dict[str, ExportWriter] = {
     "apple": apple.write_apple_export,
+    "apple-ecg": apple.write_apple_ecg_export,
     "bdf": waveforms.write_bdf_export,
+    "beat-instants": rr_text.write_beat_instants_export,
     "biopac": research_devices.write_biopac_export,
     "edf": waveforms.write_edf_export,
     "edf-holes": waveforms.write_edf_with_holes_export,

@@ -82,6 +82,14 @@ def write_apple_export(worn: Worn, folder: Path) -> Path:
     return write_apple_zip(worn, folder / f"export_{worn.person.id}.zip", HABITS)
 
 
+def write_apple_ecg_export(worn: Worn, folder: Path) -> Path:
+    """One electrocardiogram of the watch by itself, as a phone shares it."""
+    name, data = next(_electrocardiograms(worn))
+    path = folder / name
+    path.write_bytes(data)
+    return path
+
+
 def write_apple_zip(worn: Worn, path: Path, habits: AppleHabits) -> Path:
     """The archive as the phone makes it, with the same bytes for the same arguments."""
     with zipfile.ZipFile(path, "w") as archive:

@@ -1,4 +1,4 @@
-"""Writers of beat intervals as text: HRV Logger, Elite HRV, Selfloops, plain lists."""
+"""Writers of beats as text: HRV Logger, Elite HRV, Selfloops, VNS Analyse, plain lists, labelled instants."""
 
 from __future__ import annotations
 
@@ -149,4 +149,12 @@ def write_vns_analyse_export(worn: Worn, folder: Path) -> Path:
     ]  # fmt: skip
     path = folder / f"{local:%d.%m.%Y %H.%M} {worn.person.id} 0h 06min.txt"
     path.write_bytes("\r\n".join(lines).encode("latin-1") + b"\r\n")
+    return path
+
+
+def write_beat_instants_export(worn: Worn, folder: Path) -> Path:
+    """Beats of a Holter analysis: seconds since the start and a label in each line, below a number of the recording."""
+    seconds = [f"{ns / NS_PER_S:.3f}" for ns in (worn.beats_ns - worn.start_ns).tolist()]
+    path = folder / f"holter_{worn.person.id}.txt"
+    write_text(path, ("00000000\n" + "".join(f"{at}    N\n" for at in seconds)).encode())
     return path

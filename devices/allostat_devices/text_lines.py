@@ -10,6 +10,7 @@ import codecs
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import IO
 
 import numpy as np
@@ -41,8 +42,9 @@ _BUFFER = 1 << 16
 _CONTROL = bytes(c for c in range(32) if c not in b"\t\n\v\f\r\x1a")
 
 
+@lru_cache(8)
 def why_not_text(head: bytes) -> str | None:
-    """Why the first bytes of a file are no readable text; None when they are."""
+    """Why the first bytes of a file are no readable text; None when they are. Kept, because every adapter asks."""
     if not head:
         return "the file is empty"
     for magic, reason in _MAGIC:
@@ -150,12 +152,18 @@ def head_lines(source: Source, member: str | None = None, size: int = 4096) -> l
     reason = why_not_text(head)
     if reason:
         raise InputError(f"cannot be read as text: {reason}", where=member or source.name)
+    return list(_lines_in(head, size))
+
+
+@lru_cache(8)
+def _lines_in(head: bytes, size: int) -> tuple[str, ...]:
+    """Kept, because every adapter asks."""
     encoding = encoding_of(head)
     text = head.decode(encoding, "surrogateescape" if encoding == "utf-8-sig" else "replace")
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     if len(head) == size and len(lines) > 1:
         lines.pop()
-    return readable_lines(lines)
+    return tuple(readable_lines(lines))
 
 
 def line_blocks(text: io.TextIOBase, characters: int = BLOCK_CHARACTERS) -> Iterator[tuple[int, list[str]]]:

@@ -26,7 +26,7 @@ from allostat_devices.text_lines import head_lines, line_blocks, open_text, read
 from allostat_devices.zone_inference import zone_of_options
 
 _HEAD_BYTES = 1 << 14
-_SECTION = re.compile(r"RR-Intervalle\s*-\s*(Rohwerte|Korrigierte Werte)", re.IGNORECASE)
+_SECTION = re.compile(r"RR-Intervalle[^\S\n]*-[^\S\n]*(Rohwerte|Korrigierte Werte)", re.IGNORECASE)
 _ROW = re.compile(r"(\d{1,3}[.,]\d+|\d{1,3})(?:\t(.*))?")
 _START = re.compile(r"(?<!\d)(\d\d)\.(\d\d)\.(\d{4})[ _](\d\d)\.(\d\d)(?!\d)")
 _RANGE_S = (0.2, 2.5)
@@ -122,7 +122,9 @@ def _look(source: Source, member: str) -> Sniff:
     reason = why_not_text(source.head(member, _HEAD_BYTES))
     if reason:
         return Sniff(0.0, reason)
-    if any(_SECTION.search(line) for line in head_lines(source, member, _HEAD_BYTES)):
+    head = "\n".join(head_lines(source, member, _HEAD_BYTES))
+    # Looked for letter by letter only where the words are: every file of a study is asked.
+    if "rr-intervalle" in head.lower() and _SECTION.search(head):
         return Sniff(0.95, "heading of a list of RR intervals")
     return Sniff(0.0, "no heading of a list of RR intervals")
 

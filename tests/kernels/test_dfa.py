@@ -113,6 +113,24 @@ def test_sizes_far_apart_have_the_bits_of_sizes_side_by_side():
     assert np.array_equal(fluctuations(nn, sizes), together[np.array(sizes) - 4])
 
 
+def test_windows_counted_from_the_end_or_beyond_it_are_slices():
+    """The kernels' room is for the longest window: none may be longer than was thought."""
+    nn = series(300)
+    first, stop = np.array([0, -200, 250, 290, 20]), np.array([-1, 300, 900, 10, 40])
+    rows = windowed(nn, first, stop)
+    for row, f, s in zip(rows, first, stop, strict=True):
+        alone = nn[f:s]
+        assert np.array_equal(row, windowed(alone, [0], [len(alone)])[0], equal_nan=True)
+    assert windowed(nn, [], []).shape == (0, 2)
+
+
+def test_infinities_of_both_signs_are_gaps():
+    nn = series(200)
+    nn[[50, 120]] = [np.inf, -np.inf]
+    gaps = np.where(np.isfinite(nn), nn, np.nan)
+    assert np.array_equal(fluctuations(nn, range(4, 17)), fluctuations(gaps, range(4, 17)))
+
+
 gappy = st.lists(st.one_of(st.floats(400, 1500), st.just(float("nan"))), max_size=90)
 
 

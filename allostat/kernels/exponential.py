@@ -68,7 +68,7 @@ def exponential_return(t: NDArray[Any], y: NDArray[Any], shortest: float, longes
     nothing = ExponentialReturn(nan, nan, nan, nan, nan, nan, nan, nan, 0, n)
     if n < 4 or float(np.ptp(ys)) <= 1e-12 * float(np.max(np.abs(ys))):
         return nothing
-    tau, bounded = _best(ts, ys, np.linspace(np.log(shortest), np.log(longest), _steps(shortest, longest)))
+    tau, bounded = _best(ts, ys - ys.mean(), np.linspace(np.log(shortest), np.log(longest), _steps(shortest, longest)))
     if not np.isfinite(tau):
         return nothing
     decay = np.exp(-ts / tau)
@@ -93,12 +93,12 @@ def _steps(shortest: float, longest: float) -> int:
 
 
 @kernel
-def _best(t: NDArray[np.float64], y: NDArray[np.float64], grid: NDArray[np.float64]) -> tuple[float, bool]:
+def _best(t: NDArray[np.float64], off: NDArray[np.float64], grid: NDArray[np.float64]) -> tuple[float, bool]:
     """Time constant of the least rest, NaN when none leaves a number; and whether it is a bound of the search.
 
-    The grid ascends and holds logarithms of time constants.
+    ``off`` are values less their mean; the grid ascends and holds logarithms of time constants.
     """
-    off, decay = y - y.mean(), np.empty(len(t))
+    decay = np.empty(len(t))
     # One place that calls, for the grid and then for golden section (two points inside the bracket, then one each
     # time): each place is compiled by itself.
     best, least, low, high = 0, np.inf, 0.0, 0.0

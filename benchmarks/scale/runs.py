@@ -213,10 +213,10 @@ def _parent_slope(seen: Watched, begun_s: float, ended_s: float, n: int) -> dict
 
 
 def _cpu_after(seen: Watched, moment_s: float) -> float:
-    """CPU s of the first process from a moment to its end, as far as samples tell."""
-    own = [(t, cpu) for t, pid, _, _, cpu in seen.samples if pid == seen.first]
-    before = [cpu for t, cpu in own if t <= moment_s]
-    return own[-1][1] - (before[-1] if before else 0.0) if own else float("nan")
+    """CPU s of the first process and of those that began later, from a moment to the end, as far as samples tell."""
+    before = {pid: cpu for t, pid, _, _, cpu in seen.samples if t <= moment_s}
+    last = {pid: cpu for _, pid, _, _, cpu in seen.samples if pid == seen.first or pid not in before}
+    return sum(cpu - before.get(pid, 0.0) for pid, cpu in last.items()) if last else float("nan")
 
 
 def _slope(points: Sequence[tuple[float, float]]) -> float:

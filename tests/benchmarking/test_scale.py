@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 
 from benchmarks.scale.command import collate_line, main, run_line
 from benchmarks.scale.model import line, model, scaling
-from benchmarks.scale.runs import run_measured
+from benchmarks.scale.runs import Watched, _cpu_after, run_measured
 from benchmarks.scale.studies import Member, made
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="watches processes through /proc")
@@ -71,3 +73,15 @@ def test_phases_are_kept_and_not_measured_again(tmp_path: Path, capsys: pytest.C
     assert capsys.readouterr().out == "" and (tmp_path / "results.json").is_file()
     run = {"participants": 2, "cpu_s": 1.0, "wall_s": 1.0, "peak_mb": 9.0, "bytes": {"cohort.h5": 1, "index.html": 2}}
     assert "500.00 ms each" in collate_line(run)
+
+
+def test_collating_counts_the_run_and_what_it_starts_for_that() -> None:
+    run, worker, collating = 2, 3, 4
+    samples = (
+        (1.0, run, 1, 100.0, 2.0), (1.0, worker, 1, 300.0, 5.0),
+        (2.0, run, 1, 100.0, 2.5), (2.0, worker, 1, 300.0, 6.0), (2.0, collating, 1, 200.0, 0.25),
+        (3.0, run, 1, 100.0, 3.0), (3.0, collating, 1, 200.0, 0.75),
+    )  # fmt: skip
+    seen = Watched(3.0, 0.0, 9.75, 0.0, 100.0, 300.0, samples, run)
+    assert _cpu_after(seen, 1.5) == 1.0 + 0.75
+    assert math.isnan(_cpu_after(replace(seen, samples=()), 1.5))

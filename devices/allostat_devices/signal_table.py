@@ -182,7 +182,7 @@ def _looks_like_waves(source: Source, member: str, lines: Sequence[str]) -> bool
     if is_physio(name):
         return True
     grid = grid_of(lines, name)
-    if not grid.names and any(abs(v) > 1e9 for v in grid.numbers(0)[:1]):
+    if not grid.names and any(abs(v) >= 1e9 for v in grid.numbers(0)[:1]):
         # a start in Unix time above the samples, as E4 files have it
         return False
     if grid.names:

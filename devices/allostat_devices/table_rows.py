@@ -75,7 +75,9 @@ def _cleaner(layout: TableLayout) -> Callable[[bytes], bytes]:
 
     def clean(data: bytes) -> bytes:
         for old, new in pairs:
-            data = data.replace(old, new)
+            # looking for one byte is far faster than for several
+            if old[-1:] in data and old[:1] in data:
+                data = data.replace(old, new)
         if layout.wrapped:
             data = re.sub(rb"[\s,;]+" if layout.separator == "," else rb"[\s;]+", b"\n", data).lstrip(b"\n")
         elif layout.separator == " ":

@@ -7,9 +7,8 @@ says which file to write.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence, Set
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -37,25 +36,23 @@ from allostat_devices.file_names import input_file, recording_id, without_device
 from allostat_devices.members import CLAIM, is_single, participant_of, shown_name, with_distinct_id
 from allostat_devices.naive_start import placed_start, zone_to_use
 from allostat_devices.number_columns import read_block
-from allostat_devices.rr_text import runs_like_a_wave
-from allostat_devices.signal_labels import kind_of_label
 from allostat_devices.skipped_rows import SkippedRows
 from allostat_devices.table_clock import StampedRows
-from allostat_devices.table_layout import CARDIAC, TableLayout, grid_of, label_of, layout_of, number
+from allostat_devices.table_hints import HEAD_BYTES, looks_like_waves, wanted_json
+from allostat_devices.table_layout import CARDIAC, TableLayout, grid_of, layout_of
 from allostat_devices.table_rows import NaiveTimes, columns_of, instant_of, offset_ns, row_blocks, times_as_ns
-from allostat_devices.table_sidecar import Sidecar, is_physio, read_sidecar, sidecar_name, sidecar_place
+from allostat_devices.table_sidecar import Sidecar, is_physio, read_sidecar, sidecar_place
 from allostat_devices.text_lines import count_lines, head_lines, why_not_text
 from allostat_devices.zone_inference import fixed_offset_name, zone_named, zone_of_options
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_HEAD_BYTES = 1 << 14
+_FIRST_LINES = 12
+"""Lines of which the first row of numbers is one, or the file is no table."""
 _SAMPLES_AT_ONCE = 1 << 18
 _MOST_MISSING = 0.95
 _SERIES: dict[str, SeriesKind] = {"hr": "hr", "pulse": "hr", "respiration_rate": "respiration_rate"}
-_FEW = 150
-"""Numbers below which nothing is said of how they run."""
 _NEAR = 0.45
 """Confidence of a file that would be read with a sidecar: too little to claim it, enough to be heard."""
 
@@ -131,16 +128,16 @@ def _sidecar(source: Source, member: str, members: Set[str] | None = None) -> Si
 def _described(source: Source, member: str) -> tuple[Sidecar | None, TableLayout]:
     where = without_device_id(shown_name(source, member))
     sidecar = _sidecar(source, member)
-    grid = grid_of(head_lines(source, member, _HEAD_BYTES), where)
+    grid = grid_of(head_lines(source, member, HEAD_BYTES), where)
     layout = layout_of(grid, sidecar, where) if sidecar or grid.names else None
     if layout is None or not (sidecar or layout.vitals or any(t.kind in CARDIAC for t in layout.tracks)):
-        raise InputError(_wanted(source, member, layout), where=where)
+        raise InputError(wanted_json(source, member, layout), where=where)
     return sidecar, layout
 
 
 def _look(source: Source, member: str, members: Set[str] | None = None) -> Sniff:
     head = source.head(member)
-    reason = why_not_text(head) or why_not_text(source.head(member, _HEAD_BYTES))
+    reason = why_not_text(head) or why_not_text(source.head(member, HEAD_BYTES))
     if reason or head[:1] in (b"{", b"["):
         return Sniff(0.0, reason or "is JSON and no table")
     try:
@@ -149,90 +146,41 @@ def _look(source: Source, member: str, members: Set[str] | None = None) -> Sniff
         place = sidecar_place(source, member, members)
         told = place is not None and b'"SamplingFrequency"' in place[0].head(place[1])
         return Sniff(0.9 if told or is_physio(member) else _NEAR, str(error))
-    lines = head_lines(source, member, _HEAD_BYTES)
+    lines = head_lines(source, member, HEAD_BYTES)
     where = without_device_id(shown_name(source, member))
+    if sidecar is not None and not sidecar.columns and not is_physio(member):
+        # files of other kinds have a rate beside them as well
+        try:
+            layout_of(grid_of(lines, where), sidecar, where)
+        except InputError as error:
+            return Sniff(_NEAR, str(error))
     if sidecar is not None:
         return Sniff(0.96, f"table of samples, described by {sidecar.name}")
     try:
+        grid_of(lines[:_FIRST_LINES], where)
         grid = grid_of(lines, where)
     except InputError as error:
         return Sniff(0.0, error.what)
     try:
         layout = layout_of(grid, None, where) if grid.names else None
     except InputError as error:
-        if _looks_like_waves(source, member, lines):
+        if looks_like_waves(source, member, lines):
             told = error.what != "tells no sampling rate"
-            return Sniff(_NEAR, str(error) if told else _wanted(source, member, None))
+            return Sniff(_NEAR, str(error) if told else wanted_json(source, member, None))
         return Sniff(0.0, error.what)
     if layout is not None and layout.vitals:
         return Sniff(0.8, "a time with its unit, and numbers of a monitor")
     if layout is not None and any(t.kind in CARDIAC for t in layout.tracks):
         rate = layout.rate_hz if layout.rate_hz > 0 else 1 / layout.step_s
         return Sniff(0.85, f"a time and {len(layout.tracks)} signals at about {rate:.4g} Hz")
-    if _looks_like_waves(source, member, lines):
-        return Sniff(_NEAR, _wanted(source, member, layout))
+    if looks_like_waves(source, member, lines):
+        return Sniff(_NEAR, wanted_json(source, member, layout))
     return Sniff(0.0, "neither a sidecar nor a header with a time and a signal of the heart")
-
-
-def _looks_like_waves(source: Source, member: str, lines: Sequence[str]) -> bool:
-    """Whether a table of numbers without a rate is worth a hint: a column runs like a wave, or its name says so."""
-    name = shown_name(source, member)
-    if sidecar_name(name) is None:
-        return False
-    if is_physio(name):
-        return True
-    grid = grid_of(lines, name)
-    if not grid.names and any(abs(v) >= 1e9 for v in grid.numbers(0)[:1]):
-        # a start in Unix time above the samples, as E4 files have it
-        return False
-    if grid.names:
-        named = any(kind_of_label(label_of(name)[0]) in CARDIAC for name in grid.names)
-        if not named and grid.width > 3:
-            return False
-    elif len(grid.rows[0]) > 8:
-        return any(_is_wave(np.array([number(c) for c in row])) for row in grid.rows[:4])
-    columns = [np.array(grid.numbers(i)) for i in range(min(grid.width, 12))]
-    if grid.width == 1 and (columns[0] < 0).any():
-        # no interval is negative
-        return len(columns[0]) > _FEW and not _runs_one_way(columns[0])
-    return any(_is_wave(column) for column in columns)
-
-
-def _is_wave(values: NDArray[np.float64]) -> bool:
-    filled = values[np.isfinite(values)]
-    return len(filled) > _FEW and runs_like_a_wave(filled) and not _runs_one_way(filled)
-
-
-def _runs_one_way(values: NDArray[np.float64]) -> bool:
-    """Whether numbers rise nearly always, as times, counters and instants of beats do."""
-    rising = float(np.mean(np.diff(values) >= 0))
-    return rising > 0.9 or rising < 0.1
-
-
-def _wanted(source: Source, member: str, layout: TableLayout | None) -> str:
-    """Which JSON to write beside a table that tells too little."""
-    name = without_device_id(shown_name(source, member))
-    beside = sidecar_name(name) or f"{name}.json"
-    grid = grid_of(head_lines(source, member, _HEAD_BYTES), name)
-    columns = list(grid.names) or ["ecg", *(f"column{i}" for i in range(2, min(len(grid.rows[0]), 8) + 1))]
-    if not grid.names and len(grid.rows[0]) > 8:
-        columns = ["ecg"]
-    time = layout.time if layout is not None else None
-    cardiac = layout is not None and any(t.kind in CARDIAC for t in layout.tracks)
-    if layout is not None and layout.tracks and not cardiac:
-        columns[layout.tracks[0].column] = "ecg"
-    about: dict[str, Any] = {"SamplingFrequency": 250, "StartTime": 0} if time is None else {}
-    about["Columns"] = columns
-    if time is not None and time.unit != "iso":
-        about[columns[time.column]] = {"Units": time.unit}
-    lacks = "tells no sampling rate" if time is None else "names no ECG or PPG"
-    explained = "your rate in Hz, and ecg or ppg" if time is None else "ecg or ppg"
-    return f"looks like a waveform but {lacks}: write {beside} beside it with {json.dumps(about)} ({explained})"
 
 
 def _file_look(source: Source, member: str) -> FileLook:
     sidecar, layout = _described(source, member)
-    lines = head_lines(source, member, _HEAD_BYTES)
+    lines = head_lines(source, member, HEAD_BYTES)
     count, last = count_lines(source, member)
     n = max(count - layout.skip, 0)
     if layout.wrapped:
@@ -339,7 +287,7 @@ def _waves(
 
 def _likely_bytes(source: Source, member: str, layout: TableLayout) -> int:
     """About as many bytes as the samples will take."""
-    lines = head_lines(source, member, _HEAD_BYTES)[layout.skip :]
+    lines = head_lines(source, member, HEAD_BYTES)[layout.skip :]
     row = max(sum(map(len, lines)) // max(len(lines), 1), 1) + 1
     packed = 4 if shown_name(source, member).casefold().endswith(".gz") else 1
     return source.size(member) * packed // row * 4 * len(layout.tracks)

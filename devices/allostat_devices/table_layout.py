@@ -46,7 +46,7 @@ _STAMP = re.compile(r"\d{4}-\d\d-\d\d(?P<between>[T ])\d\d:\d\d:\d\d(?:\.\d{1,9}
 _VITALS: dict[str, tuple[str, str]] = {
     "hr": ("hr", "/min"), "heart rate": ("hr", "/min"), "heartrate": ("hr", "/min"), "pulse": ("pulse", "/min"),
     "pulse rate": ("pulse", "/min"), "pr": ("pulse", "/min"), "resp": ("respiration_rate", "/min"),
-    "rr": ("respiration_rate", "/min"), "respiration rate": ("respiration_rate", "/min"),
+    "respiration rate": ("respiration_rate", "/min"),
     "respiratory rate": ("respiration_rate", "/min"), "spo2": ("spo2", "%"), "sao2": ("spo2", "%"),
 }  # fmt: skip
 """Columns of numbers that a monitor shows about once a second."""

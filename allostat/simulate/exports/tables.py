@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from allostat.kernels.text_table import DECIMAL, format_rows
 from allostat.recording import NS_PER_S
@@ -24,7 +26,7 @@ def write_bids_physio_export(worn: Worn, folder: Path) -> Path:
     """
     path = folder / f"{worn.person.id}_task-rest_physio.tsv.gz"
     ecg, ppg = worn.ecg(_RATE_HZ).samples, worn.ppg(_RATE_HZ).samples
-    columns = [
+    columns: list[tuple[NDArray[np.integer[Any]], int, int, bytes]] = [
         (np.asarray(ecg, np.int64), DECIMAL, 3, b"\t"),
         (np.rint(np.asarray(ppg)).astype(np.int64), DECIMAL, 0, b"\n"),
     ]
@@ -51,7 +53,7 @@ def write_signal_table_export(worn: Worn, folder: Path) -> Path:
     n = min(len(ecg), len(ppg))
     milliseconds = np.arange(n, dtype=np.int64) * 8
     resp = np.rint(500 + 200 * np.sin(2 * np.pi * 0.25 * np.arange(n) / _TABLE_HZ)).astype(np.int64)
-    columns = [
+    columns: list[tuple[NDArray[np.integer[Any]], int, int, bytes]] = [
         (milliseconds, DECIMAL, 3, b","),
         (resp, DECIMAL, 3, b","),
         (np.rint(np.asarray(ppg[:n])).astype(np.int64), DECIMAL, 0, b","),

@@ -193,7 +193,7 @@ def _file_look(source: Source, member: str) -> FileLook:
         final = _edge(last[::-1], layout)
         if first is not None and final is not None and final > first:
             measured = (n - 1) * NS_PER_S / (final - first)
-            rate = measured if not abs(measured / rate - 1) > 0.01 else rate
+            rate = measured if not abs(measured / rate - 1) > 0.01 + layout.time.slack else rate
             start = first - (offset_ns(layout.time) or 0) if layout.time.absolute else start
             end = start + final - first
     nan = float("nan")

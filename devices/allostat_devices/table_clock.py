@@ -30,6 +30,8 @@ _COARSE = 0.05
 """Share of repeated stamps in the first rows from which they are a coarse clock and not repeated rows."""
 _AROUND = 128
 """Rows on each side of a repeated stamp that say what it is."""
+_COARSEST = 0.005
+"""Share of all samples with one stamp above which no rate can be told from the stamps."""
 _MOST_GAPS = 0.02
 """Share of rows behind a gap from which times are not those of even samples."""
 
@@ -90,7 +92,10 @@ class StampedRows:
     _period_ns: float = math.nan
     _coarse: bool = False
     """Whether several samples had one stamp of late."""
+    _most_at_once: int = 1
+    """Samples that shared one stamp at most."""
     _last_ns: int | None = None
+    _first_ns: int = 0
     _done: list[tuple[int, ClockBlock | _Stretch]] = field(default_factory=list)
     _longest: tuple[int, float] = (0, math.nan)
     _open: _Stretch | None = None
@@ -152,17 +157,23 @@ class StampedRows:
         if not repeated.any() or not self._period_ns > 0:
             return np.zeros(len(times), dtype=bool)
         if len(times) < _FEW:
-            return repeated & self._coarse
-        even = (steps >= 0) & (steps <= max(_FEW * self._period_ns, 3 * float(np.median(steps[steps > 0]))))
+            return repeated if self._coarse else np.zeros(len(times), dtype=bool)
+        stood = _stood(repeated)
+        # a step is as long as the samples that shared the stamp before it, or it is a gap
+        even = (steps >= 0) & (steps <= np.maximum(_FEW, 3 * (stood + 1)) * self._period_ns)
         even[0] = False
         spans, rows, doubles = (np.cumsum(np.where(even, c, 0)) for c in (steps, 1, repeated))
+        longest = int(stood.max()) + 1
+        around = max(_AROUND, 4 * longest)
         at = np.flatnonzero(repeated)
-        low, high = np.maximum(at - _AROUND, 0), np.minimum(at + _AROUND, len(times) - 1)
+        low, high = np.maximum(at - around, 0), np.minimum(at + around, len(times) - 1)
         span, n, twice = (c[high] - c[low] for c in (spans, rows, doubles))
         as_samples, as_copies = np.abs(span - n * self._period_ns), np.abs(span - (n - twice) * self._period_ns)
         several = np.zeros(len(times), dtype=bool)
-        several[at] = as_samples < as_copies
+        # too few rows to tell are as those before
+        several[at] = np.where(n < 2 * longest, self._coarse, as_samples < as_copies)
         self._coarse = bool(several.any())
+        self._most_at_once = max(self._most_at_once, int(_stood(several).max()) + 1)
         return several
 
     def _limits(self, times: NDArray[np.int64], several: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -174,9 +185,7 @@ class StampedRows:
         at = np.flatnonzero(several)
         if not len(at):
             return limits
-        places = np.arange(len(times))
-        ahead = np.maximum.accumulate(np.where(several, 0, places))
-        stood = np.concatenate([[0], (places - ahead)[:-1]])
+        places, stood = np.arange(len(times)), _stood(several)
         steps = np.diff(times, prepend=times[:1])
         after = steps[(stood > 0) & ~several & (steps > 0)]
         grain = float(np.median(after)) if len(after) else 0.0
@@ -196,6 +205,7 @@ class StampedRows:
             if first < stop:
                 self._open.extend(times[first:stop])
                 self.n += stop - first
+        self._first_ns = int(times[0]) if self._last_ns is None else self._first_ns
         self._last_ns = int(times[-1])
         if len(self._done) > max(_FEW, _MOST_GAPS * self.n) and self.n > 1000:
             raise self._uneven()
@@ -234,6 +244,23 @@ class StampedRows:
             raise InputError("one instant alone has no sampling rate", where=self.skipped.file, expected="more rows")
         if len(self._done) > 1 + max(4.0, _MOST_GAPS * self.n):
             raise self._uneven()
+        if self._most_at_once > max(2, _COARSEST * self.n):
+            if not self.nominal_hz > 0:
+                raise InputError(
+                    "times are too coarse for a sampling rate", where=self.skipped.file,
+                    found=f"up to {self._most_at_once} of {self.n} samples with one time",
+                    expected="SamplingFrequency in the JSON beside it",
+                )  # fmt: skip
+            return Clock.regular(self.n, self.nominal_hz, self._first_ns, nominal_hz=self.nominal_hz).shifted(
+                shift_ns, epoch
+            )
         whole = self._longest[1] if self._longest[0] else NS_PER_S / self._period_ns
         blocks = [b if isinstance(b, ClockBlock) else b.block(whole, self.nominal_hz) for _, b in self._done]
         return Clock(tuple(blocks), self.n, epoch).shifted(shift_ns, epoch)
+
+
+def _stood(repeats: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """For each row how many rows right before it repeat a stamp."""
+    places = np.arange(len(repeats))
+    since = places - np.maximum.accumulate(np.where(repeats, 0, places))
+    return np.concatenate([[0], since[:-1]]).astype(np.int64)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from allostat.errors import InputError
 from allostat.recording import SampleKind
@@ -76,6 +77,8 @@ class TimeColumn:
     """Offset from UTC that follows each stamp."""
     stated: bool = True
     """Whether the unit is named; else its size alone tells it."""
+    slack: float = 0.0
+    """By how much the usual step of the first rows may be wrong, where stamps are coarse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +259,9 @@ def _time(
         cells = grid.cells(i)
         stamps = [m for cell in cells if (m := _STAMP.fullmatch(cell))]
         if stamps and 2 * len(stamps) > len(cells):
-            return TimeColumn(i, "iso", True, True, stamps[0]["offset"]), _stamp_step(stamps)
+            stamp_steps = _stamp_steps(stamps)
+            usual = float(np.mean(stamp_steps)) if stamp_steps.any() else math.nan
+            return TimeColumn(i, "iso", True, True, stamps[0]["offset"], True, _slack(stamp_steps)), usual
         values = grid.numbers(i)
         stated = _UNITS.get(suffix.strip().casefold()) or _UNITS.get(base.strip().casefold())
         unit = stated or _unit_by_size(values, rate_hz, told)
@@ -267,7 +272,8 @@ def _time(
         step = float(np.mean(steps[(steps >= 0) & (steps <= 3 * np.median(onward))])) if len(onward) else math.nan
         whole = unit in ("us", "ns") and all(v == math.floor(v) for v in values)
         absolute = abs(values[0]) * _SECONDS[unit] >= 6.3e8
-        return TimeColumn(i, unit, whole, absolute, None, stated is not None), step * _SECONDS[unit]
+        found_time = TimeColumn(i, unit, whole, absolute, None, stated is not None, _slack(steps))
+        return found_time, step * _SECONDS[unit]
     return None, math.nan
 
 
@@ -294,14 +300,19 @@ def _unit_by_size(values: Sequence[float], rate_hz: float, told: bool) -> TimeUn
     return "ms" if 1.5 <= step <= 50 and not told else None
 
 
-def _stamp_step(stamps: Sequence[re.Match[str]]) -> float:
+def _stamp_steps(stamps: Sequence[re.Match[str]]) -> NDArray[np.float64]:
+    """Steps of dates in s, without those backwards and the longest ones."""
     texts = [m[0][: len(m[0]) - len(m["offset"] or "")].replace(" ", "T") for m in stamps]
     try:
         steps = np.diff(np.array(texts, "datetime64[ns]").astype(np.int64)) / 1e9
     except ValueError:
-        return math.nan
-    near = steps[(steps >= 0) & (steps < 60)]
-    return float(np.mean(near)) if len(near) else math.nan
+        return np.empty(0)
+    near: NDArray[np.float64] = steps[(steps >= 0) & (steps < 60)]
+    return near
+
+
+def _slack(steps: NDArray[np.float64]) -> float:
+    return 2.0 / max(int((steps > 0).sum()), 1) if (steps == 0).any() else 0.0
 
 
 def _are_vitals(names: Sequence[str], time: TimeColumn | None, step_s: float) -> bool:
@@ -353,7 +364,8 @@ def _refuse_unusable(layout: TableLayout, where: str) -> None:
         return
     if math.isnan(stated) and layout.time is None:
         raise InputError("tells no sampling rate", where=where)
-    if stated > 0 and measured > 0 and not 0.9 < measured / stated < 1.1:
+    slack = 0.1 + (layout.time.slack if layout.time else 0.0)
+    if stated > 0 and measured > 0 and abs(measured / stated - 1) > slack:
         raise InputError(
             "times and stated sampling rate contradict each other", where=where,
             found=f"{measured:.6g} Hz by the times", expected=f"{stated:.6g} Hz",

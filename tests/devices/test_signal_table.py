@@ -153,6 +153,31 @@ def test_times_that_lose_digits_as_they_grow_stay_samples(tmp_path: Path) -> Non
     assert clock.rate_hz == pytest.approx(125.0, rel=1e-5)
 
 
+def test_stamps_of_whole_seconds_keep_every_sample(tmp_path: Path) -> None:
+    first, n = np.datetime64("2024-03-04T20:00:00", "s"), 60_037
+    recording = read(put(tmp_path, dated([str(first + i // 250) for i in range(n)])))
+    assert len(recording.ppg) == n and len(recording.ppg.clock.blocks) == 1 and recording.notices == ()
+    assert recording.ppg.clock.rate_hz == pytest.approx(250.0, rel=0.01)
+
+
+def test_stamps_too_coarse_for_a_rate_need_a_stated_one(tmp_path: Path) -> None:
+    first = np.datetime64("2024-03-04T20:00:00", "s")
+    content = dated([str(first + i // 250) for i in range(2000)])
+    with pytest.raises(InputError, match="too coarse for a sampling rate"):
+        read(put(tmp_path, content))
+    stated = read(put(tmp_path, content, Columns=["datetime", "ppg"], SamplingFrequency=250)).ppg.clock
+    assert (stated.rate_hz, stated.epoch, len(stated.blocks)) == (250.0, "local", 1)
+    assert stated.start_ns == 1_709_582_400_000_000_000
+
+
+def test_digits_may_be_lost_several_times(tmp_path: Path) -> None:
+    n = 50_000
+    rows = "".join(f"{i / 25 + 900:.4g},{v:g}\n" for i, v in enumerate(wave(n)))
+    recording = read(put(tmp_path, "Time [s],PPG\n" + rows))
+    assert len(recording.ppg) == n and len(recording.ppg.clock.blocks) == 1 and recording.notices == ()
+    assert recording.ppg.clock.rate_hz == pytest.approx(25.0, rel=1e-3)
+
+
 def test_rows_written_twice_are_left_out_and_counted(tmp_path: Path) -> None:
     lines = table(2000).splitlines()
     for at in (300, 900, 1500):

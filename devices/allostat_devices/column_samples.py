@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -33,7 +33,7 @@ class ColumnSamples:
 
     def __init__(self, *, spooled: bool) -> None:
         self._spooled, self._digits, self._n = spooled, 0, 0
-        self._parts: list[NDArray[np.int32] | NDArray[np.float64]] = []
+        self._parts: list[NDArray[Any]] = []
         self._writer: SampleWriter | None = None
 
     def __len__(self) -> int:
@@ -98,7 +98,7 @@ class ColumnSamples:
             return self._writer.finish()
         if not self._parts:
             return np.empty(0, np.float64 if self._digits == _FLOATS else np.int32)
-        joined = np.concatenate(self._parts)
+        joined: NDArray[Any] = np.concatenate(self._parts)
         self._parts = [joined]
         return joined
 
@@ -124,7 +124,7 @@ def _at_digits(values: NDArray[np.float64], digits: int) -> NDArray[np.int32] | 
 def _converted(block: NDArray[np.int32], old: int, digits: int) -> NDArray[np.int32] | NDArray[np.float64]:
     absent = block == MISSING
     if digits == _FLOATS:
-        values = block * (1.0 / 10.0**old)
+        values: NDArray[np.float64] = block.astype(np.float64) * (1.0 / 10.0**old)
         values[absent] = np.nan
         return values
     wider = block * np.int32(10 ** (digits - old))

@@ -24,7 +24,7 @@ LOWEST_RATE_HZ = 20.0
 """Below it no wave of the heart can be told: such tables hold values and not waves."""
 CARDIAC = ("ecg", "ppg")
 
-_SECONDS: dict[str, float] = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+_SECONDS: dict[TimeUnit, float] = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 _UNITS: dict[str, TimeUnit] = {
     "s": "s", "sec": "s", "secs": "s", "second": "s", "seconds": "s", "ms": "ms", "msec": "ms", "millis": "ms",
     "millisecond": "ms", "milliseconds": "ms", "us": "us", "µs": "us", "μs": "us", "usec": "us", "microsecond": "us",
@@ -285,14 +285,14 @@ def _unit_by_size(values: Sequence[float], rate_hz: float, told: bool) -> TimeUn
     for unit, scale in _SECONDS.items():
         # 2001 to 2096 in one of the units is no such year in another
         if 1e9 <= size * scale < 4e9:
-            return unit  # type: ignore[return-value]
+            return unit
     steps = np.diff(np.array(values))
     onward = steps[steps > 0]
     step = float(np.median(onward)) if len(onward) else 0.0
     if rate_hz > 0:
         return next(
             (u for u, scale in _SECONDS.items() if 0.95 < step * scale * rate_hz < 1.05),
-            None,  # type: ignore[misc]
+            None,
         )
     if 0.0004 <= step <= 0.05:
         return "s"
@@ -304,10 +304,11 @@ def _stamp_steps(stamps: Sequence[re.Match[str]]) -> NDArray[np.float64]:
     """Steps of dates in s, without those backwards and the longest ones."""
     texts = [m[0][: len(m[0]) - len(m["offset"] or "")].replace(" ", "T") for m in stamps]
     try:
-        steps = np.diff(np.array(texts, "datetime64[ns]").astype(np.int64)) / 1e9
+        stamped = np.array(texts, "datetime64[ns]").astype(np.int64)
     except ValueError:
         return np.empty(0)
-    near: NDArray[np.float64] = steps[(steps >= 0) & (steps < 60)]
+    steps = np.diff(stamped) / 1e9
+    near: NDArray[np.float64] = np.asarray(steps[(steps >= 0) & (steps < 60)], np.float64)
     return near
 
 

@@ -64,7 +64,8 @@ class ReadOptions:
 class Sniff:
     """How sure an adapter is (0 to 1) that a source is its own, and why.
 
-    ``members`` names the members of a folder or archive that belong to it; empty means all of them.
+    ``members`` names the members of a folder or archive that belong to it; empty means all of them. Of a single file it
+    may name that file and those beside it without which it is not read.
     """
 
     confidence: float

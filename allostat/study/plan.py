@@ -176,6 +176,8 @@ def _single(path: Path) -> Export | Unread:
         return Unread(path, str(error))
     best = said[0]
     if best.sniff.confidence >= SURE_ENOUGH:
+        if len(best.sniff.members) > 1 and path.name in best.sniff.members:
+            return Export(path.parent, best.adapter.name, best.sniff.confidence, best.sniff.members)
         return Export(path, best.adapter.name, best.sniff.confidence)
     return Unread(path, why_none(said))
 

@@ -141,7 +141,7 @@ def _look(source: Source, member: str) -> Sniff:
         clear = max(in_ms, in_s) >= 0.5
         reason = f"numbers in the range of intervals in {unit}" if clear else "a column of intervals, unit not clear"
         return Sniff(0.9 if clear else 0.6, f"{layout.dialect}: {reason}")
-    if _is_smooth(values):
+    if runs_like_a_wave(values):
         return Sniff(0.3, "numbers run as smoothly as a waveform")
     if max(in_ms, in_s) >= _PLAIN_SHARE:
         return Sniff(0.6, f"{layout.dialect}: numbers in the range of intervals in {unit}")
@@ -154,7 +154,7 @@ def _look(source: Source, member: str) -> Sniff:
     return Sniff(0.1, f"numbers outside the range of beat intervals (median {median:g})")
 
 
-def _is_smooth(values: NDArray[np.float64]) -> bool:
+def runs_like_a_wave(values: NDArray[np.float64]) -> bool:
     """Whether numbers run like a sampled wave and not like intervals.
 
     Few values of a wave are turning points: two in three are in noise, one in three or more in RR intervals. The ones

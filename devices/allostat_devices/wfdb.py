@@ -68,7 +68,7 @@ class Wfdb:
 
     name = "wfdb"
     title = "WFDB record (.hea with .dat and .atr)"
-    version = "1"
+    version = "2"
     verified = True
     streams: tuple[str, ...] = ("ecg", "ppg", "other", "beats")
     folder_is_session: bool = False
@@ -144,6 +144,11 @@ class Wfdb:
                 f"{len(failures)} of {len(places)} records cannot be read: " + " | ".join(map(str, failures[:20])),
                 where=source.name,
             )
+
+
+def beats_name(annotator: str) -> str:
+    """Name of the stream of an annotation file's beats: the ending ``ecg`` alone would seem to name a wave."""
+    return f"beats_{annotator}"
 
 
 def _why_no_header(source: Source, member: str | None) -> str | None:
@@ -295,12 +300,12 @@ def _annotation_summary(place: _Place, header: Header, prefix: str, ending: str)
     found = place.file(f"{header.name}.{ending}")
     start = header.start_local_ns or 0
     if found is None:
-        return StreamSummary(prefix + ending, "beats", 0, float("nan"), "ms", start, start)
+        return StreamSummary(prefix + beats_name(ending), "beats", 0, float("nan"), "ms", start, start)
     marks = _annotations(found, f"{header.name}.{ending}")
     beats = beats_of(marks)
     last = int(beats.sample[-1]) if len(beats.sample) else 0
     end = start + round(last / (marks.rate_hz or header.rate_hz) * 1e9)
-    return StreamSummary(prefix + ending, "beats", len(beats.sample), float("nan"), "ms", start, end)
+    return StreamSummary(prefix + beats_name(ending), "beats", len(beats.sample), float("nan"), "ms", start, end)
 
 
 def _record(place: _Place, options: ReadOptions, zone: TimeZone, adapter: Wfdb) -> Recording:
@@ -318,7 +323,7 @@ def _record(place: _Place, options: ReadOptions, zone: TimeZone, adapter: Wfdb) 
         found = place.file(f"{header.name}.{ending}")
         if found is not None:
             inputs.append(input_file(*found))
-            beats[ending] = _beats(found, header, ending, start_ns, epoch, notices)
+            beats[beats_name(ending)] = _beats(found, header, ending, start_ns, epoch, notices)
     if not signals and not beats:
         missing = [n.file for n in notices if n.code == "missing_file" and n.file]
         near = [] if is_single(place.source) else [PurePosixPath(m).name for m in place.source.members]

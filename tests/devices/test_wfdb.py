@@ -150,7 +150,7 @@ def test_only_beat_codes_are_beats_and_ectopic_ones_are_flagged(tmp_path: Path) 
     path, _ = record(tmp_path)
     (tmp_path / "r1.atr").write_bytes(annotations(MARKS))
     recording = read(path)
-    beats = recording.beats["atr"]
+    beats = recording.beats["beats_atr"]
     np.testing.assert_array_equal(beats.times_ns, np.rint(np.array([77, 370, 662, 5000, 5600, 5900]) * 1e9 / 360))
     assert list(beats.extras["annotation_code"]) == [1, 1, 5, 8, 1, 1]
     ectopic = BeatFlag.ECTOPIC
@@ -161,7 +161,7 @@ def test_only_beat_codes_are_beats_and_ectopic_ones_are_flagged(tmp_path: Path) 
 def test_no_interval_crosses_ventricular_flutter(tmp_path: Path) -> None:
     path, _ = record(tmp_path)
     (tmp_path / "r1.atr").write_bytes(annotations(MARKS))
-    np.testing.assert_array_equal(np.isnan(read(path).beats["atr"].intervals_ms), [1, 0, 0, 0, 1, 0])
+    np.testing.assert_array_equal(np.isnan(read(path).beats["beats_atr"].intervals_ms), [1, 0, 0, 0, 1, 0])
 
 
 def test_notes_numbers_and_time_resolution_in_annotations() -> None:
@@ -183,7 +183,7 @@ def test_annotations_without_an_end_mark_are_truncated(tmp_path: Path) -> None:
 def test_annotations_alone_are_a_recording_and_a_missing_signal_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "n1.hea").write_text("n1 0 128 0\n# Age: 64\n")
     (tmp_path / "n1.ecg").write_bytes(annotations([(100, 1), (200, 1)]))
-    assert list(read(tmp_path / "n1.hea").beats) == ["ecg"]
+    assert list(read(tmp_path / "n1.hea").beats) == ["beats_ecg"]
     path, _ = record(tmp_path)
     (tmp_path / "r1.dat").unlink()
     with pytest.raises(InputError, match=r"signal file is missing.*'r1\.dat'"):
@@ -343,5 +343,5 @@ def test_the_wave_and_the_beats_written_are_read(tmp_path: Path) -> None:
     recording = read(EXPORTS["wfdb"](worn, tmp_path), timezone="Europe/Vienna")
     np.testing.assert_array_equal(recording.ecg.samples, worn.ecg(250.0).samples)
     assert recording.ecg.clock.start_ns == worn.start_ns and recording.ecg.clock.rate_hz == 250.0
-    np.testing.assert_allclose(recording.beats["atr"].times_ns, worn.beats_ns, atol=2_000_001)
+    np.testing.assert_allclose(recording.beats["beats_atr"].times_ns, worn.beats_ns, atol=2_000_001)
     assert "canary" not in repr(recording) and not recording.notices

@@ -22,7 +22,7 @@ def test_real_mitdb(recordings: Callable[[str], Path]) -> None:
     ids = []
     for recording in ADAPTER.read(source, ReadOptions()):
         ids.append(recording.id)
-        total += len(recording.beats["atr"])
+        total += len(recording.beats["beats_atr"])
         assert [len(s) for s in recording.signals.values()] == [650_000, 650_000]
         assert [n for n in recording.notices if n.severity != "info"] == []
         assert recording.ecg.clock.rate_hz == 360.0
@@ -31,21 +31,21 @@ def test_real_mitdb(recordings: Callable[[str], Path]) -> None:
 
 
 def test_real_flutter_of_record_207(recordings: Callable[[str], Path]) -> None:
-    beats = read(recordings("mitdb") / "207.hea").beats["atr"]
+    beats = read(recordings("mitdb") / "207.hea").beats["beats_atr"]
     assert len(beats.gaps) == 6
     assert not set(beats.extras["annotation_code"]) & {31, 32, 33}
 
 
 def test_real_nstdb_format_16(recordings: Callable[[str], Path]) -> None:
     recording = read(recordings("nstdb") / "118e24.hea")
-    assert len(recording.beats["atr"]) == 2278
+    assert len(recording.beats["beats_atr"]) == 2278
     assert (recording.ecg.offset, recording.ecg.samples.dtype) == (1024.0, np.dtype(np.int16))
     assert [n.code for n in recording.notices] == ["no_beat"]
 
 
 def test_real_beats_without_signals(recordings: Callable[[str], Path]) -> None:
     recording = read(recordings("cst_reference") / "nsr001.hea")
-    assert len(recording.beats["ecg"]) == 106_460
+    assert len(recording.beats["beats_ecg"]) == 106_460
 
 
 @pytest.mark.parametrize("name", ["mitdb/101", "mitdb/208", "nstdb/118e24"])
@@ -61,7 +61,7 @@ def test_real_records_agree_with_the_wfdb_package(recordings: Callable[[str], Pa
     np.testing.assert_allclose(recording.ecg.physical(), physical[:, 0], rtol=0, atol=1e-12)
     marks = peer.rdann(str(path), "atr")
     is_beat = np.isin(marks.symbol, list("NLRBAaJSVrFejnE/fQ?"))
-    beats = recording.beats["atr"]
+    beats = recording.beats["beats_atr"]
     np.testing.assert_array_equal(beats.times_ns, np.rint(marks.sample[is_beat] * 1e9 / 360))
 
 

@@ -40,6 +40,7 @@ WRITERS: dict[str, tuple[str, ...]] = {
     "rr_text": ("elite-hrv", "hrv-logger", "plain-rr", "selfloops"),
     "samsung_health": ("samsung-health",),
     "shimmer": ("shimmer",),
+    "signal_table": ("bids-physio", "signal-table"),
     "signal_text": ("opensignals",),
     "spacelabs": ("spacelabs",),
     "vns_analyse": ("vns-analyse",),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,8 @@ class Kind:
     hrv: bool = True
     whole: bool = False
     """Whether all files of the pattern make up the export; else the first alone."""
+    sidecar: Mapping[str, object] | None = None
+    """JSON to be written beside the first file."""
 
 
 KINDS = {
@@ -63,7 +65,22 @@ KINDS = {
     "watch6": Kind(("apple_health/ecg_watch6/ecg_sample.csv",), "apple_ecg", 0.0083),
     "pool": Kind(("fit_garmin_sdk/**/activity_poolswim_with_hr.fit",), "fit", 0.969, "UTC-06:00 (file)"),
     "zephyr": Kind(("zephyr_bioharness/*BR_RR.csv",), "zephyr", 0.042),
-}
+    "ward": Kind(("bidmc/bidmc_01_Signals.csv.gz",), "signal_table", 0.1333),
+    "wardnumbers": Kind(("bidmc/bidmc_01_Numerics.csv.gz",), "signal_table", 0.1333, hrv=False),
+    "column": Kind(
+        ("heartpy_examples/e0103.csv",), "signal_table", 0.0333,
+        sidecar={"SamplingFrequency": 250, "StartTime": 0, "Columns": ["ecg"]},
+    ),
+    "timer": Kind(
+        ("heartpy_examples/data2.csv",), "signal_table", 0.0356,
+        sidecar={"Columns": ["timer", "ppg"], "timer": {"Units": "ms"}},
+    ),
+    "stamped": Kind(("heartpy_examples/data3.csv",), "signal_table", 0.1894, sidecar={"Columns": ["datetime", "ppg"]}),
+    "wrapped": Kind(
+        ("polar_verity_psl/biobss_csv/ppg_sample_data.csv",), "signal_table", 0.2778,
+        sidecar={"SamplingFrequency": 64, "Columns": ["ppg"]},
+    ),
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +95,9 @@ def folder(recordings: Callable[[str], Path], tmp_path_factory: pytest.TempPathF
             assert found, pattern
             for path in found if kind.whole else found[:1]:
                 shutil.copy(path, own / path.name)
+        if kind.sidecar is not None:
+            table = next(iter(own.iterdir()))
+            table.with_suffix(".json").write_text(json.dumps(kind.sidecar))
     return study
 
 
@@ -112,4 +132,5 @@ def test_a_run_carries_every_heart_to_hrv_and_says_where_there_is_none(folder: P
 def test_waves_without_a_header_are_not_taken_for_intervals(recordings: Callable[[str], Path]) -> None:
     for name in ("e0103", "e0110", "e0124", "data"):
         source = Source(recordings("heartpy_examples") / f"{name}.csv")
-        assert verdicts(source)[0].sniff.confidence < SURE_ENOUGH, name
+        said = verdicts(source)[0].sniff
+        assert said.confidence < SURE_ENOUGH and f"write {name}.json beside it" in said.reason, name

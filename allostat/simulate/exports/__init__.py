@@ -20,6 +20,7 @@ from allostat.simulate.exports import (
     research_devices,
     rr_text,
     summaries,
+    tables,
     waveforms,
     wfdb,
 )
@@ -33,6 +34,7 @@ EXPORTS: dict[str, ExportWriter] = {
     "apple-ecg": apple.write_apple_ecg_export,
     "bdf": waveforms.write_bdf_export,
     "beat-instants": rr_text.write_beat_instants_export,
+    "bids-physio": tables.write_bids_physio_export,
     "biopac": research_devices.write_biopac_export,
     "edf": waveforms.write_edf_export,
     "edf-holes": waveforms.write_edf_with_holes_export,
@@ -68,6 +70,7 @@ EXPORTS: dict[str, ExportWriter] = {
     "samsung-health": summaries.write_samsung_export,
     "selfloops": rr_text.write_selfloops_export,
     "shimmer": research_devices.write_shimmer_export,
+    "signal-table": tables.write_signal_table_export,
     "spacelabs": cuffs.write_spacelabs_export,
     "vns-analyse": rr_text.write_vns_analyse_export,
     "wfdb": wfdb.write_wfdb_export,

@@ -193,8 +193,11 @@ def test_wrong_arguments_are_refused():
 
 
 def test_breaths_of_intensive_care_patients_are_found(recordings):
+    """Floors of the first six recordings, in windows on which both annotators agree."""
     from benchmarks.respiration import respiration_accuracy
 
-    found = respiration_accuracy(recordings("bidmc"), "ppg", limit=6)
-    assert found["mae_accepted"] < 1.5
-    assert found["coverage_accepted"] > 0.3
+    of = {
+        (one["signal"], one["contender"]): one for one in respiration_accuracy(recordings("bidmc"), 1, 6, only_own=True)
+    }
+    assert of["ppg", "allostat"]["mae_accepted"] < 1.5
+    assert of["ppg", "allostat"]["coverage"] > 0.3

@@ -4,7 +4,7 @@
     python -m benchmarks respiration --recordings 16-30 --only-own
 
 Windows of a minute every 10 s. The reference of a window is the mean of the rates of both annotators; windows in which
-they differ by more than 2 /min have none. The method was developed with recordings 1 to 15, reported are 16 to 30.
+they differ by more than 2 /min have none. Changes of the method are tried on recordings 1 to 15; 16 to 30 are reported.
 
 NeuroKit2's contenders get the same beats and windows: the breathing signal that ``ecg_rsp`` makes of the heart rate by
 each of its methods, and of it the highest peak of a spectrum of the window between 0.1 and 0.6 Hz, or the mean rate of

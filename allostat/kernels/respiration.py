@@ -184,19 +184,21 @@ def windowed(
     samples = int(length_s * RESAMPLED_HZ)
     out = np.full((len(starts), 2 * _SHARES), np.nan)
     if samples > _half_trend():
-        knots, heights = np.empty((2, len(MODULATIONS), len(at)))
-        places = np.zeros((len(starts), 2 + 2 * len(MODULATIONS)), np.int64)
-        places[:, 0], places[:, 1] = np.searchsorted(at, starts), np.searchsorted(at, stops)
+        knots, heights = np.empty((2, 4, len(at)))
+        places = np.zeros((len(starts), 8), np.int64)
         for k, values in enumerate(series):
             known = np.isfinite(values)
             n = int(known.sum())
             knots[k, :n], heights[k, :n] = at[known], np.asarray(values, dtype=np.float64)[known]
-            places[:, 2 + 2 * k] = np.searchsorted(knots[k, :n], starts - BEYOND_S)
-            places[:, 3 + 2 * k] = np.searchsorted(knots[k, :n], stops + BEYOND_S)
+            places[:, 2 * k] = np.searchsorted(knots[k, :n], starts - BEYOND_S)
+            places[:, 2 * k + 1] = np.searchsorted(knots[k, :n], stops + BEYOND_S)
+        heights[3, :-1] = np.diff(at)
+        places[:, 6] = np.searchsorted(at, starts)
+        places[:, 7] = np.maximum(np.searchsorted(at, stops) - 1, places[:, 6])
         spectrum = _spectrum((float(low), float(high)), samples)
         most = int(np.max(places[:, 1::2] - places[:, ::2], initial=0))
         folded, waves = np.zeros((2, 3, spectrum.shape[1])), np.empty((2, 4, spectrum.shape[2]))
-        _windowed(at, knots, heights, starts, stops, places, samples, _first_bin(low), float(high), spectrum,
+        _windowed(knots, heights, starts, stops, places, samples, _first_bin(low), float(high), spectrum,
                   np.empty(most), folded, waves, out)  # fmt: skip
     rates, rate, weights = out[:, :3], out[:, 3], np.nan_to_num(out[:, _SHARES:-1])
     return BreathingRates(rate, _apart(rate, rates, weights), out[:, -1], rates)
@@ -254,7 +256,6 @@ _SHARES = 4
 
 @lean_kernel
 def _windowed(
-    at: Floats,
     knots: Floats,
     heights: Floats,
     starts: Floats,
@@ -271,27 +272,26 @@ def _windowed(
 ) -> None:
     """All of each window, written to ``out``, in which all is NaN before.
 
-    ``places``: of each window the beats inside, then the known values of each series in and close to it. ``first``:
-    number of the first frequency.
+    ``places``: of each window the known values of each series in and close to it, then the distances of the beats
+    inside, which are the fourth row of ``heights``. ``first``: number of the first frequency.
     """
     for w in range(len(starts)):
-        begin, end = places[w, 0], places[w, 1]
-        if end - begin < 4:
-            continue
-        for i in range(begin, end - 1):
-            ordered[i - begin] = at[i + 1] - at[i]
-        put_in_order(ordered, end - begin - 1)
-        count = math.ceil(min(high_hz, 0.5 / _middle(ordered, end - begin - 1)) / GRID_HZ) + 2 - first
-        if count < 5:
-            continue
-        for k in range(3):
-            begin, end = places[w, 2 + 2 * k], places[w, 3 + 2 * k]
-            plus, minus = folded[0, k], folded[1, k]
-            if not _fold(
-                knots[k, begin:end], heights[k, begin:end], starts[w], stops[w], samples, ordered, plus, minus
-            ):
+        count = 0
+        for k in range(4):
+            begin, n = places[w, 2 * k], places[w, 2 * k + 1] - places[w, 2 * k]
+            values, plus, minus = heights[k, begin : begin + n], folded[0, k % 3], folded[1, k % 3]
+            # One place that calls, for the series and the distances of beats: each place is compiled by itself.
+            for i in range(n):
+                ordered[i] = values[i]
+            put_in_order(ordered, n)
+            if k == 3:
+                if n >= 3:
+                    count = math.ceil(min(high_hz, 0.5 / _middle(ordered, n)) / GRID_HZ) + 2 - first
+            elif not _fold(knots[k, begin : begin + n], values, starts[w], stops[w], samples, ordered, plus, minus):
                 plus[:] = 0.0
                 minus[:] = 0.0
+        if count < 5:
+            continue
         for part in range(2):
             _add_waves(folded[part], spectrum[part], count, waves[part])
         _fuse(waves[0], waves[1], count, first, out[w])
@@ -325,7 +325,7 @@ def _fold(
 ) -> bool:
     """A series on an even grid, its second half added to the first and subtracted from it, each mirrored.
 
-    False when it covers too little or does not vary.
+    ``ordered``: its values, ascending. False when it covers too little or does not vary.
     """
     n = len(t)
     if n < 4:
@@ -337,9 +337,6 @@ def _fold(
         before = place
     if covered < LEAST_COVERED * (stop - start):
         return False
-    for i in range(n):
-        ordered[i] = heights[i]
-    put_in_order(ordered, n)
     middle = _middle(ordered, n)
     spread = 1.4826 * _deviation(ordered, n, middle)
     if not spread > 1e-12 * abs(middle):

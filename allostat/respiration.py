@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from allostat.errors import ConfigError, InputError
-from allostat.kernels.respiration import MODULATIONS, Breathing, breathing, modulations
+from allostat.kernels.respiration import MODULATIONS, BreathingRates, Modulations, modulations, windowed
 from allostat.recording import NS_PER_S, BeatFlag, Beats, Signal
 
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ KARLEN = "10.1109/TBME.2013.2246160"
 BAND_HZ = (0.1, 0.6)
 LARGEST = 1e100
 """Samples beyond this are no measurements, and their squares no numbers: they count as missing."""
+
+BLOCK = 1 << 20
+"""Samples that are looked at together."""
 
 ACCEPTED_SHARE = 0.45
 """Windows with less of the fused power near the peak are not accepted."""
@@ -88,24 +91,20 @@ def respiration_rate(
     count = max((end - start - width) // hop + 1, 0)
     starts = start + hop * np.arange(count, dtype=np.int64)
     at_s, series = _series(signal, beats)
-    found = [
-        breathing(at_s, series, (int(t) - start) / NS_PER_S, (int(t) - start + width) / NS_PER_S, band_hz)
-        for t in starts
-    ]
-    rate = np.array([one.rate_hz * 60 for one in found])
-    share = np.array([one.power_share for one in found])
-    reasons = np.array([_reasons(one, accepted_share) for one in found], dtype=np.int8)
+    found = windowed(at_s, series, (starts - start) / NS_PER_S, width / NS_PER_S, band_hz)
+    reasons = _reasons(found, accepted_share)
     about = {
         "method": "spectra of amplitude, level and interval of the beats, fused",
         "references": f"{CHARLTON} {KARLEN}",
     }
-    by_modulation = np.array([one.rates_hz * 60 for one in found]).reshape(count, len(MODULATIONS)).T
     data: dict[str, tuple[str | tuple[str, str], NDArray[np.generic], dict[str, object]]] = {
-        "respiration_rate": ("window", rate, {"units": "/min", "long_name": "breathing rate", **about}),
-        "uncertainty": ("window", np.array([one.se_hz * 60 for one in found]), {
+        "respiration_rate": ("window", found.rate_hz * 60, {
+            "units": "/min", "long_name": "breathing rate", **about}),
+        "uncertainty": ("window", found.se_hz * 60, {
             "units": "/min", "long_name": "disagreement of the modulations", **about}),
-        "power_share": ("window", share, {"units": "1", "long_name": "share of power near the peak", **about}),
-        "rate_by_modulation": (("modulation", "window"), by_modulation, {
+        "power_share": ("window", found.power_share, {
+            "units": "1", "long_name": "share of power near the peak", **about}),
+        "rate_by_modulation": (("modulation", "window"), found.rates_hz.T * 60, {
             "units": "/min", "long_name": "rate of each modulation", "modulations": " ".join(MODULATIONS), **about}),
         "accepted": ("window", (reasons == 0).astype(np.int8), {"long_name": "nothing speaks against the rate"}),
         "reasons": ("window", reasons, {
@@ -134,12 +133,11 @@ def _refuse(window_s: float, step_s: float, band_hz: tuple[float, float], share:
         raise ConfigError("a share lies between 0 and 1", found=share)
 
 
-def _reasons(found: Breathing, accepted_share: float) -> int:
-    if not np.any(np.isfinite(found.rates_hz)) and not np.isfinite(found.power_share):
-        return 1
-    if not np.isfinite(found.rate_hz):
-        return 2
-    return 0 if found.power_share >= accepted_share else 4
+def _reasons(found: BreathingRates, accepted_share: float) -> NDArray[np.int8]:
+    nothing = ~np.isfinite(found.rates_hz).any(axis=1) & ~np.isfinite(found.power_share)
+    no_peak = ~np.isfinite(found.rate_hz)
+    unclear = ~(found.power_share >= accepted_share)
+    return np.select([nothing, no_peak, unclear], [np.int8(1), np.int8(2), np.int8(4)], np.int8(0))
 
 
 def _series(signal: Signal, beats: Beats) -> tuple[NDArray[np.float64], tuple[NDArray[np.float64], ...]]:
@@ -150,8 +148,7 @@ def _series(signal: Signal, beats: Beats) -> tuple[NDArray[np.float64], tuple[ND
     place = signal.clock.samples_at(beats.times_ns)
     for stretch in signal.clock.stretches():
         inside = (place >= stretch.start) & (place < stretch.stop) & ~unusable
-        samples = signal.physical(stretch.start, stretch.stop)
-        series = modulations(np.where(np.abs(samples) < LARGEST, samples, np.nan), place[inside] - stretch.start)
+        series = _modulations(signal, place[inside], stretch.stop)
         seconds = series.interval / stretch.mean_hz
         seconds[~np.isfinite(beats.intervals_ms[inside])] = np.nan
         at_s.append((beats.times_ns[inside] - signal.clock.start_ns) / NS_PER_S)
@@ -160,3 +157,20 @@ def _series(signal: Signal, beats: Beats) -> tuple[NDArray[np.float64], tuple[ND
     joined = np.concatenate(at_s)
     ascending = np.concatenate([[True], np.diff(np.maximum.accumulate(joined)) > 0])[: len(joined)]
     return joined[ascending], tuple(np.concatenate(part)[ascending] for part in parts)
+
+
+def _modulations(signal: Signal, place: NDArray[np.float64], end: int) -> Modulations:
+    """Modulations of the beats at these places of a stretch, block by block, lest a day of samples stand as floats."""
+    found = Modulations(*(np.full(len(place), np.nan) for _ in MODULATIONS))
+    before = 0
+    while before < len(place) - 1:
+        stop = max(int(np.searchsorted(place, place[before] + BLOCK)), before + 2)
+        # From an even sample on, so that halves are rounded to the same ones as in the whole stretch.
+        first, last = int(place[before]) // 2 * 2, min(int(np.ceil(place[stop - 1])) + 1, end)
+        samples = signal.physical(first, last)
+        samples[~(np.abs(samples) < LARGEST)] = np.nan
+        block = modulations(samples, place[before:stop] - first)
+        for whole, part in zip(found, block, strict=True):
+            whole[before + 1 : stop] = part[1:]
+        before = stop - 1
+    return found

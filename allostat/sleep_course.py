@@ -20,10 +20,13 @@ Sources: Perez-Pozuelo et al. 2022, 10.1038/s41598-022-11792-7; Olshen et al. 20
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from allostat.kernels.main_sleep import best_from_each_start, ramps
 
 Floats = NDArray[np.float64]
 
@@ -140,10 +143,11 @@ def main_sleeps(courses: Minutes) -> list[MainSleep]:
     if not columns.shape[1]:
         return []
     weights = np.ones(columns.shape[1])
+    whole: NDArray[np.bool_] = np.all(np.isfinite(columns), axis=1)
     for _ in range(ROUNDS):
         score = columns @ weights
         found = _intervals(score)
-        weights = _discriminant(columns, found)
+        weights = _discriminant(columns, whole, found)
         if not found or not weights.any():
             return []
     return [_placed(score, hr, start, stop) for start, stop in found]
@@ -176,32 +180,21 @@ def _best_from_each_start(score: Floats) -> tuple[Floats, NDArray[np.int64]]:
     padded = np.full(steps * COARSE_MIN, np.nan)
     padded[: len(score)] = score
     blocks = padded.reshape(steps, COARSE_MIN)
-    counts = np.concatenate([[0], np.cumsum(np.isfinite(blocks).sum(axis=1))])
-    sums = np.concatenate([[0.0], np.cumsum(np.nansum(blocks, axis=1))])
-    best, length = np.full(steps, -np.inf), np.zeros(steps, np.int64)
-    for size in range(SHORTEST_MIN // COARSE_MIN, min(LONGEST_MIN // COARSE_MIN, steps) + 1):
-        first = np.arange(steps - size + 1)
-        stop = first + size
-        low, high = np.maximum(first - REACH_MIN // COARSE_MIN, 0), np.minimum(stop + REACH_MIN // COARSE_MIN, steps)
-        inside, around = counts[stop] - counts[first], counts[high] - counts[low]
-        total, whole = sums[stop] - sums[first], sums[high] - sums[low]
-        outside = around - inside
-        kept = (inside >= LEAST_COVERED * size * COARSE_MIN) & (outside >= LEAST_AWAKE_MIN)
-        n_in, n_out = inside[kept], outside[kept]
-        fall = (whole - total)[kept] / n_out - total[kept] / n_in
-        found = np.full(len(first), -np.inf)
-        found[kept] = fall * np.sqrt(n_in * n_out / (n_in + n_out))
-        better = found > best[first]
-        best[first[better]], length[first[better]] = found[better], size
-    return best, length
+    lengths = SHORTEST_MIN // COARSE_MIN, LONGEST_MIN // COARSE_MIN
+    counts, sums = np.isfinite(blocks).sum(axis=1), np.nansum(blocks, axis=1)
+    return best_from_each_start(
+        counts, sums, COARSE_MIN, lengths, REACH_MIN // COARSE_MIN, LEAST_COVERED, LEAST_AWAKE_MIN
+    )
 
 
-def _discriminant(columns: Floats, found: list[tuple[int, int]]) -> Floats:
-    """Weights of the columns that tell intervals from the rest, those that tell the wrong way left out."""
+def _discriminant(columns: Floats, whole: NDArray[np.bool_], found: list[tuple[int, int]]) -> Floats:
+    """Weights of the columns that tell intervals from the rest, those that tell the wrong way left out.
+
+    ``whole``: minutes in which no column is missing.
+    """
     asleep = np.zeros(len(columns), bool)
     for start, stop in found:
         asleep[start:stop] = True
-    whole = np.isfinite(columns).all(axis=1)
     a, b = columns[asleep & whole], columns[~asleep & whole]
     if len(a) < SHORTEST_MIN // 2 or len(b) < LEAST_AWAKE_MIN // 2:
         return np.zeros(columns.shape[1])
@@ -260,30 +253,34 @@ def _ramp(values: Floats, *, falling: bool) -> tuple[float, float] | None:
     if len(y) < LEAST_RAMP_MIN or np.ptp(y) == 0:
         return None
     at = np.flatnonzero(has) + 0.5
-    grid = np.arange(0, len(values) + 1, RAMP_STEP_MIN, dtype=np.float64)
-    begin, end = (edge.ravel() for edge in np.meshgrid(grid, grid, indexing="ij"))
-    kept = (end >= begin) & (end - begin <= LONGEST_RAMP_MIN)
-    begin, end = begin[kept], end[kept]
-    rise = np.clip((at - begin[:, None]) / np.maximum(end - begin, 1e-9)[:, None], 0.0, 1.0)
-    rise -= rise.mean(axis=1, keepdims=True)
-    # Not by `@`: the threads of a linear-algebra library cost more here than they do.
-    size, along = np.einsum("ij,ij->i", rise, rise), np.einsum("ij,j->i", rise, y - y.mean())
+    begin, end, order = _edges(len(values))
+    size, along = ramps(at, y - y.mean(), begin, end)
     right_way = (size > 1e-9) & ((along < 0) if falling else (along > 0))
     if not right_way.any():
         return None
-    unexplained = np.full(len(size), np.inf)
     total = float(((y - y.mean()) ** 2).sum())
-    unexplained[right_way] = total - along[right_way] ** 2 / size[right_way]
+    unexplained = np.where(right_way, total - along**2 / np.where(right_way, size, 1.0), np.inf)
     best = int(np.argmin(unexplained))
-    rest = y - y.mean() - rise[best] * along[best] / size[best]
+    rise = np.clip((at - begin[best]) / max(end[best] - begin[best], 1e-9), 0.0, 1.0)
+    rest = y - y.mean() - (rise - rise.mean()) * along[best] / size[best]
     variance = max(float(rest @ rest), 1e-12 * total) / len(y)
     # Neighbouring minutes are alike: as a first-order autoregression they count as fewer.
     lag = float(np.clip(rest[1:] @ rest[:-1] / max(float(rest @ rest), 1e-300), 0.0, 0.95))
     likelihood = np.exp(-(unexplained - unexplained[best]) / (2 * variance * (1 + lag) / (1 - lag)))
-    place = end if falling else begin
-    order = np.argsort(place, kind="stable")
-    weight = np.cumsum(likelihood[order]) / likelihood.sum()
-    mean = float(likelihood @ place / likelihood.sum())
-    spread = float(np.sqrt(likelihood @ (place - mean) ** 2 / likelihood.sum()))
+    whole = likelihood.sum()
+    place, ascending = (end, likelihood[order]) if falling else (begin, likelihood)
+    median = int(np.searchsorted(np.cumsum(ascending) / whole, 0.5))
+    middle = float(end[order[median]] if falling else begin[median])
+    mean = float(likelihood @ place / whole)
+    spread = float(np.sqrt(likelihood @ (place - mean) ** 2 / whole))
     # A grid of steps cannot be surer than the spread of one step.
-    return float(place[order][np.searchsorted(weight, 0.5)]), float(np.hypot(spread, RAMP_STEP_MIN / np.sqrt(12)))
+    return middle, float(np.hypot(spread, RAMP_STEP_MIN / np.sqrt(12)))
+
+
+@lru_cache(maxsize=16)
+def _edges(minutes: int) -> tuple[Floats, Floats, NDArray[np.int64]]:
+    """Where ramps in so many minutes begin and end, by begins that ascend; and the order in which ends do."""
+    grid = np.arange(0, minutes + 1, RAMP_STEP_MIN, dtype=np.float64)
+    begin, end = (edge.ravel() for edge in np.meshgrid(grid, grid, indexing="ij"))
+    kept = (end >= begin) & (end - begin <= LONGEST_RAMP_MIN)
+    return begin[kept], end[kept], np.argsort(end[kept], kind="stable")

@@ -10,6 +10,7 @@
     python -m benchmarks live --help                    # live sessions over virtual straps; needs no recordings
     python -m benchmarks scale --help                   # studies of thousands; needs no recordings
     python -m benchmarks flips --help                   # bits flipped in results; needs no recordings
+    python -m benchmarks respiration --help             # breathing rate against breaths marked by hand
 
 Accuracy needs the folder of real recordings in the environment variable ALLOSTAT_RECORDINGS. The other tools run in the
 environments that ``allostat bench --prepare`` makes; they are made when they are missing.
@@ -30,7 +31,7 @@ from allostat import __version__
 from allostat.benchmarking import OWN
 from allostat.benchmarking.peers import environments_folder, groups, started
 from allostat.benchmarking.worker import Worker, WorkerError
-from benchmarks import accuracy, exports, flips, index, kills, multiverse, peers, scale
+from benchmarks import accuracy, exports, flips, index, kills, multiverse, peers, respiration, scale
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -47,10 +48,12 @@ def main(arguments: list[str] | None = None) -> int:
         return scale.main(given[1:])
     if given[:1] == ["flips"]:
         return flips.main(given[1:])
+    if given[:1] == ["respiration"]:
+        return respiration.main(given[1:])
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    whats = ["accuracy", "exports", "flips", "index", "kills", "live", "multiverse", "scale"]
+    whats = ["accuracy", "exports", "flips", "index", "kills", "live", "multiverse", "respiration", "scale"]
     parser.add_argument("what", nargs="?", choices=whats, default="accuracy")
     parser.add_argument("--only-own", action="store_true", help="leave the other tools out")
     parser.add_argument("--environments", type=Path, help="folder of the other tools' environments")

@@ -86,4 +86,4 @@ def first_sleep(sleeps: Any) -> Answer:
 
 
 def median_rate(found: Any) -> Answer:
-    return {"rate_hz": float(np.nanmedian([one.rate_hz for one in found]))}
+    return {"rate_hz": float(np.nanmedian(found.rate_hz))}

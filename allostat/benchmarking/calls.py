@@ -180,7 +180,7 @@ def exponential_return(t_s: NDArray[Any], values: NDArray[Any]) -> Any:
 
 
 def breathing(at_s: NDArray[Any], amplitude: NDArray[Any], baseline: NDArray[Any], interval: NDArray[Any]) -> Any:
-    from allostat.kernels.respiration import breathing
+    from allostat.kernels.respiration import windowed
 
-    series = (amplitude, baseline, interval)
-    return [breathing(at_s, series, start, start + 60.0, (0.1, 0.6)) for start in np.arange(0, at_s[-1] - 60, 10.0)]
+    starts = np.arange(0, at_s[-1] - 60, 10.0)
+    return windowed(at_s, (amplitude, baseline, interval), starts, 60.0, (0.1, 0.6))

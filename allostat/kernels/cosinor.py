@@ -84,7 +84,7 @@ def cosinor(t_h: NDArray[Any], y: NDArray[Any], period_h: float = 24.0) -> Cosin
     ValueError
         When the period is not positive, or times and values differ in length.
     """
-    fit = multi_cosinor(t_h, y, (period_h,))
+    fit, _ = _fitted(t_h, y, (period_h,))
     one = fit.components[0]
     return Cosinor(
         fit.mesor, one.amplitude, one.acrophase_h, fit.mesor_se, one.amplitude_se, one.acrophase_se_h,
@@ -109,6 +109,17 @@ def multi_cosinor(t_h: NDArray[Any], y: NDArray[Any], periods_h: Sequence[float]
     ValueError
         When periods are not positive and different, or times and values differ in length.
     """
+    fit, found = _fitted(t_h, y, periods_h)
+    if found is None:
+        return fit
+    high, low, magnitude = _shape([one.period_h for one in fit.components], found)
+    return fit._replace(orthophase_h=high, bathyphase_h=low, magnitude=magnitude)
+
+
+def _fitted(
+    t_h: NDArray[Any], y: NDArray[Any], periods_h: Sequence[float]
+) -> tuple[MultiCosinor, NDArray[np.float64] | None]:
+    """A fit without its highest and lowest place, and its coefficients; None where it has no such places."""
     periods = [float(p) for p in periods_h]
     if not periods or len(set(periods)) < len(periods) or not all(0 < p < np.inf for p in periods):
         raise ValueError("periods are different positive numbers of hours")
@@ -121,7 +132,7 @@ def multi_cosinor(t_h: NDArray[Any], y: NDArray[Any], periods_h: Sequence[float]
     missing = tuple(Component(p, nan, nan, nan, nan, nan) for p in periods)
     nothing = MultiCosinor(nan, nan, missing, nan, nan, nan, nan, nan, nan, n)
     if n < size:
-        return nothing
+        return nothing, None
     design = np.ones((n, size))
     for k, period in enumerate(periods):
         # Whole periods are taken off first: the cosine of a large angle loses digits, and whole periods change nothing.
@@ -129,7 +140,7 @@ def multi_cosinor(t_h: NDArray[Any], y: NDArray[Any], periods_h: Sequence[float]
         design[:, 1 + 2 * k], design[:, 2 + 2 * k] = np.cos(angle), np.sin(angle)
     q, r = np.linalg.qr(design)
     if float(np.min(np.abs(np.diag(r)))) < 1e-9 * np.sqrt(n):
-        return nothing
+        return nothing, None
     found = np.linalg.solve(r, q.T @ values)
     rest = values - design @ found
     centred = values - values.mean()
@@ -149,9 +160,9 @@ def multi_cosinor(t_h: NDArray[Any], y: NDArray[Any], periods_h: Sequence[float]
     if not flat and free > 0:
         f = ((total - unexplained) / (size - 1)) / variance if variance > 0 else float("inf")
     residual_sd = float(np.sqrt(variance))
-    shape = (nan, nan, nan) if flat else _shape(periods, found)
     mesor_se = float(np.sqrt(covariance[0, 0]))
-    return MultiCosinor(float(found[0]), mesor_se, parts, rhythm, f, residual_sd, *shape, n)
+    fit = MultiCosinor(float(found[0]), mesor_se, parts, rhythm, f, residual_sd, nan, nan, nan, n)
+    return fit, None if flat else found
 
 
 def _component(

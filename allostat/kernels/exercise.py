@@ -38,12 +38,15 @@ from allostat.kernels.exponential import exponential_return
 from allostat.kernels.fragmentation import fragmentation, segment_shares
 from allostat.kernels.geometric import geometry
 from allostat.kernels.lomb_scargle import lomb_scargle
+from allostat.kernels.main_sleep import best_from_each_start, ramps
 from allostat.kernels.phase_rectified import acceleration_capacity, deceleration_capacity
 from allostat.kernels.poincare import asymmetry_windowed, poincare
 from allostat.kernels.poincare import windowed as poincare_windowed
 from allostat.kernels.r_peak import RPeakDetector
 from allostat.kernels.regression import log_linear
 from allostat.kernels.render import add_bumps, bump_maxima
+from allostat.kernels.respiration import modulations
+from allostat.kernels.respiration import windowed as breathing_windowed
 from allostat.kernels.rest_activity import rest_activity
 from allostat.kernels.segments import long_term
 from allostat.kernels.signal_quality import bridge, measure, window_settings
@@ -227,6 +230,22 @@ def _day() -> tuple[Floats, Floats]:
     return t_h, 50 + 10 * np.cos(2 * np.pi * (t_h - 15) / 24) + _noise(len(t_h))
 
 
+def _breathing() -> object:
+    """Three windows in two minutes of beats, one of whose series misses most of the first."""
+    at = np.cumsum(_whole()) / 1000
+    breath = np.sin(2 * np.pi * 0.25 * at) + 0.3 * _noise(len(at))
+    late = np.where(at > 40.0, breath, np.nan)
+    rates = breathing_windowed(at, (breath, late, _whole()), np.array([0.0, 20.0, 55.0]), 60.0, (0.1, 0.6))
+    return modulations(_ecg(), 130.0 * _beats_s()[:12]), rates
+
+
+def _main_sleep() -> object:
+    steps = np.arange(120)
+    sums = np.where((steps > 50) & (steps < 95), -5.0, 5.0) + _noise(120)
+    at, off = np.arange(60.0) + 0.5, _noise(60)
+    return best_from_each_start(np.full(120, 5), sums, 5, (36, 60), 30, 0.8, 60), ramps(at, off, at[:9], at[9:18])
+
+
 def _markup() -> object:
     """Two records, one of them wanted, with a child; then the values of their attributes."""
     text = b"<a><r k='x' t='2024-03-04 05:06:07 +0100' v='1.5'><c v='9:05:06.25 PM'/></r><r k='y' v='2'/></a>"
@@ -259,6 +278,7 @@ CALLS: dict[str, Callable[[], Any]] = {
     "autoregressive": lambda: autoregressive(_stretches().values[:200], 8),
     "autoregressive windowed": _models,
     "beat_train": _train,
+    "breathing windowed": _breathing,
     "bump_maxima": _pulse_maxima,
     "artefact corrector": _stream,
     "correct": lambda: correct(_times_with_artefacts()),
@@ -282,6 +302,7 @@ CALLS: dict[str, Callable[[], Any]] = {
     "lipponen_tarvainen": lambda: lipponen_tarvainen(_times_with_artefacts()),
     "log_linear": lambda: log_linear(np.array([0.0, 4.0, 9.0, 15.0]), np.array([15.0, 9.0, 5.0, 2.5])),
     "lomb_scargle": lambda: lomb_scargle(np.cumsum(_whole()) / 1000, _whole(), 0.01, 40),
+    "main sleep": _main_sleep,
     "long_term": lambda: long_term(_nn(), np.nancumsum(_nn()) / 1000, segment_s=30.0),
     "multiscale_entropy": lambda: multiscale_entropy(_nn(), scales=range(1, 4)),
     "ornstein_uhlenbeck": lambda: ornstein_uhlenbeck(_noise(50), 1.0, 8.0),

@@ -175,7 +175,7 @@ def _stretch(x: NDArray[np.float64], width: int, *, lowest: bool) -> tuple[float
     """Lowest or highest mean over ``width`` neighbours that all have a value, and where it begins."""
     if len(x) < width:
         return None
-    means = np.array([x[i : i + width].mean() for i in range(len(x) - width + 1)])
+    means = np.lib.stride_tricks.sliding_window_view(x, width).mean(axis=1)
     if not np.any(np.isfinite(means)):
         return None
     at = int(np.nanargmin(means) if lowest else np.nanargmax(means))
@@ -191,7 +191,7 @@ def _circular_mean(bins: NDArray[np.int64], bins_per_day: int) -> float:
 def _extreme(profile: NDArray[np.float64], width: int, *, lowest: bool) -> tuple[float, float]:
     """Lowest or highest mean over ``width`` bins, wrapping over midnight, and its first bin."""
     wrapped = np.concatenate([profile, profile[: width - 1]])
-    means = np.array([wrapped[i : i + width].mean() for i in range(len(profile))])
+    means = np.lib.stride_tricks.sliding_window_view(wrapped, width).mean(axis=1)
     best = float(means.min() if lowest else means.max())
     ties = np.flatnonzero(np.abs(means - best) <= 1e-12 * max(abs(best), 1e-300))
     return best, float(ties[0] if lowest else ties[-1])

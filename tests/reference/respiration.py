@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -36,11 +37,23 @@ def peak(grid, power):
     return grid[best] + 0.005 * 0.5 * (a - c) / (a - 2 * b + c), share
 
 
+def modulations(x, peaks):
+    """Amplitude and level of each beat but the first."""
+    found = []
+    for a, b in itertools.pairwise(round(float(p)) for p in peaks):
+        between = [float(v) for v in x[a : b + 1]]
+        if any(math.isnan(v) for v in between):
+            found.append((math.nan, math.nan))
+        else:
+            found.append((max(x[b] - min(between), max(between) - x[b]), math.fsum(between) / len(between)))
+    return found
+
+
 def breathing(at, series, start, stop, band):
     inside = at[(at >= start) & (at < stop)]
     high = min(band[1], 0.5 / np.median(np.diff(inside)))
     grid = np.arange(math.floor(band[0] / 0.005) - 1, math.ceil(high / 0.005) + 2) * 0.005
-    fused = np.zeros(len(grid))
+    fused, own, weights = np.zeros(len(grid)), [], []
     for values in series:
         x = course(at, values, start, stop)
         power = np.array([
@@ -49,5 +62,11 @@ def breathing(at, series, start, stop, band):
             for f in grid
         ])  # fmt: skip
         power /= power.sum()
-        fused += peak(grid, power)[1] * power
-    return peak(grid, fused / fused.sum())
+        rate, share = peak(grid, power)
+        fused += share * power
+        own.append(rate)
+        weights.append(share)
+    rate, share = peak(grid, fused / fused.sum())
+    known = [k for k in range(len(own)) if weights[k] > 0]
+    square = sum(weights[k] * (own[k] - rate) ** 2 for k in known) / sum(weights[k] for k in known)
+    return rate, math.sqrt(square + 0.0025**2), share, own

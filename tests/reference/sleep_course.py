@@ -47,3 +47,9 @@ def ramp(values, falling, step):
             rest = y - design @ found
             best = min(best, (float(rest @ rest), float(begin), float(end)))
     return best[1:]
+
+
+def ramp_sums(at, off, begin, end):
+    """Of one ramp: sum of squares of its values less their mean, and of their products with a series."""
+    shape = np.array([1.0 if t >= end else 0.0 if t <= begin else (t - begin) / (end - begin) for t in at])
+    return float(np.sum((shape - shape.mean()) ** 2)), float(np.sum((shape - shape.mean()) * (off - off.mean())))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from allostat.errors import StoreError
-from allostat.store import open_store, write_participant
+from allostat.store import open_store, read_participant, verify, write_participant
 from allostat.store.hdf5_read import read_tree
 from allostat.store.hdf5_write import write_tree
 from allostat.store.stored_file import StoredFile
@@ -34,3 +35,59 @@ def test_columns_of_two_lengths_on_one_dimension_are_refused_when_looked_into(tm
         stored.dataset("/biomarkers")
     with pytest.raises(StoreError):
         stored.tree()
+
+
+def circle_of_soft_links(file: h5py.File) -> None:
+    file["hrv/again"] = h5py.SoftLink("/hrv")
+
+
+def circle_of_hard_links(file: h5py.File) -> None:
+    file["hrv/again"] = file["hrv"]
+
+
+def circle_through_the_root(file: h5py.File) -> None:
+    file["hrv/again"] = file["/"]
+
+
+def twofold_at_each_level(file: h5py.File) -> None:
+    below = file["hrv"].create_group("last")
+    for level in range(30):
+        above = file["hrv"].create_group(f"level{level}")
+        above["a"] = above["b"] = below
+        below = above
+
+
+def link_to_another_file(file: h5py.File) -> None:
+    with h5py.File(Path(file.filename).with_name("secret.h5"), "w") as other:
+        other.create_group("inside").attrs["allostat_name"] = "secret"
+    file["hrv/again"] = h5py.ExternalLink("secret.h5", "/")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        circle_of_soft_links,
+        circle_of_hard_links,
+        circle_through_the_root,
+        twofold_at_each_level,
+        link_to_another_file,
+    ],
+)
+def test_groups_that_lead_in_circles_or_elsewhere_are_refused_at_once(
+    tmp_path: Path, make: Callable[[h5py.File], None]
+) -> None:
+    path = tmp_path / "sub-001.h5"
+    write_participant(full_result(), path)
+    with h5py.File(path, "r+") as file:
+        make(file)
+    problems = verify(path)
+    assert len(problems) == 1 and "link" in problems[0]
+    for look in (
+        lambda: read_participant(path),
+        lambda: StoredFile(path).groups,
+        lambda: StoredFile(path).dataset("/biomarkers"),
+        lambda: StoredFile(path).tree(),
+    ):
+        with pytest.raises(StoreError, match="link"):
+            look()
+    assert read_participant(path, groups=["biomarkers"]).biomarkers.rows

@@ -252,13 +252,21 @@ def _changed_attributes(attrs: Any, rng: random.Random) -> dict[str, Attribute]:
             array[rng.randrange(array.size)] = _extreme(array.dtype, rng)
             changed[name] = array.reshape(value.shape)
         case 5 if isinstance(value, str) and value[:1] in "[{":
-            changed[name] = json.dumps(_changed_json(json.loads(value), rng))
+            changed[name] = _changed_json_text(value, rng)
         case _ if isinstance(value, str) and value:
             at = rng.randrange(len(value))
             changed[name] = value[:at] + rng.choice(TEXTS)[:9] + value[at + rng.randrange(3) :]
         case _:
             changed[name] = rng.choice(TEXTS)
     return changed
+
+
+def _changed_json_text(text: str, rng: random.Random) -> str:
+    try:
+        parsed = json.loads(text)
+    except ValueError:  # an earlier change of the same case
+        return rng.choice(TEXTS)
+    return json.dumps(_changed_json(parsed, rng))
 
 
 def _changed_json(value: Any, rng: random.Random) -> Any:

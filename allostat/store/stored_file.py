@@ -51,7 +51,9 @@ class StoredFile:
     @property
     def provenance(self) -> Any:
         """Inputs with their hashes, settings and versions."""
-        return decode_json(self.attrs["provenance"], f"{self.path.name}, provenance")
+        attrs = self.attrs
+        with damage_as_store_error(f"{self.path.name}, provenance"):
+            return decode_json(attrs["provenance"], f"{self.path.name}, provenance")
 
     @cached_property
     def groups(self) -> tuple[str, ...]:

@@ -91,3 +91,12 @@ def test_groups_that_lead_in_circles_or_elsewhere_are_refused_at_once(
         with pytest.raises(StoreError, match="link"):
             look()
     assert read_participant(path, groups=["biomarkers"]).biomarkers.rows
+
+
+def test_file_without_provenance_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "sub-001.h5"
+    write_participant(full_result(), path)
+    with h5py.File(path, "r+") as file:
+        del file.attrs["provenance"]
+    with pytest.raises(StoreError, match="provenance"):
+        StoredFile(path).provenance  # noqa: B018 (looking is what fails)

@@ -100,3 +100,25 @@ def test_file_without_provenance_says_so(tmp_path: Path) -> None:
         del file.attrs["provenance"]
     with pytest.raises(StoreError, match="provenance"):
         StoredFile(path).provenance  # noqa: B018 (looking is what fails)
+
+
+@pytest.mark.parametrize("content", ["signal", "beats", "series"])
+def test_stream_whose_epoch_is_numbers_is_refused(tmp_path: Path, content: str) -> None:
+    sound, crafted = tmp_path / "sub-001.h5", tmp_path / "crafted.h5"
+    write_participant(full_result(), sound)
+    with open_store(sound) as file:
+        tree = read_tree(h5py.h5g.open(file.id, b"/"))
+    recordings = {}
+    changed = 0
+    for key, recording in tree.groups["recordings"].groups.items():
+        streams = {}
+        for name, stream in recording.groups.items():
+            wrong = stream.attrs.get("content") == content
+            changed += wrong
+            streams[name] = stream.with_attributes({"epoch": np.array([1, 2, 3])}) if wrong else stream
+        recordings[key] = Group(recording.attrs, recording.variables, streams)
+    assert changed
+    inside = Group(tree.groups["recordings"].attrs, {}, recordings)
+    write_tree(crafted, Group(tree.attrs, tree.variables, dict(tree.groups) | {"recordings": inside}))
+    with pytest.raises(StoreError, match="attribute is no text"):
+        read_participant(crafted)

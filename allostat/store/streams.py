@@ -304,4 +304,6 @@ def decode_notices(text: object, where: str) -> tuple[Notice, ...]:
     """Notices of JSON; fields that a later version added are left out."""
     known = {f.name for f in fields(Notice)}
     entries: list[Mapping[str, Any]] = decode_json(text, f"{where}, notices")
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise StoreError("notices are no list of objects", where=where)
     return tuple(Notice(**{k: v for k, v in entry.items() if k in known}) for entry in entries)

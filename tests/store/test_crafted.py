@@ -15,6 +15,7 @@ from allostat.store import open_store, read_participant, verify, write_participa
 from allostat.store.hdf5_read import read_tree
 from allostat.store.hdf5_write import write_tree
 from allostat.store.stored_file import StoredFile
+from allostat.store.streams import decode_notices
 from allostat.store.tree import Group
 from tests.store.results import full_result
 
@@ -122,3 +123,9 @@ def test_stream_whose_epoch_is_numbers_is_refused(tmp_path: Path, content: str) 
     write_tree(crafted, Group(tree.attrs, tree.variables, dict(tree.groups) | {"recordings": inside}))
     with pytest.raises(StoreError, match="attribute is no text"):
         read_participant(crafted)
+
+
+@pytest.mark.parametrize("text", ['["x"]', "{}", '"x"', "3"])
+def test_notices_of_another_shape_are_refused(text: str) -> None:
+    with pytest.raises(StoreError, match="no list of objects"):
+        decode_notices(text, "sub-001.h5")

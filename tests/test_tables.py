@@ -204,6 +204,40 @@ class TestParticipants:
 
 
 class TestLabs:
+    def test_one_column_per_marker_says_the_same_as_one_row_per_value(self, write: Write) -> None:
+        wide = write(
+            "participant_id\tspecimen\thsCRP (mg/L)\tglucose_mmol_L\tSBP[mmHg]\ncollected\tserum\t<0.2\tna\t131\n",
+        )
+        found = read_labs(wide)
+        assert not found.problems
+        assert [(r.participant, r.analyte, r.operator, r.unit, r.specimen, r.line) for r in found.rows] == [
+            ("collected", "hs_crp", "<", "mg/L", "serum", 2),
+            ("collected", "glucose", "", "mmol/L", "serum", 2),
+            ("collected", "sbp", "", "mm[Hg]", "serum", 2),
+        ]
+        assert found.rows[0].value == 0.2 and found.rows[2].value == 131.0
+        assert found.rows[1].missing_reason == "na"
+
+    @pytest.mark.parametrize(
+        ("header", "says"),
+        [
+            ("hs_crp[mg/L]\tcomment\tglucoze (mmol/L)", r"comment.*, glucoze \(mmol/L\) \(nearest: glucose\)"),
+            ("hs_crp[mg/L]\tglucose", r"glucose \(tells no unit\)'; expected <name>\[<unit>\]"),
+            ("hs_crp[mg/L]\thsCRP (mg/L)", "two columns of one marker"),
+            ("hs_crp[mg/L]\tglucose[mmol]", "column glucose.*unknown unit|unknown unit.*column glucose"),
+        ],
+    )
+    def test_a_column_that_names_no_marker_or_no_unit_is_named(self, write: Write, header: str, says: str) -> None:
+        path = write(f"participant_id\t{header}\n" + "s1" + "\t1" * (header.count("\t") + 1) + "\n")
+        with pytest.raises(InputError, match=says):
+            read_labs(path)
+
+    def test_what_is_wrong_in_a_wide_table_is_told_with_its_own_column(self, write: Write) -> None:
+        found = read_labs(write("participant_id\thsCRP (mg/L)\tsbp[mmHg]\ns1\t1,5\t120\ns2\t1\n"))
+        assert [r.analyte for r in found.rows] == ["sbp"]
+        told = [str(p.error) for p in found.problems]
+        assert "line 2, column hsCRP (mg/L)" in told[0] and "2 cells under a header of 3" in told[1]
+
     def test_a_wide_table_is_told_apart_from_a_lacking_column(self, write: Write) -> None:
         with pytest.raises(InputError, match=r"wide: one column per sample.*one row per value: participant_id"):
             read_labs(write("subject,condition,0,1,2\ns1,control,6.9,7.0,5.7\n"))
@@ -367,6 +401,21 @@ class TestBloodPressure:
 
 
 class TestBiomarkerTable:
+    def test_units_in_parentheses_and_after_underscores_are_units_in_brackets(self, write: Write) -> None:
+        bracket = read_biomarker_table(write("participant_id\ths_crp[mg/L]\trmssd_night[ms]\ns1\t1.5\t40\n"))
+        other = read_biomarker_table(write("participant_id\ths-CRP (mg/L)\trmssd_night_ms\ns1\t1.5\t40\n"))
+        third = read_biomarker_table(write("participant_id\ths_crp_mg_L\trmssd_night (s)\ns1\t1.5\t0.04\n"))
+        for table in (other, third):
+            assert [(r.biomarker, r.unit) for r in table.rows] == [(r.biomarker, r.unit) for r in bracket.rows]
+            assert [r.value for r in table.rows] == pytest.approx([r.value for r in bracket.rows], rel=1e-12)
+
+    @pytest.mark.parametrize(
+        "column", ["hs_crp_mg", "hs_crb_mg_L", "hs_crp_nmol_L", "sbp_1", "sbp_dip_1", "hs_crp mg/L"]
+    )
+    def test_what_does_not_name_marker_and_unit_is_not_guessed(self, write: Write, column: str) -> None:
+        with pytest.raises(InputError, match="names its unit"):
+            read_biomarker_table(write(f"participant_id\t{column}\ns1\t1\n"))
+
     def test_long_and_wide_say_the_same(self, write: Write) -> None:
         long = read_biomarker_table(
             write(

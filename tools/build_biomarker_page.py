@@ -24,6 +24,11 @@ with optional `standard_error[<biomarker>]` (on the scale of the transform); or 
 own rows (`labs.tsv`, FHIR, HL7). `allostat load TABLE` reads all three, derives what can be derived, applies the
 rules below, and lists on stderr what a definition wants and the table lacks.
 
+A column of a marker may also be headed `hs-CRP (mg/L)` or `hs_crp_mg_L`, and `labs.tsv` may have such columns, one per
+marker, in place of `analyte`, `value` and `unit`; `specimen`, `collected_at` and `assay` then hold for the whole row.
+Nothing is guessed: after an underscore the unit must be a known one in which the marker is measured, with one way to
+read it, and a column that names no marker or no unit is an error.
+
 Units are converted between the unit of a biomarker and its other units. A value that is implausible as declared and
 plausible in another unit is refused with that unit's name (`UNIT_SUSPECT`); nothing is converted by a guess. A value
 below a limit of detection (`<0.2`, or `ND` with a column `lod`) counts as LOD/√2 with `BELOW_LOD`, one above the

@@ -151,8 +151,9 @@ def _participant_target(worn: Worn, twin: Path) -> Target:
 
     def changed(victim: Path, rng: random.Random) -> bytes:
         if rng.random() < 0.25:
-            return mutated(content, rng)
-        fuzz_store.crafted(sound, crafted, rng)
+            fuzz_store.damaged(sound, crafted, rng, mutated)
+        else:
+            fuzz_store.crafted(sound, crafted, rng)
         return crafted.read_bytes()
 
     def read(path: Path) -> None:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import h5py
 import numpy as np
@@ -48,6 +48,12 @@ TEXTS = (
 )
 DTYPES = ("<i1", "<i2", "<i4", "<i8", "<u8", "<f4", "<f8", "S1")
 LARGEST_ARRAY = 1 << 21
+READ_BY_NAME = frozenset({"recordings", "beats", "measured", "biomarkers"})
+"""Groups whose variables are known by name; in the others any dataset may stand."""
+PART = 0.15
+"""How likely a group of the file is in a case."""
+
+Member = TypeVar("Member", Group, Variable)
 
 
 def write_participant_file(worn: Worn, folder: Path) -> Path:
@@ -61,8 +67,8 @@ def write_participant_file(worn: Worn, folder: Path) -> Path:
 
 
 def crafted(sound: Path, target: Path, rng: random.Random) -> None:
-    """Write another file than ``sound``, of which every hash fits what it holds."""
-    tree = _tree_of(sound)
+    """Write another file than parts of ``sound``, of which every hash fits what it holds."""
+    part = tree = part_of(_tree_of(sound), rng)
     for _ in range(rng.choice((1, 1, 1, 2, 4))):
         tree = _changed(tree, rng)
     target.unlink(missing_ok=True)
@@ -71,11 +77,18 @@ def crafted(sound: Path, target: Path, rng: random.Random) -> None:
     except (AllostatError, OSError, ValueError, TypeError, KeyError, IndexError, RuntimeError, OverflowError):
         # the writer refuses most trees that are none; then one trap of HDF5 is all that is wrong
         target.unlink(missing_ok=True)
-        target.write_bytes(sound.read_bytes())
+        write_tree(target, part)
         _trapped(target, rng)
         return
     if rng.random() < 0.1:
         _trapped(target, rng)
+
+
+def damaged(sound: Path, target: Path, rng: random.Random, mutated: Callable[[bytes, random.Random], bytes]) -> None:
+    """Write parts of ``sound`` with bytes changed."""
+    target.unlink(missing_ok=True)
+    write_tree(target, part_of(_tree_of(sound), rng))
+    target.write_bytes(mutated(target.read_bytes(), rng))
 
 
 def open_everything(path: Path) -> None:
@@ -114,35 +127,66 @@ def _tree_of(sound: Path) -> Group:
         return read_tree(h5py.h5g.open(file.id, b"/"))
 
 
+def part_of(tree: Group, rng: random.Random) -> Group:
+    """Some groups of a participant file, as a participant with fewer data has them.
+
+    To read a file takes as long as it has objects, and most of them are variables that are read like their neighbours.
+    So each case has a few, by chance others than the case before; what is read by name keeps all its variables.
+    """
+    kept = {name for name in tree.groups if rng.random() < PART} or {rng.choice(sorted(tree.groups))}
+    groups = {name: _handful(tree.groups[name], rng, name in READ_BY_NAME) for name in tree.groups if name in kept}
+    if "beats" in groups:  # they name those that they were corrected from
+        groups["recordings"] = tree.groups["recordings"]
+    return Group(tree.attrs, tree.variables, groups)
+
+
+def _handful(group: Group, rng: random.Random, every_variable: bool) -> Group:
+    """One or two of the groups below; of the variables some, with those that their dimensions are named by, or all."""
+    inner, names = sorted(group.groups), sorted(group.variables)
+    some = rng.sample(inner, min(len(inner), rng.choice((1, 1, 2))))
+    chosen = set(names if every_variable else rng.sample(names, min(len(names), rng.choice((1, 2, 4)))))
+    chosen |= {dim for name in chosen for dim in group.variables[name].dims}
+    return Group(
+        group.attrs,
+        {name: variable for name, variable in group.variables.items() if name in chosen},
+        {name: _handful(below, rng, every_variable) for name, below in group.groups.items() if name in some},
+    )
+
+
 def _changed(tree: Group, rng: random.Random) -> Group:
     """The tree with one change somewhere, the nearer to the root the likelier."""
     if tree.groups and rng.random() < 0.75:
-        name = rng.choice(sorted(tree.groups))
-        inner = dict(tree.groups)
-        match rng.randrange(12):
-            case 0:
-                del inner[name]
-            case 1:
-                inner[rng.choice((name + "x", "a/b", "recordings", "%2F", "ä"))] = inner.pop(name)
-            case 2:
-                inner[name] = inner[rng.choice(sorted(inner))]
-            case _:
-                inner[name] = _changed(inner[name], rng)
-        return Group(tree.attrs, tree.variables, inner)
+        others: tuple[str, ...] = ("a/b", "recordings", "%2F", "ä")
+        return Group(tree.attrs, tree.variables, _one_changed(tree.groups, rng, 12, others, _changed))
     if tree.variables and rng.random() < 0.6:
-        name = rng.choice(sorted(tree.variables))
-        inside = dict(tree.variables)
-        match rng.randrange(8):
-            case 0:
-                del inside[name]
-            case 1:
-                inside[rng.choice((name + "x", "time", "value", ""))] = inside.pop(name)
-            case 2:
-                inside[name] = inside[rng.choice(sorted(inside))]
-            case _:
-                inside[name] = _changed_variable(inside[name], rng)
-        return Group(tree.attrs, inside, tree.groups)
+        others = ("time", "value", "")
+        return Group(tree.attrs, _one_changed(tree.variables, rng, 8, others, _changed_variable), tree.groups)
     return Group(_changed_attributes(tree.attrs, rng), tree.variables, tree.groups)
+
+
+def _one_changed(
+    members: Mapping[str, Member],
+    rng: random.Random,
+    one_in: int,
+    others: Sequence[str],
+    changed: Callable[[Member, random.Random], Member],
+) -> dict[str, Member]:
+    """Each one time in ``one_in``: one is gone, has another name (longer, or of ``others``) or is its neighbour's twin.
+
+    Else it is changed.
+    """
+    name = rng.choice(sorted(members))
+    inside = dict(members)
+    match rng.randrange(one_in):
+        case 0:
+            del inside[name]
+        case 1:
+            inside[rng.choice((name + "x", *others))] = inside.pop(name)
+        case 2:
+            inside[name] = inside[rng.choice(sorted(inside))]
+        case _:
+            inside[name] = changed(inside[name], rng)
+    return inside
 
 
 def _changed_variable(variable: Variable, rng: random.Random) -> Variable:
@@ -208,13 +252,21 @@ def _changed_attributes(attrs: Any, rng: random.Random) -> dict[str, Attribute]:
             array[rng.randrange(array.size)] = _extreme(array.dtype, rng)
             changed[name] = array.reshape(value.shape)
         case 5 if isinstance(value, str) and value[:1] in "[{":
-            changed[name] = json.dumps(_changed_json(json.loads(value), rng))
+            changed[name] = _changed_json_text(value, rng)
         case _ if isinstance(value, str) and value:
             at = rng.randrange(len(value))
             changed[name] = value[:at] + rng.choice(TEXTS)[:9] + value[at + rng.randrange(3) :]
         case _:
             changed[name] = rng.choice(TEXTS)
     return changed
+
+
+def _changed_json_text(text: str, rng: random.Random) -> str:
+    try:
+        parsed = json.loads(text)
+    except ValueError:  # an earlier change of the same case
+        return rng.choice(TEXTS)
+    return json.dumps(_changed_json(parsed, rng))
 
 
 def _changed_json(value: Any, rng: random.Random) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from allostat.cli.output import output_options, print_json, print_table
+from allostat.cli.output import message, output_options, print_json, print_table
 
 
 @click.command(name="hrv")
@@ -32,12 +32,17 @@ def command(path: Path, as_json: bool, quiet: bool, verbose: bool, **options: An
     from allostat.beats import correct_beats
     from allostat.cli.beat_streams import beat_streams
     from allostat.hrv import hrv
+    from allostat.hrv_reasons import why_without_values
 
     found: list[dict[str, Any]] = []
     for stream in beat_streams(path, stream=options["stream"], unit=options["unit"], quiet=quiet):
         corrected = correct_beats(stream.beats)
         result = hrv(corrected, window=options["window"], step=options["step"], preset=options["preset"])
         found.append({"recording": stream.recording, "stream": stream.name, "hrv": result})
+    for item in found:
+        why = why_without_values(item["hrv"])
+        if why:
+            message(f"{item['recording']}, {item['stream']}: no values: {', '.join(why)}", quiet=quiet)
     if as_json:
         print_json([{**item, "hrv": item["hrv"].to_dict()} for item in found])
         return 0

@@ -17,7 +17,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from numba.core import caching, codegen, compiler, environment, runtime, targetconfig
 from numba.core.compiler_lock import global_compiler_lock
@@ -26,8 +26,33 @@ from numba.core.types import functions
 _lock: Any = global_compiler_lock
 """Without a type: no type checker knows it."""
 _BaseFunction: Any = getattr(functions, "BaseFunction", object)
-_Library: Any = getattr(codegen, "JITCodeLibrary", object)
-_Compiler: Any = getattr(compiler, "Compiler", object)
+
+if TYPE_CHECKING:
+
+    class _Library:
+        """What of numba's code library is called or replaced here: numba has no types."""
+
+        _codegen: Any
+        _finalized: bool
+        _shared_module: Any
+
+        def __init__(self, made_by: Any, name: str) -> None: ...
+        def _finalize_dynamic_globals(self) -> None: ...
+        def _finalize_final_module(self) -> None: ...
+        def _get_module_for_linking(self) -> Any: ...
+        def _set_compiled_object(self, machine_code: bytes) -> None: ...
+        def enable_object_caching(self) -> None: ...
+
+    class _Compiler:
+        """What of numba's compiler is called or replaced here."""
+
+        state: Any
+
+        def compile_extra(self, func: Callable[..., Any]) -> Any: ...
+else:
+    _Library = getattr(codegen, "JITCodeLibrary", object)
+    _Compiler = getattr(compiler, "Compiler", object)
+
 _Cache: Any = getattr(caching, "FunctionCache", object)
 _runtime: Any = getattr(runtime, "rtsys", None)
 _read: Any = getattr(getattr(codegen, "ll", None), "parse_bitcode", None)
@@ -106,7 +131,7 @@ def _call_type(function: Any, context: Any, args: Any, kws: Any) -> Any:
     return found
 
 
-class _Linked(_Library):  # type: ignore[misc]
+class _Linked(_Library):
     """Code of an inner function, as it is linked into its callers: neither optimised on its own nor machine code."""
 
     def _optimize_final_module(self) -> None:
@@ -117,7 +142,7 @@ class _Linked(_Library):  # type: ignore[misc]
         self._finalized = True
 
 
-class Inner(_Compiler):  # type: ignore[misc]
+class Inner(_Compiler):
     """Compiler of functions that other kernels call: the pipeline of ``numba.njit`` up to the code to be linked."""
 
     def compile_extra(self, func: Callable[..., Any]) -> Any:
@@ -166,7 +191,7 @@ def complete(dispatcher: Any) -> None:
     dispatcher.add_overload = add_complete
 
 
-class _Loaded(_Library):  # type: ignore[misc]
+class _Loaded(_Library):
     """Machine code of a kernel taken from disk; its code to be linked is read when another kernel links it."""
 
     _to_link: bytes | None = None

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from allostat.hrv_reasons import why_without_values
 from allostat.report.blocks import Table, number, percent, readable_unit
-from allostat.report.series import Series, mask_words
+from allostat.report.series import Series
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -41,11 +42,9 @@ def without_values(series: Sequence[Series]) -> tuple[str, ...]:
         if item.windows is None:
             sentences.append(f"{item.id}: too few beats for a window.")
             continue
-        if "rmssd" not in item.windows or np.isfinite(item.windows["rmssd"].values).any():
-            continue
-        masks = np.asarray(item.windows["reasons"].values) if "reasons" in item.windows else np.zeros(0, np.int16)
-        words = mask_words(item.windows["reasons"], int(np.bitwise_or.reduce(masks))) if len(masks) else []
-        sentences.append(f"{item.id}: no window has values ({', '.join(words) or 'no reason recorded'}).")
+        why = why_without_values(item.windows)
+        if why:
+            sentences.append(f"{item.id}: no window has values: {', '.join(why)}.")
     return tuple(sentences)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import h5py
 import numpy as np
-from h5py import h5, h5a, h5d, h5g, h5o, h5r, h5s, h5t
+from h5py import h5, h5a, h5d, h5g, h5l, h5o, h5r, h5s, h5t
 from numpy.typing import NDArray
 
 from allostat.errors import InputError, StoreError
@@ -96,11 +96,19 @@ def _attributes_and_hash(oid: Any) -> tuple[dict[str, Attribute], str]:
 
 
 def link_names(gid: Any) -> list[str]:
-    """Names in a group, in creation order when the file keeps it."""
-    names: list[bytes] = []
+    """Names in a group, in creation order when the file keeps it; `StoreError` at a link that leads elsewhere."""
+    names: list[str] = []
+    elsewhere: list[str] = []
+
+    def note(name: bytes, info: Any) -> None:
+        # What is raised in here h5py loses.
+        (names if info.type == h5l.TYPE_HARD else elsewhere).append(name.decode())
+
     tracked = gid.get_create_plist().get_link_creation_order()
-    gid.links.iterate(names.append, idx_type=h5.INDEX_CRT_ORDER if tracked else h5.INDEX_NAME)
-    return [name.decode() for name in names]
+    gid.links.iterate(note, idx_type=h5.INDEX_CRT_ORDER if tracked else h5.INDEX_NAME, info=True)
+    if elsewhere:
+        raise StoreError("refused: link that is not hard", found=elsewhere[0])
+    return names
 
 
 class _Scales:

@@ -58,7 +58,7 @@ def open_hdf5(path: str | PathLike[str]) -> Iterator[h5py.File]:
     where = Path(path).name
     with _opened(path) as file:
         with damage_as_store_error(where):
-            _Inspection(where, attributes=True).inspect(file.id)
+            _Inspection(where, attributes=True, own=False).inspect(file.id)
         yield file
 
 
@@ -84,7 +84,7 @@ def open_groups(path: str | PathLike[str], content: Content | None, groups: Coll
     where = Path(path).name
     with _opened(path) as file:
         with damage_as_store_error(where):
-            _Inspection(where, attributes=False).inspect(file.id, groups)
+            _Inspection(where, attributes=False, own=True).inspect(file.id, groups)
         _check_schema(file.id, where, content)
         yield file
 
@@ -95,7 +95,7 @@ def open_group(path: str | PathLike[str], content: Content | None, place: str) -
     where = Path(path).name
     with _opened(path) as file:
         with damage_as_store_error(where):
-            _Inspection(where, attributes=False).inspect_group(file.id, place)
+            _Inspection(where, attributes=False, own=True).inspect_group(file.id, place)
         _check_schema(file.id, where, content)
         yield file
 
@@ -103,6 +103,9 @@ def open_group(path: str | PathLike[str], content: Content | None, place: str) -
 @contextmanager
 def open_store(path: str | PathLike[str], content: Content | None = None) -> Iterator[h5py.File]:
     """Open a file that allostat wrote; also `open_hdf5`'s checks.
+
+    Each object has one name in such a file: a second link to a group is a circle, or a tree that grows twofold with
+    each level.
 
     Parameters
     ----------
@@ -112,10 +115,14 @@ def open_store(path: str | PathLike[str], content: Content | None = None) -> Ite
     Raises
     ------
     StoreError
-        Also when it is no allostat file, holds the other content, or is of a newer schema.
+        Also when it has a soft link or two links to one object, is no allostat file, holds the other content, or is
+        of a newer schema.
     """
-    with open_hdf5(path) as file:
-        _check_schema(file.id, Path(path).name, content)
+    where = Path(path).name
+    with _opened(path) as file:
+        with damage_as_store_error(where):
+            _Inspection(where, attributes=True, own=True).inspect(file.id)
+        _check_schema(file.id, where, content)
         yield file
 
 
@@ -162,18 +169,20 @@ def _check_schema(root: Any, where: str, content: Content | None) -> None:
 
 
 class _Inspection:
-    """One pass over all objects of a file, or of some of its top-level groups, through links in the file only."""
+    """One pass over all objects of a file, or of some of its top-level groups, through links in the file only.
 
-    def __init__(self, where: str, *, attributes: bool) -> None:
+    Of ``own`` files, which allostat wrote, each object has one link and that is hard. Seen in part, any other file
+    might also hide an external link to which a soft one leads.
+    """
+
+    def __init__(self, where: str, *, attributes: bool, own: bool) -> None:
         self._file = where
         self._with_attributes = attributes
-        self._partial = False
+        self._own = own
         self._seen: set[int] = set()
         self._soft: list[tuple[Any, str, str]] = []
 
     def inspect(self, root: Any, groups: Collection[str] | None = None) -> None:
-        # Seen in part, a file may still hide an external link to which a soft one leads.
-        self._partial = groups is not None
         self._seen.add(h5o.get_info(root).addr)
         self._group(root, "/", 0, groups)
         for gid, name, path in self._soft:
@@ -187,7 +196,6 @@ class _Inspection:
 
     def inspect_group(self, root: Any, place: str) -> None:
         """Look at one group and the links that lead to it."""
-        self._partial = True
         gid, here = root, ""
         for name in place.strip("/").split("/"):
             here = f"{here}/{name}"
@@ -216,7 +224,7 @@ class _Inspection:
             if kind == h5l.TYPE_EXTERNAL:
                 self._refuse("external link", here)
             elif kind == h5l.TYPE_SOFT:
-                if self._partial:
+                if self._own:
                     self._refuse("soft link", here)
                 self._soft.append((gid, name, here))
             elif kind != h5l.TYPE_HARD:
@@ -227,6 +235,8 @@ class _Inspection:
     def _object(self, gid: Any, name: str, path: str, depth: int) -> None:
         info = h5o.get_info(gid, name.encode())
         if info.addr in self._seen:
+            if self._own:
+                self._refuse("second link to one object", path)
             return
         self._seen.add(info.addr)
         if len(self._seen) > MAX_OBJECTS:

@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from h5py import h5a, h5g
+from h5py import h5a, h5g, h5o
 
 from allostat.errors import StoreError
 from allostat.store.content import read_groups
@@ -51,7 +51,9 @@ class StoredFile:
     @property
     def provenance(self) -> Any:
         """Inputs with their hashes, settings and versions."""
-        return decode_json(self.attrs["provenance"], f"{self.path.name}, provenance")
+        attrs = self.attrs
+        with damage_as_store_error(f"{self.path.name}, provenance"):
+            return decode_json(attrs["provenance"], f"{self.path.name}, provenance")
 
     @cached_property
     def groups(self) -> tuple[str, ...]:
@@ -117,15 +119,20 @@ class StoredFile:
         found: dict[str, str] = {}
         with open_groups(self.path, self._content, ()) as file, damage_as_store_error(self.path.name):
             root = h5g.open(file.id, b"/")
+            seen = {h5o.get_info(root).addr}
             for top in link_names(root):
                 if not is_dataset(root, top):
-                    _collect(h5g.open(root, top.encode()), f"/{top}", f"/{top}", found)
+                    _collect(h5g.open(root, top.encode()), f"/{top}", f"/{top}", found, seen)
             schema = int(str(read_attribute(h5a.open(root, b"schema_version"))))
         return found, schema
 
 
-def _collect(gid: Any, place: str, shown: str, found: dict[str, str]) -> None:
+def _collect(gid: Any, place: str, shown: str, found: dict[str, str], seen: set[int]) -> None:
     """Places of the groups of variables below a group, by the names that the result has for them."""
+    address = h5o.get_info(gid).addr
+    if address in seen:  # looked at by nobody before, it may be a circle
+        raise StoreError("refused: second link to one object", where=place)
+    seen.add(address)
     names = link_names(gid)
     if names and is_dataset(gid, names[0]):
         found[shown] = place
@@ -134,4 +141,4 @@ def _collect(gid: Any, place: str, shown: str, found: dict[str, str]) -> None:
         inner = h5g.open(gid, name.encode())
         # What a result calls "a/b" is a group b in a group a; only b carries the name, and carries it whole.
         told = read_attribute(h5a.open(inner, NAME.encode())) if h5a.exists(inner, NAME.encode()) else None
-        _collect(inner, f"{place}/{name}", shown if told is None else f"{shown}/{told}", found)
+        _collect(inner, f"{place}/{name}", shown if told is None else f"{shown}/{told}", found, seen)

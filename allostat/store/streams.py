@@ -108,13 +108,20 @@ def decode_signal(group: Group) -> Signal:
         columns["block_start_index"].tolist(), columns["block_t0_ns"].tolist(), columns["block_rate_hz"].tolist(),
         columns["block_nominal_hz"].tolist(), strict=True,
     )  # fmt: skip
-    clock = Clock(tuple(ClockBlock(*b) for b in blocks), len(columns["samples"]), about["epoch"],
+    clock = Clock(tuple(ClockBlock(*b) for b in blocks), len(columns["samples"]), _text(about, "epoch"),
                   about.get("host_offset_ns"))  # fmt: skip
     saturation = about.get("saturation")
     return Signal(
-        about["name"], about["kind"], columns["samples"], clock, about["unit"], about["scale"],
+        _text(about, "name"), _text(about, "kind"), columns["samples"], clock, _text(about, "unit"), about["scale"],
         about["offset"], about.get("missing"), None if saturation is None else tuple(saturation.tolist()),
     )  # fmt: skip
+
+
+def _text(about: Mapping[str, Any], name: str) -> Any:
+    """An attribute that is text: one of those that a type of waist 1 takes as they are."""
+    if not isinstance(about[name], str):
+        raise StoreError("attribute is no text", where=name, found=type(about[name]).__name__)
+    return about[name]
 
 
 # --- beats -----------------------------------------------------------------------------------------------------
@@ -170,8 +177,9 @@ def decode_beats(group: Group) -> Beats:
         extras = {a["long_name"]: values for name, (_, values, a) in columns.items() if name.startswith("extra_")}
         uncertainty = columns.get("uncertainty_ms")
         beats = Beats(
-            columns["times_ns"][1], columns["intervals_ms"][1], columns["flags"][1], about[f"{prefix}source"],
-            about[f"{prefix}epoch"], about[f"{prefix}method"], None if uncertainty is None else uncertainty[1],
+            columns["times_ns"][1], columns["intervals_ms"][1], columns["flags"][1],
+            _text(about, f"{prefix}source"), _text(about, f"{prefix}epoch"), _text(about, f"{prefix}method"),
+            None if uncertainty is None else uncertainty[1],
             extras, beats,
         )  # fmt: skip
     assert beats is not None
@@ -209,8 +217,9 @@ def decode_series(group: Group) -> ValueSeries:
     columns = {name: decode_variable(variable) for name, variable in group.variables.items()}
     ends = columns.get("ends_ns")
     return ValueSeries(
-        about["name"], about["kind"], columns["times_ns"][1], columns["values"][1], about["unit"], about["epoch"],
-        None if ends is None else ends[1], about.get("metric"), about["window_s"], about["context"],
+        _text(about, "name"), _text(about, "kind"), columns["times_ns"][1], columns["values"][1], _text(about, "unit"),
+        _text(about, "epoch"), None if ends is None else ends[1],
+        _text(about, "metric") if "metric" in about else None, about["window_s"], _text(about, "context"),
         {a["long_name"]: values for name, (_, values, a) in columns.items() if name.startswith("extra_")},
     )  # fmt: skip
 
@@ -265,10 +274,10 @@ def decode_recording(group: Group, where: str) -> Recording:
     provenance["inputs"] = tuple(InputFile(**i) for i in provenance["inputs"])
     streams = list(group.groups.values())
     return Recording(
-        id=about["id"],
+        id=_text(about, "id"),
         signals={str(g.attrs[NAME]): decode_signal(g) for g in streams if g.attrs["content"] == "signal"},
         beats={str(g.attrs[NAME]): decode_beats(g) for g in streams if g.attrs["content"] == "beats"},
-        participant=about.get("participant"),
+        participant=_text(about, "participant") if "participant" in about else None,
         timezone=TimeZone(**said["timezone"]),
         device=Device(**said["device"]),
         provenance=Provenance(**provenance),
@@ -295,4 +304,6 @@ def decode_notices(text: object, where: str) -> tuple[Notice, ...]:
     """Notices of JSON; fields that a later version added are left out."""
     known = {f.name for f in fields(Notice)}
     entries: list[Mapping[str, Any]] = decode_json(text, f"{where}, notices")
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise StoreError("notices are no list of objects", where=where)
     return tuple(Notice(**{k: v for k, v in entry.items() if k in known}) for entry in entries)

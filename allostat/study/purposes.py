@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from allostat.hrv import hrv, measure_set, person_hrv, seconds_of
 from allostat.hrv_person import REST_VARIABLES
+from allostat.hrv_person_spans import is_ten_seconds
+from allostat.recording import Notice
 from allostat.study.overlap import Series, rank, ranked, resolved
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from allostat.recording import Notice
     from allostat.sleep import SleepWindow
     from allostat.study.config import StudyConfig
 
@@ -43,17 +44,52 @@ def resting_series(series: Sequence[Series], config: StudyConfig) -> list[Series
     return _without_overlap(_one_epoch(best))
 
 
+def short_series(series: Sequence[Series], config: StudyConfig) -> list[Series]:
+    """Series too short for a rest."""
+    return [s for s in series if 0 < s.duration_s < config.hrv.rest_min_s]
+
+
+def ten_second_series(series: Sequence[Series]) -> list[Series]:
+    """Standard electrocardiograms of 10 s, each time once."""
+    return _without_overlap(_one_epoch([s for s in series if is_ten_seconds(s.beats)]))
+
+
+def shortness(short: Sequence[Series], config: StudyConfig) -> tuple[Notice, ...]:
+    """Says which series were too short for a rest, and what a rest needs."""
+    unused = [s for s in short if not is_ten_seconds(s.beats)]
+    if not unused:
+        return ()
+    longest = max(unused, key=lambda s: s.duration_s)
+    message = (
+        f"too short for values at rest: {longest.id} of {int(longest.duration_s)} s"
+        + (f" and {len(unused) - 1} shorter" if len(unused) > 1 else "")
+        + f"; needed are {config.hrv.rest_min_s:g} s (rest_min_s in study.toml)"
+    )
+    return (Notice("REST_TOO_SHORT", message, "info", len(unused)),)
+
+
 def night_and_rest(
-    long: Sequence[Series], rest: Sequence[Series], sleep: Sequence[SleepWindow], config: StudyConfig
+    long: Sequence[Series], series: Sequence[Series], sleep: Sequence[SleepWindow], config: StudyConfig
 ) -> xr.Dataset:
-    """The person's HRV by night, from long series, and at rest, from resting ones."""
+    """The person's HRV by night, from long series, and at rest, from those of all ``series`` that are resting ones.
+
+    Without a resting recording, ``TOO_SHORT`` says that there are shorter ones.
+    """
+    rest, ten = resting_series(series, config), ten_second_series(series)
     by_night = person_hrv([s.beats for s in long], nights=sleep, rest=(), preset=config.hrv.preset)
     at_rest = person_hrv(
         [s.beats for s in rest],
         rest=[(int(s.beats.times_ns[0]), int(s.beats.times_ns[-1]) + 1) for s in rest],
         preset=config.hrv.preset,
     )
-    return by_night.assign({name: at_rest[name].variable for name in REST_VARIABLES if name in at_rest})
+    found = {name: at_rest[name].variable for name in REST_VARIABLES if name in at_rest}
+    if not rest and any(not is_ten_seconds(s.beats) for s in short_series(series, config)):
+        for name in ("rmssd_rest", "hr_rest"):
+            found[name].attrs["quality"] += " TOO_SHORT"
+    if ten:
+        in_ten = person_hrv([s.beats for s in ten], rest=(), preset=config.hrv.preset)
+        found |= {name: in_ten[name].variable for name in ("rmssd_10s", "hr_10s") if name in in_ten}
+    return by_night.assign(found)
 
 
 def _one_epoch(series: Sequence[Series]) -> list[Series]:

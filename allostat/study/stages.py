@@ -29,7 +29,7 @@ from allostat.store import ParticipantResult
 from allostat.study.config import StudyConfig
 from allostat.study.fingerprints import RESULT_SETTINGS, RULES, STAGES, Basis
 from allostat.study.overlap import Series, rank, same_files_once
-from allostat.study.purposes import long_series, night_and_rest, resting_series, windowed_hrv
+from allostat.study.purposes import long_series, night_and_rest, short_series, shortness, windowed_hrv
 from allostat.study.reuse import KEPT, LARGE, LEFT_OUT, NOTHING, READ_BACK_BYTES, Standing, noted_by_stage
 from allostat.study.summaries import heart_rate_windows
 
@@ -222,10 +222,9 @@ def _beats(made: Made, given: Given) -> tuple[Notice, ...]:
 
 def _hrv(made: Made, given: Given) -> tuple[Notice, ...]:
     windows = windowed_hrv(made.series, given.config)
-    rest = resting_series(made.series, given.config)
     nights = made.nights
-    made.hrv = {**windows, "person": night_and_rest(nights.long, rest, nights.sleep, given.config)}
-    return nights.notices
+    made.hrv = {**windows, "person": night_and_rest(nights.long, made.series, nights.sleep, given.config)}
+    return (*nights.notices, *shortness(short_series(made.series, given.config), given.config))
 
 
 def _circadian(made: Made, given: Given) -> tuple[Notice, ...]:

@@ -20,8 +20,9 @@ from allostat.biomarkers import (
     refuse_implausible,
     split_numbers,
 )
-from allostat.errors import ConfigError, InputError, UnitError
-from allostat.tables.labs import known_analyte
+from allostat.errors import ConfigError, InputError, UnitError, nearest
+from allostat.tables.labs import analyte_names, known_analyte
+from allostat.tables.marker_columns import FORMS, name_and_unit
 from allostat.tables.persons import PERSON_COLUMNS, person_of, same_person
 from allostat.tables.reader import Column, Row, Table, number, read_table
 from allostat.units import converted, converted_error, ucum
@@ -43,7 +44,6 @@ _LONG = (
     Column("adjustment"),
     Column("repeats"),
 )
-_WIDE_COLUMN = re.compile(r"([^\[\]]+?)\s*\[([^\[\]]*(?:\[[^\[\]]*\])?[^\[\]]*)\]")
 _LIMIT = re.compile(r"(<=|>=|[<>≤≥])\s*(.+)")
 
 
@@ -69,9 +69,10 @@ def read_biomarker_table(
         (on the scale of the biomarker's transform: ln for RMSSD and hs-CRP), ``n``, ``coverage``, ``quality`` (codes
         separated by ``;``), ``context``, ``provenance``, ``raw_value``, ``adjustment``, ``repeats`` (as a study writes
         them). Wide: ``participant_id`` and one column per biomarker named ``<biomarker>[<unit>]``, such as
-        ``hs_crp[mg/L]``, with optional ``standard_error[<biomarker>]``. Both: ``sex``, ``age``, ``group``,
-        ``medications``, ``pregnant``, ``smoker``, ``oral_contraceptive``, ``occasion``. Biomarkers go by their own
-        names or by those of their analytes (``triglycerides``).
+        ``hs_crp[mg/L]`` (or ``hs-CRP (mg/L)``, ``hs_crp_mg_L``: `allostat.tables.marker_columns`), with optional
+        ``standard_error[<biomarker>]``. Both: ``sex``, ``age``, ``group``, ``medications``, ``pregnant``, ``smoker``,
+        ``oral_contraceptive``, ``occasion``. Biomarkers go by their own names or by those of their analytes
+        (``triglycerides``).
     implausible
         What is done about a value outside of its biomarker's bounds: ``refuse`` the table, or take the value as
         ``missing`` with the code ``UNIT_SUSPECT``.
@@ -137,18 +138,20 @@ def _wide_cells(table: Table, besides: Collection[str]) -> list[_Cell]:
         if name in besides or name in {c.name for c in _WHO}:
             continue
         where = f"{table.file}, line 1, column {name}"
-        match = _WIDE_COLUMN.fullmatch(name)
-        if match is None:
-            kinds = biomarker_kinds()
-            expected = f"{name}[{kinds[name].unit}]" if name in kinds else "<biomarker>[<unit>]"
-            raise InputError("a biomarker column names its unit", where=where, found=name, expected=expected)
-        if match[1] == "standard_error":
-            errors[_kind(match[2], where).name] = name
+        told = name_and_unit(name, _is_measured_in)
+        if told is None:
+            kind_alone = _known_kind(name)
+            near = nearest(name, (*biomarker_kinds(), *analyte_names()))
+            expected = f"{name}[{kind_alone.unit}]" if kind_alone else FORMS
+            raise InputError("a biomarker column names its unit", where=where, found=name, expected=expected,
+                             valid=[near] if near and kind_alone is None else ())  # fmt: skip
+        if told[0] == "standard_error":
+            errors[_kind(told[1], where).name] = name
             continue
-        kind = _kind(match[1], where)
+        kind = _kind(told[0], where)
         if kind.name in cells:
             raise InputError("two columns of one biomarker", where=where, found=f"{cells[kind.name].column}, {name}")
-        unit = ucum(match[2], where=where)
+        unit = ucum(told[1], where=where)
         converted(1.0, unit, kind.unit, analyte=kind.name, where=where)
         cells[kind.name] = _Cell(name, kind, unit)
     for biomarker, column in errors.items():
@@ -160,11 +163,26 @@ def _wide_cells(table: Table, besides: Collection[str]) -> list[_Cell]:
 
 
 def _kind(text: str, where: str) -> BiomarkerKind:
+    kind = _known_kind(text)
+    if kind is None:
+        raise InputError("unknown biomarker", where=where, found=text, valid=biomarker_kinds())
+    return kind
+
+
+def _known_kind(text: str) -> BiomarkerKind | None:
     kinds = biomarker_kinds()
-    name = text if text in kinds else known_analyte(text)
-    if name is None or name not in kinds:
-        raise InputError("unknown biomarker", where=where, found=text, valid=kinds)
-    return kinds[name]
+    return kinds.get(text if text in kinds else known_analyte(text) or "")
+
+
+def _is_measured_in(name: str, unit: str) -> bool:
+    kind = _known_kind(name)
+    if kind is None:
+        return False
+    try:
+        converted(1.0, unit, kind.unit, analyte=kind.name)
+    except UnitError:
+        return False
+    return True
 
 
 def _placed(table: Table, row: Row, cell: _Cell, person: Person, implausible: Implausible) -> Biomarker:

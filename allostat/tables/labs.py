@@ -19,6 +19,7 @@ from allostat.tables.exchange import read_message
 from allostat.tables.instant import Instant, parse_instant
 from allostat.tables.participants import participant_id
 from allostat.tables.reader import MISSING_CELLS, Column, Problem, Row, Table, number, read_table
+from allostat.tables.wide_labs import rows_of_wide_table
 from allostat.units import measures, ucum
 
 _COLUMNS = (
@@ -160,7 +161,7 @@ def _plain(text: str) -> str:
 
 
 def read_labs(path: str | PathLike[str]) -> LabTable:
-    """Laboratory results in long form.
+    """Laboratory results, one row per value or one column per marker.
 
     Columns: ``participant_id``, ``analyte`` (name or LOINC code), ``value`` (a number, ``<0.2``, or words that say why
     there is none), ``unit``, ``specimen``, ``collected_at`` (ISO 8601, with offset or naive local), ``operator``,
@@ -174,10 +175,14 @@ def read_labs(path: str | PathLike[str]) -> LabTable:
 
     Notes
     -----
-    FHIR (JSON) and HL7 version 2 files, told by their content, are read as well.
+    FHIR (JSON) and HL7 version 2 files, told by their content, are read as well. In place of ``analyte``, ``value``
+    and ``unit`` a table may have one column per marker, such as ``hs-CRP (mg/L)`` (`allostat.tables.marker_columns`).
     """
     message = read_message(path)
-    return lab_table(message.labs if message else read_table(path, _COLUMNS))
+    if message:
+        return lab_table(message.labs)
+    wide = rows_of_wide_table(path, _COLUMNS, known_analyte, tuple(_analytes().names))
+    return lab_table(wide if wide is not None else read_table(path, _COLUMNS))
 
 
 def lab_table(table: Table) -> LabTable:

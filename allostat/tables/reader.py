@@ -42,6 +42,8 @@ class Row:
     extras: Mapping[str, str] = field(default_factory=dict)
     ragged: str = ""
     """What is wrong with the number of cells; empty when it is the header's."""
+    column: str = ""
+    """Where the value stands in a table with one column per marker."""
 
     def text(self, column: str) -> str:
         """A cell without blanks around it; empty when missing."""
@@ -62,6 +64,8 @@ class Table:
 
     def where(self, row: Row, column: str = "") -> str:
         """File, line and column of a row, for messages."""
+        if row.column and column in ("analyte", "value", "unit"):
+            column = row.column
         return f"{self.file}, {self.place} {row.line}" + (f", column {column}" if column else "")
 
 

@@ -99,6 +99,8 @@ def test_window_without_values_says_why(tmp_path: Path) -> None:
     (tmp_path / "rr.txt").write_text("".join(f"{800 + 20 * (i % 3)}\n" for i in range(9)))
     rows = CliRunner().invoke(cli, ["hrv", str(tmp_path / "rr.txt"), "-q"]).stdout.splitlines()
     assert next(row for row in rows if row.startswith("reasons")).split("\t")[1].split()[0] == "TOO_SHORT"
+    told = CliRunner().invoke(cli, ["hrv", str(tmp_path / "rr.txt")]).stderr
+    assert "rr: no values: TOO_SHORT" in told and "from the first beat to the last; needed are 30 s" in told
 
 
 def test_hrv_of_an_unknown_stream_offers_the_ones_there_are(tmp_path: Path) -> None:

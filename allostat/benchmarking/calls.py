@@ -37,6 +37,12 @@ def correction(times_ms: NDArray[Any]) -> Any:
     return correct(times_ms)
 
 
+def correction_in_three_passes(times_ms: NDArray[Any]) -> Any:
+    from allostat.kernels.artefacts import correct
+
+    return correct(times_ms, 3)
+
+
 def artefact_classes(times_ms: NDArray[Any]) -> Any:
     from allostat.kernels.artefacts import lipponen_tarvainen
 

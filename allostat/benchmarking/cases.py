@@ -115,6 +115,17 @@ CASES: tuple[Case, ...] = (
         lambda: {"times_ms": inputs.beat_times_with_artefacts(100_000)}, calls.correction, answers.corrected,
     ),
     Case(
+        "correction_6_percent", "artefact correction of 100,000 beats, 6 % wrong intervals, repeated while it helps",
+        100_000, "beat",
+        lambda: {"times_ms": inputs.beat_times_with_many_artefacts(100_000)}, calls.correction, answers.corrected,
+    ),
+    Case(
+        "correction_3_passes", "artefact correction of 100,000 beats, 6 % wrong intervals, three passes",
+        100_000, "beat",
+        lambda: {"times_ms": inputs.beat_times_with_many_artefacts(100_000)}, calls.correction_in_three_passes,
+        answers.corrected,
+    ),
+    Case(
         "artefact_classes", "classes of artefacts of 100,000 beats, one pass", 100_000, "beat",
         lambda: {"times_ms": inputs.beat_times_with_artefacts(100_000)}, calls.artefact_classes, answers.class_counts,
     ),

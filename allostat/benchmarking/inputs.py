@@ -84,6 +84,16 @@ def beat_times_with_artefacts(n: int) -> Floats:
     return np.cumsum(nn)
 
 
+def beat_times_with_many_artefacts(n: int) -> Floats:
+    """Beat times in ms with three early beats in a hundred: six of a hundred intervals are wrong."""
+    nn = intervals_ms(n)
+    early = np.flatnonzero(np.random.default_rng(5).random(n) < 0.03)
+    early = early[(early > 3) & (early < n - 3)]
+    nn[early] *= 0.6
+    nn[early + 1] *= 1.4
+    return np.cumsum(nn)
+
+
 def five_minutes() -> dict[str, Any]:
     """Intervals of 5 min and the times in s at which they end."""
     nn = intervals_ms(353)

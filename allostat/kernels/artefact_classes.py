@@ -8,8 +8,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from allostat.kernels.compiled import inner_kernel, kernel
-from allostat.kernels.running_quartiles import running
+from allostat.kernels.compiled import lean_inner_kernel, lean_kernel
+from allostat.kernels.running_eleven import ROOM as MEDIAN_ROOM
+from allostat.kernels.running_eleven import medians_of_eleven
+from allostat.kernels.running_quartiles import ROOM as QUARTILE_ROOM
+from allostat.kernels.running_quartiles import quarter_ranges
 
 NORMAL = 0
 ECTOPIC = 1
@@ -19,7 +22,6 @@ LONG_SHORT = 4
 
 ALPHA = 5.2
 WINDOW_BEATS = 91
-MEDIAN_BEATS = 11
 C1 = 0.13
 C2 = 0.17
 FEWEST_BEATS = 4
@@ -28,9 +30,6 @@ FEWEST_BEATS = 4
 ROWS = 6
 """Rows of the working table, one column per beat: interval, difference of intervals, that difference over its
 threshold, running median, weighted distance from it, and the threshold of that distance."""
-
-_FROM, _TO = (0, 1, 4), (3, 2, 5)
-"""Rows of the table that windows slide over, and rows that they fill: medians, then both thresholds."""
 
 REACH = 51
 """The class of a beat depends on this many beats before and after it: the threshold of the next beat's distance is
@@ -43,7 +42,12 @@ MARGIN = REACH + 3
 """A beat that moves changes the differences of the two beats after it, which count for the beat before."""
 
 
-@inner_kernel
+def working_room() -> NDArray[np.float64]:
+    """Array that `classify` works in: lean kernels make none."""
+    return np.empty(max(MEDIAN_ROOM, QUARTILE_ROOM))
+
+
+@lean_inner_kernel
 def _mean_of_first(values: NDArray[np.float64]) -> float:
     """Mean of the values of the first window, the one that does not exist left out."""
     n = min(len(values), WINDOW_BEATS)
@@ -53,7 +57,7 @@ def _mean_of_first(values: NDArray[np.float64]) -> float:
     return total / (n - 1)
 
 
-@kernel
+@lean_kernel
 def fill_intervals(times: NDArray[np.float64], table: NDArray[np.float64]) -> None:
     """Fill the first two rows of the working table."""
     rr, difference = table[0], table[1]
@@ -65,8 +69,8 @@ def fill_intervals(times: NDArray[np.float64], table: NDArray[np.float64]) -> No
     difference[0] = _mean_of_first(difference)
 
 
-@kernel
-def classify(
+@lean_inner_kernel
+def _classify_part(
     table: NDArray[np.float64],
     classes: NDArray[np.int8],
     main: NDArray[np.int8],
@@ -75,43 +79,20 @@ def classify(
     margin: int,
     start: int,
     last: int,
+    room: NDArray[np.float64],
 ) -> int:
-    """Classes of the beats of a stretch, in place.
-
-    Parameters
-    ----------
-    table
-        (ROWS, n) with the first two rows filled; the others are filled in columns ``first:stop``, and have to be right
-        around them.
-    classes
-        Written from ``start`` on.
-    main
-        1 where the walk over the beats stood, 0 where a beat was examined beside the one before it; written like
-        ``classes``.
-    first, stop
-        Columns to fill. Running medians are left as they are in the first and last ``margin`` of them.
-    start, last
-        The walk begins at ``start`` and ends at ``last`` (n - 2 at the end of a series), or as soon as it meets, past
-        ``stop``, a step of the walk before this one.
-
-    Returns
-    -------
-    int
-        Where the walk ended.
-    """
+    """`classify` in the columns ``first:stop``."""
     n = len(classes)
     rr, difference, change, median, distance, limit = table[0], table[1], table[2], table[3], table[4], table[5]
     inner_first, inner_stop = first + margin if first > 0 else 0, stop - margin if stop < n else n
-    # One place that calls for all three windows: each place costs seconds when kernels are compiled.
-    for step in range(3):
-        size = MEDIAN_BEATS if step == 0 else WINDOW_BEATS
-        begin, end = (inner_first, inner_stop) if step == 0 else (first, stop)
-        running(table[_FROM[step]], size, step > 0, table[_TO[step]], begin, end)
-        if step == 0:
-            for i in range(begin, end):
-                distance[i] = rr[i] - median[i]
-                if distance[i] < 0.0:
-                    distance[i] *= 2.0
+    medians_of_eleven(rr, median, inner_first, inner_stop, room)
+    for i in range(inner_first, inner_stop):
+        distance[i] = rr[i] - median[i]
+        if distance[i] < 0.0:
+            distance[i] *= 2.0
+    # One place that calls for both windows: each place costs when kernels are compiled.
+    for step in range(2):
+        quarter_ranges(table[1 + 3 * step], WINDOW_BEATS, table[2 + 3 * step], first, stop, room)
     for i in range(first, stop):
         # A threshold of 0 decides nothing.
         change[i] = difference[i] / (ALPHA * (change[i] / 2.0)) if change[i] > 0.0 else np.nan
@@ -142,7 +123,7 @@ def classify(
     return i
 
 
-@inner_kernel
+@lean_inner_kernel
 def _ectopic(change: NDArray[np.float64], i: int) -> bool:
     """A change that its neighbours answer in the other direction; the series is mirrored at its ends."""
     before = change[i - 1] if i > 0 else change[1]
@@ -157,7 +138,7 @@ def _ectopic(change: NDArray[np.float64], i: int) -> bool:
     return answered
 
 
-@inner_kernel
+@lean_inner_kernel
 def _misplaced(table: NDArray[np.float64], j: int) -> int:
     rr, change, median, distance, limit = table[0], table[2], table[3], table[4], table[5]
     n = len(rr)
@@ -173,3 +154,52 @@ def _misplaced(table: NDArray[np.float64], j: int) -> int:
     if long and abs(rr[j] / 2.0 - median[j]) < limit[j]:
         return MISSED
     return LONG_SHORT
+
+
+@lean_kernel
+def classify(
+    table: NDArray[np.float64],
+    classes: NDArray[np.int8],
+    main: NDArray[np.int8],
+    parts: NDArray[np.int64],
+    margin: int,
+    start: int,
+    last: int,
+    room: NDArray[np.float64],
+) -> int:
+    """Classes of the beats of parts of a stretch, in place.
+
+    Parameters
+    ----------
+    table
+        (ROWS, n) with the first two rows filled; the others are filled in the parts, and have to be right around them.
+    classes
+        Written from where the walk begins.
+    main
+        1 where the walk over the beats stood, 0 where a beat was examined beside the one before it; written like
+        ``classes``.
+    parts
+        (m, 2) first column to fill of each part and the one after the last. Running medians are left as they are in
+        the first and last ``margin`` of a part.
+    start, last
+        The walk begins at ``start``, or below 0 at the last of its steps that is not past the part's beginning. It ends
+        at ``last`` (n - 2 at the end of a series), or as soon as it meets, past the part, a step of the walk before
+        this one.
+    room
+        From `working_room`.
+
+    Returns
+    -------
+    int
+        Where the walk ended.
+    """
+    end = 0
+    for part in range(len(parts)):
+        first, stop = parts[part, 0], parts[part, 1]
+        begin = start
+        if start < 0:
+            begin = min(first, last)
+            while begin > 0 and main[begin] == 0:
+                begin -= 1
+        end = _classify_part(table, classes, main, first, stop, margin, begin, last, room)
+    return end

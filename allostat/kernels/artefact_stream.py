@@ -30,6 +30,7 @@ from allostat.kernels.artefact_classes import (
     WINDOW_BEATS,
     classify,
     fill_intervals,
+    working_room,
 )
 from allostat.kernels.artefact_moves import move
 
@@ -181,7 +182,9 @@ class _Pass:
             table = np.zeros((ROWS, n))
             fill_intervals(self._held.times, table)
             first = max(self._walked - MARGIN, 0)
-            self._walked = classify(table, self._found, np.zeros(n, np.int8), first, n, 0, self._walked, last)
+            self._walked = classify(
+                table, self._found, np.zeros(n, np.int8), np.array([[first, n]]), 0, self._walked, last, working_room()
+            )
         if final:
             self._walked = n
 

@@ -32,6 +32,7 @@ from allostat.kernels.artefact_classes import (
     WINDOW_BEATS,
     classify,
     fill_intervals,
+    working_room,
 )
 from allostat.kernels.artefact_moves import displace, move
 from allostat.kernels.compiled import kernel
@@ -60,7 +61,7 @@ def lipponen_tarvainen(times_ms: NDArray[Any]) -> NDArray[np.int8]:
     if n >= FEWEST_BEATS:
         table = np.empty((ROWS, n))
         fill_intervals(times, table)
-        classify(table, classes, np.zeros(n, np.int8), 0, n, 0, 0, n - 2)
+        classify(table, classes, np.zeros(n, np.int8), np.array([[0, n]]), 0, 0, n - 2, working_room())
     return classes
 
 
@@ -157,20 +158,14 @@ def _carried(
 
 
 @kernel
-def _classify_near(
-    moved: NDArray[np.int8],
-    times: NDArray[np.float64],
-    table: NDArray[np.float64],
-    found: NDArray[np.int8],
-    main: NDArray[np.int8],
-) -> None:
-    """Classes of the beats near those that moved, in place; what is known of the others stands."""
-    n = len(times)
-    fill_intervals(times, table)
+def _near(moved: NDArray[np.int8]) -> NDArray[np.int64]:
+    """First beat and the beat after the last of each part with beats that moved, as far as these decide on classes."""
+    n = len(moved)
     for i in range(min(n, WINDOW_BEATS + 1)):
         if moved[i] == 1:  # the first beat's interval is a mean of these
             moved[0] = 1
-    m = 0
+    parts = np.empty((n // (2 * MARGIN) + 1, 2), np.int64)
+    found, m = 0, 0
     while m < n:
         if moved[m] == 0:
             m += 1
@@ -180,11 +175,9 @@ def _classify_near(
             if moved[m] == 1:
                 last = m
             m += 1
-        first, stop = max(first - MARGIN, 0), min(last + MARGIN + 1, n)
-        start = min(first, n - 2)
-        while start > 0 and main[start] == 0:
-            start -= 1
-        classify(table, found, main, first, stop, MARGIN - FAR, start, n - 2)
+        parts[found, 0], parts[found, 1] = max(first - MARGIN, 0), min(last + MARGIN + 1, n)
+        found += 1
+    return parts[:found].copy()
 
 
 def _correct(
@@ -201,7 +194,8 @@ def _correct(
     found = np.zeros(n, np.int8)
     main = np.zeros(n, np.int8)
     fill_intervals(times, table)
-    classify(table, found, main, 0, n, 0, 0, n - 2)
+    room = working_room()
+    classify(table, found, main, np.array([[0, n]]), 0, 0, n - 2, room)
     artefacts = int(np.count_nonzero(found))
     before = artefacts + 1
     done = 0
@@ -217,6 +211,7 @@ def _correct(
             moved = _move_in_place(times, found, classes, whole, spaced)
             if done == passes:
                 break
-        _classify_near(moved, times, table, found, main)
+        fill_intervals(times, table)
+        classify(table, found, main, _near(moved), MARGIN - FAR, -1, len(times) - 2, room)
         before, artefacts = artefacts, int(np.count_nonzero(found))
     return times, classes, source

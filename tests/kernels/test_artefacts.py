@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from allostat.kernels.artefact_classes import working_room
 from allostat.kernels.artefact_stream import ArtefactCorrector
 from allostat.kernels.artefacts import correct, lipponen_tarvainen
 from allostat.kernels.irregularity import LIMIT, alternating_share
-from allostat.kernels.running_quartiles import running
+from allostat.kernels.running_eleven import medians_of_eleven
+from allostat.kernels.running_quartiles import quarter_ranges
 from benchmarks.correction import correction_accuracy
 from tests.reference import artefacts as reference
 
@@ -108,31 +110,82 @@ def test_classes_do_not_depend_on_where_time_starts(rr, scale):
     assert np.array_equal(lipponen_tarvainen(times), lipponen_tarvainen(times * power))
 
 
-@settings(max_examples=30, deadline=None)
-@given(
-    st.lists(st.one_of(st.integers(-30, 30), st.floats(-1e3, 1e3)), min_size=4, max_size=150),
-    st.sampled_from([5, 11, 91]),
-    st.data(),
+some_values = st.lists(
+    st.one_of(st.integers(-30, 30), st.floats(-1e3, 1e3), st.floats(20.0, 20.0 + 1e-9)), min_size=1, max_size=150
 )
-def test_running_quartiles_and_medians_are_exact_wherever_they_begin(values, window, data):
+
+
+def quarter_ranges_of(series, window, first, stop):
+    found = np.full(len(series), -1.0)
+    quarter_ranges(series, window, found, first, stop, working_room())
+    return found
+
+
+@settings(max_examples=40, deadline=None)
+@given(some_values, st.sampled_from([3, 5, 11, 91, 127]), st.data())
+def test_running_quarter_ranges_are_exact_wherever_they_begin(values, window, data):
     series, n = np.array(values, dtype=float), len(values)
     first = data.draw(st.integers(0, n))
     stop = data.draw(st.integers(first, n))
-    for spread in (False, True):
-        found = np.full(n, -1.0)
-        running(series, window, spread, found, first, stop)
-        for i in range(n):
-            part = reference.centred(np.abs(series) if spread else series, i, window)
-            slow = np.subtract(*np.percentile(part, [75, 25])) if spread else np.median(part)
-            assert found[i] == (pytest.approx(slow, rel=1e-12, abs=1e-12) if first <= i < stop else -1.0)
+    found = quarter_ranges_of(series, window, first, stop)
+    for i in range(n):
+        slow = np.subtract(*np.percentile(reference.centred(np.abs(series), i, window), [75, 25]))
+        assert found[i] == (pytest.approx(slow, rel=1e-12, abs=1e-12) if first <= i < stop else -1.0)
 
 
-def test_a_window_that_slides_for_long_keeps_its_order():
-    """Falling values make the window wander through its store, again and again."""
-    series = 5000.0 - np.arange(3000.0) + 40 * np.random.default_rng(1).normal(size=3000)
-    found = np.empty(3000)
-    running(series, 11, False, found, 0, 3000)
-    assert np.array_equal(found, [np.median(reference.centred(series, i, 11)) for i in range(3000)])
+@settings(max_examples=40, deadline=None)
+@given(some_values, st.data())
+def test_running_medians_are_exact_wherever_they_begin(values, data):
+    series, n = np.array(values, dtype=float), len(values)
+    first = data.draw(st.integers(0, n))
+    stop = data.draw(st.integers(first, n))
+    found = np.full(n, -1.0)
+    medians_of_eleven(series, found, first, stop, working_room())
+    for i in range(n):
+        slow = np.median(reference.centred(series, i, 11))
+        assert found[i] == (pytest.approx(slow, rel=1e-12, abs=1e-12) if first <= i < stop else -1.0)
+
+
+def test_the_median_of_eleven_is_right_in_every_order():
+    """A sequence of comparisons that puts zeros and ones right does so with all values (Knuth's zero-one principle)."""
+    eleven = np.array(list(itertools.product([0.0, 1.0], repeat=11)))
+    found = np.empty(11)
+    for values in eleven:
+        medians_of_eleven(values, found, 5, 6, working_room())
+        assert found[5] == np.median(values)
+
+
+RNG = np.random.default_rng(1)
+LONG_SERIES = {
+    "falling": 5000.0 - np.arange(3000.0) + 40 * RNG.normal(size=3000),
+    "whole ms": np.rint(30 * RNG.normal(size=3000)),
+    "whole ms, one not": np.append(1.0 / 3.0, np.rint(30 * RNG.normal(size=2999))),
+    "steps with rounding": np.diff(np.cumsum(800.1 + np.rint(9 * RNG.normal(size=3001)) / 0.36)),
+    "a pair alike": np.concatenate([30 * RNG.normal(size=1500), [20.0 + 1e-12, 20.0], 30 * RNG.normal(size=1498)]),
+    "all the same": np.zeros(3000),
+    "tiny": 1e-20 * RNG.normal(size=3000),
+    "huge": 1e20 * RNG.normal(size=3000),
+    "tiny, then huge": np.append(1e-20 * RNG.normal(size=1500), 1e20 * RNG.normal(size=1500)),
+}
+
+
+@pytest.mark.parametrize("name", LONG_SERIES)
+@pytest.mark.parametrize("window", [11, 91])
+def test_a_window_that_slides_for_long_is_exact_whatever_values_it_meets(name, window):
+    """The window wanders through its store again and again; values that look alike are told apart to the last bit."""
+    series = LONG_SERIES[name]
+    found = quarter_ranges_of(series, window, 0, 3000)
+    sizes = np.abs(series)
+    padded = np.lib.stride_tricks.sliding_window_view(sizes, window)
+    ordered, half = np.sort(padded, axis=1), window // 2
+    low, high = 0.25 * (window - 1), 0.75 * (window - 1)
+    lower, upper = ordered[:, int(low)], ordered[:, int(high)]
+    lower = lower + (ordered[:, int(low) + 1] - lower) * (low - int(low))
+    upper = upper + (ordered[:, int(high) + 1] - upper) * (high - int(high))
+    assert np.array_equal(found[half:-half], upper - lower)
+    medians = np.empty(3000)
+    medians_of_eleven(series, medians, 0, 3000, working_room())
+    assert np.array_equal(medians[5:-5], np.median(np.lib.stride_tricks.sliding_window_view(series, 11), axis=1))
 
 
 def some_series(seed, n, share):

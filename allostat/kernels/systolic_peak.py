@@ -101,7 +101,7 @@ class SystolicPeakDetector:
         self._group = int(self._state[pulse_front.GROUP])
         self._apart = 0.5 * self._state[pulse_rule.REFRACTORY]
         self._kept = math.ceil(MEMORY_S * rate / self._group) * self._group
-        self._buffer = np.zeros(self._kept + self._group + CHUNK_SAMPLES)
+        self._buffer = np.empty(self._kept + self._group + CHUNK_SAMPLES)
         self._wave = np.zeros((pulse_front.ROWS, STRETCH_GROUPS + pulse_front.LEAD))
         self._found = self._room(CHUNK_SAMPLES)
         self._filled = 0

@@ -51,7 +51,7 @@ def medians(nn: NDArray[np.float64], first: NDArray[np.int64], stop: NDArray[np.
     out = np.full(len(first), np.nan)
     bins, before = np.empty(len(nn), np.uint16), np.empty(len(nn), np.int32)
     # No bin holds more than the longest window. Room for the whole series would be given back to the system after each
-    # call and taken anew, which took a fifth of the time of all measures of a day.
+    # call and taken anew, which took a sixth of the time of all measures of a day.
     held = np.empty(int(np.max(stop - first, initial=0)))
     _medians(nn, first, stop, bins, before, np.zeros(_BINS + 1, np.int64), held, out)
     return out

@@ -1,6 +1,6 @@
 """From samples to upstrokes of the pulse wave: whole groups averaged, a low-pass, every stretch over which it rises.
 
-Three loops over a chunk, each short enough for a compiler to keep its numbers in registers. Places are unsigned where
+Short loops over a stretch, each short enough for a compiler to keep its numbers in registers. Places are unsigned where
 `pulse_place` says why.
 """
 
@@ -21,6 +21,11 @@ from allostat.kernels.pulse_rule import DEADLINE
 (GROUP, SLOPE_SCALE, DELAY, GAIN_0, GAIN_1, GAIN_2, GAIN_3, POLE_2, POLE_3) = range(36, 45)
 (SEEN, Z1, Z2, Z3, LAST, LOWEST, HIGH, STEEPEST, STEEPEST_AT, RISING, HELD, OFFSET, MISSING) = range(45, 58)
 
+# Rows of a stretch: means of groups, of which the first are remembered; filtered ones; and, of each upstroke, after how
+# many groups it was steepest, how steep, its crest, its rise, and after how many groups it was over.
+(MEANS, SMOOTH, STEEPEST_AFTER, STEEPNESS, CREST, RISE, OVER_AFTER) = range(7)
+ROWS = 7
+
 OVER = 0.08
 """An upstroke is over when the signal has fallen by this share of its rise."""
 LEAD = 3
@@ -39,7 +44,7 @@ def advance(
 ) -> int:
     """Run the whole groups that the buffer holds and the detector has not seen; returns the number of peaks found.
 
-    ``wave`` (2, n): means of groups, of which the first three are remembered, and scratch for the filtered wave.
+    ``wave`` (`ROWS`, n): means of groups, of which the first `LEAD` are remembered from one call to the next.
     """
     group = int(state[GROUP])
     left = filled // group - int(state[SEEN])
@@ -47,11 +52,11 @@ def advance(
     while left > 0:
         n = min(left, wave.shape[1] - LEAD)
         first = int(state[SEEN]) * group
-        samples, means = buffer[first : first + n * group], wave[0, LEAD : LEAD + n]
+        samples, means = buffer[first : first + n * group], wave[MEANS, LEAD : LEAD + n]
         if state[MISSING] == 1.0 or not _average(samples, means, state):
             _average_over_gaps(samples, means, state)
-        _smooth(n, wave[0], wave[1], state)
-        _upstrokes(n, wave[1], state)
+        _smooth(n, wave[MEANS], wave[SMOOTH], state)
+        _offer(n, _upstrokes(n, wave, state), wave, state)
         state[SEEN] += n
         n_found = pulse_place.place_all(n_found, buffer, state, found)
         left -= n
@@ -143,18 +148,17 @@ def _smooth(n: int, means: NDArray[np.float64], smooth: NDArray[np.float64], sta
 
 
 @lean_inner_kernel
-def _upstrokes(n: int, wave: NDArray[np.float64], state: NDArray[np.float64]) -> None:
-    """Offer each stretch over which the signal rises to the rule."""
-    group = state[GROUP]
-    before_first = state[BASE] + state[SEEN] * group
+def _upstrokes(n: int, wave: NDArray[np.float64], state: NDArray[np.float64]) -> int:
+    """Write each stretch over which the signal rises to the rows of ``wave``; returns how many were over."""
+    before_first = state[BASE] + state[SEEN] * state[GROUP]
     lowest, high, steepest = state[LOWEST], state[HIGH], state[STEEPEST]
-    steepest_at = int((state[STEEPEST_AT] - before_first) / group)
+    steepest_at = int((state[STEEPEST_AT] - before_first) / state[GROUP])
     rising, z = state[RISING] == 1.0, state[LAST]
-    k = 0
+    k = count = 0
     while k < n:
         if not rising:
-            while k < n and wave[uint64(k)] <= lowest:
-                lowest = wave[uint64(k)]
+            while k < n and wave[SMOOTH, uint64(k)] <= lowest:
+                lowest = wave[SMOOTH, uint64(k)]
                 k += 1
             z = high = lowest
             steepest = 0.0
@@ -162,28 +166,40 @@ def _upstrokes(n: int, wave: NDArray[np.float64], state: NDArray[np.float64]) ->
         # Short loops with one way out each: what a processor does not foresee costs more than all they compute.
         over = False
         while k < n and not over:
-            slope = wave[uint64(k)] - z
-            z = wave[uint64(k)]
+            slope = wave[SMOOTH, uint64(k)] - z
+            z = wave[SMOOTH, uint64(k)]
             k += 1
             steepest_at = k if slope > steepest else steepest_at
             steepest = max(steepest, slope)
             high = max(high, z)
             over = high - z > OVER * (high - lowest)
         if over:
-            seen = before_first + k * group
-            while seen >= state[DEADLINE]:
-                pulse_rule.settle(_tick(state), state)
-            size = math.sqrt((high - lowest) * steepest * state[SLOPE_SCALE])
-            time = before_first + steepest_at * group - state[DELAY]
-            pulse_rule.offer(time, size, high, high - lowest, seen, state)
+            i = uint64(count)
+            wave[STEEPEST_AFTER, i], wave[STEEPNESS, i], wave[OVER_AFTER, i] = steepest_at, steepest, k
+            wave[CREST, i], wave[RISE, i] = high, high - lowest
+            count += 1
             rising = False
             lowest = z
-    seen = before_first + n * group
-    while seen >= state[DEADLINE]:
-        pulse_rule.settle(_tick(state), state)
     state[LOWEST], state[HIGH], state[STEEPEST] = lowest, high, steepest
-    state[STEEPEST_AT] = before_first + steepest_at * group
+    state[STEEPEST_AT] = before_first + steepest_at * state[GROUP]
     state[RISING], state[LAST] = 1.0 if rising else 0.0, z
+    return count
+
+
+@lean_inner_kernel
+def _offer(n: int, count: int, wave: NDArray[np.float64], state: NDArray[np.float64]) -> None:
+    """Offer the upstrokes of the last ``n`` groups to the rule, with what had been seen when each was over."""
+    group = state[GROUP]
+    before_first = state[BASE] + state[SEEN] * group
+    for k in range(count + 1):
+        i = uint64(k)
+        seen = before_first + (wave[OVER_AFTER, i] if k < count else float(n)) * group
+        while seen >= state[DEADLINE]:
+            pulse_rule.settle(_tick(state), state)
+        if k < count:
+            size = math.sqrt(wave[RISE, i] * wave[STEEPNESS, i] * state[SLOPE_SCALE])
+            time = before_first + wave[STEEPEST_AFTER, i] * group - state[DELAY]
+            pulse_rule.offer(time, size, wave[CREST, i], wave[RISE, i], seen, state)
 
 
 @lean_inner_kernel

@@ -17,19 +17,25 @@ import numpy as np
 from numpy import uint64
 from numpy.typing import NDArray
 
-from allostat.kernels.compiled import lean_inner_kernel, lean_kernel
-from allostat.kernels.pulse_rule import FOUND, N_FOUND, NOISE_SAMPLES, REFRACTORY, ROOM
+from allostat.kernels.compiled import inlined_kernel, lean_inner_kernel
+from allostat.kernels.pulse_rule import FOUND, LANES, N_FOUND, PULSE, REFRACTORY, ROOM
 
 # Positions in the state: settings, then memory.
 (SPAN, PLATEAU, CLIMB, BY_SLOPE, BY_BEND, BY_SIZE) = range(28, 34)
 (BASE, LAST_AT) = range(34, 36)
 
+# Of each pulse found: where its top may be (the rule writes the time of the upstroke) and the last place where it could
+# be (the rule writes how many samples had been seen), then what becomes known of it.
+(TOP, NEWEST, BEND, SHIFT, REST, NOISE) = range(6)
+NOWHERE = -1.0
+"""For the last place, of a pulse without a top."""
+
+NOISE_SAMPLES = 5 * LANES
+"""The noise of a sample is read from this many before the top of a pulse."""
 HUGE = 1e100
 """Values beyond are taken for missing: they would never fade from the filter."""
 SHOULDER = 0.3
 """The top is reached where the signal rises by no more than this share of its steepest rise."""
-CLIMBS = 2
-"""The parabola is moved to its own vertex at most so often."""
 LEAST_JITTER = 0.01
 """Smallest standard error given, in samples."""
 
@@ -38,34 +44,71 @@ LEAST_JITTER = 0.01
 def place_all(n: int, buffer: NDArray[np.float64], state: NDArray[np.float64], found: NDArray[np.float64]) -> int:
     """Write sample, fraction and standard error of the pulses that the rule has found behind ``n`` earlier ones.
 
-    Returns the number of all. Left out are pulses with missing samples around the top, and those whose top is that of
-    the pulse before.
+    ``n`` and what is returned count peaks. Left out are pulses with missing samples around the top, and those whose top
+    is that of the pulse before. A place in the buffer and a position below one sample are kept apart until the end:
+    where in the buffer the top stands must not show in a rounding.
     """
-    base = state[BASE]
-    for row in range(FOUND, FOUND + 2 * int(state[N_FOUND]), 2):
-        at, jitter = _place(int(state[row] - base), int(state[row + 1] - base), buffer, state)
-        if jitter >= 0.0 and at - state[LAST_AT] >= 0.5 * state[REFRACTORY]:
+    base, span, climb = state[BASE], int(state[SPAN]), int(state[CLIMB])
+    weights = state[BY_SLOPE], state[BY_BEND], state[BY_SIZE]
+    stop = FOUND + PULSE * int(state[N_FOUND])
+    # Each step for all pulses before the next step: what a step computes of one pulse waits for itself, not for that
+    # of the next one, and few steps of several pulses fit into what a processor has in hand.
+    for place in range(FOUND, stop, PULSE):
+        row = uint64(place)
+        newest = int(state[row + NEWEST] - base) - 1 - span
+        top = _top(int(state[row + TOP] - base), newest, span, climb, buffer)
+        state[row + TOP] = top if top <= newest else span
+        state[row + NEWEST] = newest if top <= newest else NOWHERE
+    # The parabola is moved to its own vertex; where it is there already, it is moved by nothing.
+    for place in range(FOUND, stop, PULSE):
+        row = uint64(place)
+        top = int(state[row + TOP])
+        known, bend, shift = _vertex(top, span, weights, buffer)
+        state[row + TOP] = top + _step(top, shift, span, state[row + NEWEST])
+    for place in range(FOUND, stop, PULSE):
+        row = uint64(place)
+        top = int(state[row + TOP])
+        known, bend, shift = _vertex(top, span, weights, buffer)
+        step = _step(top, shift, span, state[row + NEWEST])
+        state[row + TOP] = top + step
+        state[row + NEWEST] = state[row + NEWEST] if known else NOWHERE
+        state[row + BEND], state[row + SHIFT], state[row + REST] = bend, shift, shift - step
+    for place in range(FOUND, stop, PULSE):
+        row = uint64(place)
+        state[row + NOISE] = _noise(int(state[row + TOP]), span, buffer, state)
+    for place in range(FOUND, stop, PULSE):
+        row = uint64(place)
+        if state[row + NEWEST] == NOWHERE:
+            continue
+        top, bend = int(state[row + TOP]), state[row + BEND]
+        rest, jitter = 0.0, float(span)
+        if bend < 0.0:
+            shift = state[row + SHIFT]
+            spread = math.sqrt(0.25 * weights[0] + shift * shift * weights[1])
+            rest, jitter = state[row + REST], -math.sqrt(state[row + NOISE]) * spread / bend
+        if (buffer[uint64(top + 1)] == buffer[uint64(top)]) | (buffer[uint64(top - 1)] == buffer[uint64(top)]):
+            before, after = _plateau(top, int(state[PLATEAU]), int(state[row + NEWEST]) + 1 + span, buffer)
+            if before + after + 1 >= max(4, span):
+                rest = 0.5 * (after - before)
+                jitter = (before + after + 1) / math.sqrt(12.0)
+        at = base + top + rest
+        if at - state[LAST_AT] >= 0.5 * state[REFRACTORY]:
             state[LAST_AT] = at
-            found[n, 0] = np.floor(at + 0.5)
-            found[n, 1] = at - found[n, 0]
-            found[n, 2] = max(jitter, LEAST_JITTER)
+            sample, peak = np.floor(at + 0.5), uint64(n)
+            found[peak, 0], found[peak, 1], found[peak, 2] = sample, at - sample, max(jitter, LEAST_JITTER)
             n += 1
     state[N_FOUND] = 0.0
     return n
 
 
-@lean_inner_kernel
-def _place(start: int, known: int, buffer: NDArray[np.float64], state: NDArray[np.float64]) -> tuple[float, float]:
-    """Position of the first top after ``start`` and its standard error, which is -1 where there is none.
+@inlined_kernel
+def _top(start: int, newest: int, span: int, climb: int, buffer: NDArray[np.float64]) -> int:
+    """Place of the first top or shoulder after ``start``; beyond ``newest`` when it starts there.
 
-    ``start`` is a place in the buffer, of which ``known`` samples had been seen; the position counts from the first
-    sample ever pushed. Whole numbers are added first: where in the buffer the top stands must not show in a rounding.
+    A shoulder counts as a top, or a second wave that outgrows the first would move the peak from pulse to pulse.
     """
-    span = int(state[SPAN])
-    newest = known - 1 - span
-    # A shoulder counts as a top, or a second wave that outgrows the first would move the peak from pulse to pulse.
     top = max(start, span)
-    last = min(top + int(state[CLIMB]), newest)
+    last = min(top + climb, newest)
     fastest = 0.0
     while top < last:
         rise = buffer[uint64(top + span)] - buffer[uint64(top - span)]
@@ -73,44 +116,40 @@ def _place(start: int, known: int, buffer: NDArray[np.float64], state: NDArray[n
             break
         fastest = max(fastest, rise)
         top += 1
-    if top > newest:
-        return 0.0, -1.0
-    bend = shift = rest = 0.0
-    for _ in range(CLIMBS):
-        middle = buffer[uint64(top)]
-        plain = 0.0
-        first = 0.0
-        second = 0.0
-        for k in range(1, span + 1):
-            after = buffer[uint64(top + k)] - middle
-            ahead = buffer[uint64(top - k)] - middle
-            plain += after + ahead
-            first += k * (after - ahead)
-            second += k * k * (after + ahead)
-        if not abs(plain) < HUGE:
-            return 0.0, -1.0
-        bend = state[BY_BEND] * second - state[BY_SIZE] * plain
-        if not bend < 0.0:
-            break
-        shift = min(max(-0.5 * state[BY_SLOPE] * first / bend, -float(span)), float(span))
-        rest = shift
-        step = math.floor(shift + 0.5)
-        if step == 0 or not span <= top + step <= newest:
-            break
-        top += step
-        rest = shift - step
-    jitter = float(span)
-    if bend < 0.0:
-        spread = math.sqrt(0.25 * state[BY_SLOPE] + shift * shift * state[BY_BEND])
-        jitter = -_noise(top, span, buffer, state) * spread / bend
-    else:
-        rest = 0.0
-    if buffer[top + 1] == buffer[top] or buffer[top - 1] == buffer[top]:
-        before, after = _plateau(top, int(state[PLATEAU]), known, buffer)
-        if before + after + 1 >= max(4, span):
-            rest = 0.5 * (after - before)
-            jitter = (before + after + 1) / math.sqrt(12.0)
-    return state[BASE] + top + rest, jitter
+    return top
+
+
+@inlined_kernel
+def _vertex(
+    top: int, span: int, weights: tuple[float, float, float], buffer: NDArray[np.float64]
+) -> tuple[bool, float, float]:
+    """Parabola through the samples around a place: whether none is missing, its bend, and how far its vertex is away.
+
+    The vertex is taken no farther away than the samples reach, and of a parabola that has no top is here.
+    """
+    middle = buffer[uint64(top)]
+    plain = first = second = away = 0.0
+    for k in range(1, span + 1):
+        after = buffer[uint64(top + k)] - middle
+        ahead = buffer[uint64(top - k)] - middle
+        away += 1.0
+        plain += after + ahead
+        first += away * (after - ahead)
+        second += away * away * (after + ahead)
+    by_slope, by_bend, by_size = weights
+    known = abs(plain) < HUGE
+    bend = by_bend * second - by_size * plain
+    round_top = known & (bend < 0.0)
+    # Not `/`, which looks for a zero first.
+    far = np.true_divide(-0.5 * by_slope * (first if round_top else 0.0), bend if round_top else -1.0)
+    return known, bend, min(max(far, -float(span)), float(span))
+
+
+@inlined_kernel
+def _step(top: int, shift: float, span: int, newest: float) -> float:
+    """Samples from a place to the vertex, none when samples around that are not known."""
+    step = np.floor(shift + 0.5)
+    return step if (span <= top + step) & (top + step <= newest) else 0.0
 
 
 @lean_inner_kernel
@@ -125,30 +164,42 @@ def _plateau(at: int, most: int, known: int, buffer: NDArray[np.float64]) -> tup
     return before, after
 
 
-@lean_kernel
+@inlined_kernel
 def _noise(top: int, oldest: int, buffer: NDArray[np.float64], state: NDArray[np.float64]) -> float:
-    """Standard deviation of the noise of one sample, from the third differences of the samples before the top."""
+    """Variance of the noise of one sample, from the third differences of the samples before the top."""
     first = top - NOISE_SAMPLES
     if first >= oldest + 2:
-        near, squares = buffer[first - 2 : top + 1], state[ROOM : ROOM + NOISE_SAMPLES]
-        for j in range(len(squares)):
-            third = near[uint64(j + 3)] - near[j] + 3.0 * (near[uint64(j + 1)] - near[uint64(j + 2)])
-            squares[j] = third * third
-        # Four sums that do not wait for each other.
-        s0 = s1 = s2 = s3 = 0.0
-        for j in range(0, NOISE_SAMPLES, 4):
-            s0 += squares[j]
-            s1 += squares[j + 1]
-            s2 += squares[j + 2]
-            s3 += squares[j + 3]
-        total = (s0 + s1) + (s2 + s3)
+        # Four sums that do not wait for each other, and that one instruction adds to: their number is none that a
+        # compiler knows, or it would write out each of them.
+        sums = state[ROOM : ROOM + LANES]
+        for lane in range(len(sums)):
+            k = uint64(first - 2) + uint64(lane)
+            total = _square(k, buffer) + _square(k + uint64(LANES), buffer)
+            total += _square(k + uint64(2 * LANES), buffer)
+            total += _square(k + uint64(3 * LANES), buffer)
+            total += _square(k + uint64(4 * LANES), buffer)
+            sums[lane] = total
+        total = (sums[0] + sums[1]) + (sums[2] + sums[3])
         if total < HUGE:
-            return math.sqrt(total / (20.0 * NOISE_SAMPLES))
+            return float(total / (20.0 * NOISE_SAMPLES))
+    return _noise_beside_gaps(top, max(first, oldest + 2), buffer)
+
+
+@inlined_kernel
+def _square(k: uint64, buffer: NDArray[np.float64]) -> float:
+    """Square of a third difference."""
+    third = buffer[k + uint64(3)] - buffer[k] + 3.0 * (buffer[k + uint64(1)] - buffer[k + uint64(2)])
+    return float(third * third)
+
+
+@lean_inner_kernel
+def _noise_beside_gaps(top: int, first: int, buffer: NDArray[np.float64]) -> float:
+    """The same from the third differences without a missing sample; 0 without any."""
     total = 0.0
     n = 0
-    for j in range(max(first, oldest + 2) + 1, top + 1):
+    for j in range(first + 1, top + 1):
         third = buffer[j] - buffer[j - 3] + 3.0 * (buffer[j - 2] - buffer[j - 1])
         if abs(third) < HUGE:
             total += third * third
             n += 1
-    return math.sqrt(total / (20.0 * n)) if n > 0 else 0.0
+    return total / (20.0 * n) if n > 0 else 0.0

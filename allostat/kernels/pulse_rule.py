@@ -18,7 +18,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from allostat.kernels.compiled import lean_inner_kernel, lean_kernel
+from allostat.kernels.compiled import inlined_kernel, lean_inner_kernel
 
 DEPTH = 32
 """Upstrokes remembered that were no pulses; a power of two."""
@@ -71,19 +71,21 @@ FADED_S = 4.0
 # ... levels, the pending upstroke, ...
 (LEVEL, NOISE, INTERVAL, LAST_TIME, LAST_CREST, LAST_RISE, DEADLINE, LEARNED, PULSES) = range(9, 18)
 (PENDING_TIME, PENDING_SIZE, PENDING_CREST, PENDING_RISE, COUNT, N_FOUND, LAST_FIT, TRUST, LOST, DEMAND) = range(18, 28)
-# ... the numbers of `pulse_front` and `pulse_place`, room for what the noise is read from, upstrokes remembered, four
-# numbers each, and, to the end, the pulses found in a chunk: time, and how many samples had been seen when it was
-# decided on.
+# ... the numbers of `pulse_front` and `pulse_place`, room for sums that the latter takes, upstrokes remembered, four
+# numbers each, and, to the end, the pulses found in a chunk: time, how many samples had been seen when it was decided
+# on, and room for what `pulse_place` finds of it.
 ROOM = 64
-NOISE_SAMPLES = 20
-"""The noise of a sample is read from this many before the top of a pulse."""
-STROKES = ROOM + NOISE_SAMPLES
+LANES = 4
+"""Sums that one instruction takes at once."""
+STROKES = ROOM + LANES
 FOUND = STROKES + 4 * DEPTH
+PULSE = 8
+"""Numbers of a pulse found; a power of two leads a processor to them the quickest."""
 
 
 def fresh(rate: float, most: int) -> NDArray[np.float64]:
     """State for a sampling rate in Hz before the first upstroke, with room for so many pulses found in a chunk."""
-    m = np.zeros(FOUND + 2 * most)
+    m = np.zeros(FOUND + PULSE * most)
     m[REFRACTORY] = 0.30 * rate
     m[DICROTIC_WINDOW] = 0.55 * rate
     m[LEARNING] = 3.0 * rate
@@ -100,7 +102,7 @@ def fresh(rate: float, most: int) -> NDArray[np.float64]:
     return m
 
 
-@lean_kernel
+@inlined_kernel
 def offer(time: float, size: float, crest: float, rise: float, seen: float, m: NDArray[np.float64]) -> None:
     """Take an upstroke, when ``seen`` samples have been seen; what became a pulse stands behind ``m[FOUND]``."""
     if m[LEARNED] == 0.0:
@@ -114,7 +116,7 @@ def offer(time: float, size: float, crest: float, rise: float, seen: float, m: N
         _queue(time, size, crest, rise, seen, m)
 
 
-@lean_inner_kernel
+@inlined_kernel
 def settle(seen: float, m: NDArray[np.float64]) -> None:
     """Decide on what waits: on the first upstrokes together, later on the pending one.
 
@@ -141,20 +143,20 @@ def _learn(seen: float, m: NDArray[np.float64]) -> None:
         _queue(m[at], m[at + 1], m[at + 2], m[at + 3], seen, m)
 
 
-@lean_kernel
+@inlined_kernel
 def _remember(time: float, size: float, crest: float, rise: float, m: NDArray[np.float64]) -> None:
     at = STROKES + 4 * (int(m[COUNT]) & (DEPTH - 1))
     m[COUNT] += 1.0
     m[at], m[at + 1], m[at + 2], m[at + 3] = time, size, crest, rise
 
 
-@lean_inner_kernel
+@inlined_kernel
 def _reject(time: float, size: float, crest: float, rise: float, m: NDArray[np.float64]) -> None:
     _remember(time, size, crest, rise, m)
     m[NOISE] += NOISE_GAIN * (size - m[NOISE])
 
 
-@lean_inner_kernel
+@inlined_kernel
 def _queue(time: float, size: float, crest: float, rise: float, seen: float, m: NDArray[np.float64]) -> None:
     """Of upstrokes closer than the refractory time the largest stays; the one before it is decided on."""
     if m[PENDING_SIZE] > 0.0:
@@ -258,7 +260,7 @@ def _neighbour(time: float, least: float, direction: float, m: NDArray[np.float6
     return best
 
 
-@lean_inner_kernel
+@inlined_kernel
 def _accept(
     time: float, size: float, crest: float, rise: float, adaptation: float, seen: float, m: NDArray[np.float64]
 ) -> None:
@@ -267,7 +269,7 @@ def _accept(
     m[NOISE] *= NOISE_FADE
     m[LAST_TIME], m[LAST_CREST], m[LAST_RISE] = time, crest, rise
     m[PULSES] += 1.0
-    at = FOUND + 2 * int(m[N_FOUND])
+    at = FOUND + PULSE * int(m[N_FOUND])
     m[at], m[at + 1] = time, seen
     m[N_FOUND] += 1.0
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from allostat.kernels.compiled import inner_kernel, kernel
+from allostat.kernels.compiled import lean_inner_kernel, lean_kernel
 
 _BINS = 4096
 """Bins of 1 ms from 0 on; all longer intervals share the last."""
@@ -18,7 +18,7 @@ _COUNT, _COUNTED = 32, (1 << 32) - 1
 """Bits of what is known of a bin that count its intervals in the window; above them stands the last one met."""
 
 
-@inner_kernel
+@lean_inner_kernel
 def put_in_order(values: NDArray[np.float64], n: int) -> None:
     """Sort the first n values, in place (Shell 1959, 10.1145/368370.368387)."""
     gap = n
@@ -32,7 +32,7 @@ def put_in_order(values: NDArray[np.float64], n: int) -> None:
             values[k] = value
 
 
-@inner_kernel
+@lean_inner_kernel
 def _members(nn: NDArray[np.float64], before: NDArray[np.int32], last: int, n: int, held: NDArray[np.float64]) -> None:
     """The last n intervals of a bin, in order."""
     i = last
@@ -42,7 +42,6 @@ def _members(nn: NDArray[np.float64], before: NDArray[np.int32], last: int, n: i
     put_in_order(held, n)
 
 
-@kernel
 def medians(nn: NDArray[np.float64], first: NDArray[np.int64], stop: NDArray[np.int64]) -> NDArray[np.float64]:
     """Median of the finite intervals ``first[k]:stop[k]`` of each window k, NaN without any: float64 (w,).
 
@@ -50,15 +49,34 @@ def medians(nn: NDArray[np.float64], first: NDArray[np.int64], stop: NDArray[np.
     anew.
     """
     out = np.full(len(first), np.nan)
-    # Of each interval: its bin, what is not finite in one behind all others, and the interval before it in that bin, of
-    # those met. Of each bin: the last one met, and how many there are in the window. All places are unsigned: there is
-    # nothing to count from the end.
     bins, before = np.empty(len(nn), np.uint16), np.empty(len(nn), np.int32)
+    # No bin holds more than the longest window. Room for the whole series would be given back to the system after each
+    # call and taken anew, which took a sixth of the time of all measures of a day.
+    held = np.empty(int(np.max(stop - first, initial=0)))
+    _medians(nn, first, stop, bins, before, np.zeros(_BINS + 1, np.int64), held, out)
+    return out
+
+
+@lean_kernel
+def _medians(
+    nn: NDArray[np.float64],
+    first: NDArray[np.int64],
+    stop: NDArray[np.int64],
+    bins: NDArray[np.uint16],
+    before: NDArray[np.int32],
+    met: NDArray[np.int64],
+    held: NDArray[np.float64],
+    out: NDArray[np.float64],
+) -> None:
+    """Fill ``out``; the arrays before it are room.
+
+    ``bins`` and ``before``: of each interval its bin, what is not finite in one behind all others, and the interval
+    before it in that bin, of those met. ``met``: of each bin the last one met, and how many there are in the window.
+    All places are unsigned: there is nothing to count from the end.
+    """
     for i in range(len(nn)):
         value = nn[i]
         bins[i] = np.uint16(min(max(value, 0.0), _BINS - 1.0)) if abs(value) < np.inf else np.uint16(_BINS)
-    met = np.zeros(_BINS + 1, np.int64)
-    held = np.empty(len(nn))
     begin, end, at, below = 0, 0, 0, 0
     for k in range(len(first)):
         if first[k] < begin or stop[k] < end or first[k] >= end:
@@ -102,4 +120,3 @@ def medians(nn: NDArray[np.float64], first: NDArray[np.int64], stop: NDArray[np.
                 upper = 0
             middle = 0.5 * (middle + held[upper])
         out[k] = middle
-    return out

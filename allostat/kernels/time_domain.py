@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from allostat.kernels.compiled import inner_kernel, kernel
+from allostat.kernels.compiled import kernel, lean_inner_kernel, lean_kernel
 from allostat.kernels.running_medians import medians, put_in_order
 from allostat.kernels.whole_sums import (
     MOST,
@@ -70,7 +70,11 @@ def windowed(nn_ms: NDArray[Any], first: NDArray[Any], stop: NDArray[Any]) -> ND
     nn = np.ascontiguousarray(nn_ms, dtype=np.float64)
     begin = np.minimum(np.maximum(np.asarray(first, dtype=np.int64), 0), len(nn))
     end = np.minimum(np.maximum(np.asarray(stop, dtype=np.int64), begin), len(nn))
-    return _windowed(nn, begin, end, medians(nn, begin, end), *totals(nn, begin, end))
+    out = np.full((len(begin), len(MEASURES)), np.nan)
+    sums, alone, extremes = np.empty(SUMS, np.int64), np.empty(3), np.empty(2)
+    shared = totals(nn, begin, end)
+    _windowed(nn, begin, end, medians(nn, begin, end), *shared, sums, alone, extremes, extremes.view(np.int64), out)
+    return out
 
 
 def time_domain(nn_ms: NDArray[Any]) -> dict[str, float]:
@@ -117,7 +121,7 @@ def _pnn(nn: NDArray[np.float64], threshold: float) -> float:
     return 100.0 * above / n if n else np.nan
 
 
-@kernel
+@lean_kernel
 def _deviation(nn: NDArray[np.float64], first: int, stop: int, lag: int) -> float:
     """Standard deviation (n - 1) of intervals, or of differences over ``lag``, in two passes: no cancellation.
 
@@ -139,7 +143,7 @@ def _deviation(nn: NDArray[np.float64], first: int, stop: int, lag: int) -> floa
     return math.sqrt(squares / (n - 1))
 
 
-@inner_kernel
+@lean_inner_kernel
 def _per_minute(interval: float) -> float:
     """Heart rate of an interval in ms; NaN for none."""
     return 60000.0 / interval if interval != 0.0 else np.nan
@@ -149,7 +153,7 @@ _MEAN, _RATE, _STEPS2 = range(3)
 """What `_one_by_one` finds: mean interval, sum of heart rates, sum of the squares of the differences."""
 
 
-@inner_kernel
+@lean_inner_kernel
 def _one_by_one(nn: NDArray[np.float64], first: int, stop: int, found: NDArray[np.float64]) -> None:
     """Sums over the intervals of one window in their order; the mean is taken from the first of them."""
     n, origin, mean, rate, steps2, before = 0, 0.0, 0.0, 0.0, 0.0, np.nan
@@ -170,7 +174,7 @@ _SHARED = 1.0
 """From this mean square in ms² on, shared sums tell a deviation; below it is taken from the intervals again."""
 
 
-@kernel
+@lean_kernel
 def _windowed(
     nn: NDArray[np.float64],
     first: NDArray[np.int64],
@@ -179,11 +183,16 @@ def _windowed(
     row_of: NDArray[np.int32],
     table: NDArray[np.int64],
     ends: NDArray[np.int64],
-) -> NDArray[np.float64]:
-    """Measures of the intervals ``first[k]:stop[k]`` of each window, from the totals of the series."""
-    out = np.full((len(first), 18), np.nan)
-    sums, alone, extremes = np.empty(SUMS, np.int64), np.empty(3), np.empty(2)
-    bits = extremes.view(np.int64)
+    sums: NDArray[np.int64],
+    alone: NDArray[np.float64],
+    extremes: NDArray[np.float64],
+    bits: NDArray[np.int64],
+    out: NDArray[np.float64],
+) -> None:
+    """Measures of the intervals ``first[k]:stop[k]`` of each window, from the totals of the series, into ``out``.
+
+    The arrays between ``ends`` and ``out`` are room, ``bits`` those of ``extremes``.
+    """
     for k in range(len(first)):
         row, begin, end = out[k], first[k], stop[k]
         over(table[row_of[begin]], table[row_of[end]], sums)
@@ -225,7 +234,6 @@ def _windowed(
         row[10] = 100.0 * sums[OVER20] / m
         row[11] = 100.0 * sums[OVER50] / m
         row[13] = rms * row[14] / 600.0
-    return out
 
 
 DISTRIBUTION = ("prc20_nn", "prc80_nn", "iqr_nn", "mad_nn", "skewness_nn", "kurtosis_nn")
@@ -238,14 +246,14 @@ def distribution_windowed(nn_ms: NDArray[Any], first: NDArray[Any], stop: NDArra
     Quantiles in ms (Hyndman and Fan's type 7); the median absolute
     deviation times 1.4826; skewness and kurtosis from moments with the divisor n (3 for a normal distribution).
     """
-    return _distributions(
-        np.ascontiguousarray(nn_ms, dtype=np.float64),
-        np.ascontiguousarray(first, dtype=np.int64),
-        np.ascontiguousarray(stop, dtype=np.int64),
-    )
+    nn = np.ascontiguousarray(nn_ms, dtype=np.float64)
+    begin, end = np.ascontiguousarray(first, dtype=np.int64), np.ascontiguousarray(stop, dtype=np.int64)
+    out = np.full((len(begin), len(DISTRIBUTION)), np.nan)
+    _distributions(nn, begin, end, np.empty(len(nn)), out)
+    return out
 
 
-@inner_kernel
+@lean_inner_kernel
 def _quantile(ordered: NDArray[np.float64], share: float) -> float:
     place = share * (len(ordered) - 1)
     below = int(place)
@@ -253,7 +261,7 @@ def _quantile(ordered: NDArray[np.float64], share: float) -> float:
     return float(ordered[below] + (place - below) * (ordered[above] - ordered[below]))
 
 
-@inner_kernel
+@lean_inner_kernel
 def _distance_from_middle(ordered: NDArray[np.float64], middle: float) -> float:
     """Median of the distances from a value among n ordered ones: they grow to either side of it."""
     n = len(ordered)
@@ -272,9 +280,15 @@ def _distance_from_middle(ordered: NDArray[np.float64], middle: float) -> float:
     return far if n % 2 else 0.5 * (near + far)
 
 
-@kernel
-def _distributions(nn: NDArray[np.float64], first: NDArray[np.int64], stop: NDArray[np.int64]) -> NDArray[np.float64]:
-    out, held = np.full((len(first), 6), np.nan), np.empty(len(nn))
+@lean_kernel
+def _distributions(
+    nn: NDArray[np.float64],
+    first: NDArray[np.int64],
+    stop: NDArray[np.int64],
+    held: NDArray[np.float64],
+    out: NDArray[np.float64],
+) -> None:
+    """Measures of each window into ``out``; ``held`` is room for its intervals."""
     for w in range(len(first)):
         n, mean = 0, 0.0
         for i in range(first[w], stop[w]):
@@ -301,4 +315,3 @@ def _distributions(nn: NDArray[np.float64], first: NDArray[np.int64], stop: NDAr
             variance = second / n
             out[w, 4] = third / n / variance**1.5
             out[w, 5] = fourth / n / variance**2
-    return out

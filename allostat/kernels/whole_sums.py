@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from allostat.kernels.compiled import inner_kernel, kernel
+from allostat.kernels.compiled import inlined_kernel, lean_inner_kernel, lean_kernel
 
 LEAST, BOUND = 16.0, 4096.0
 """Intervals in ms from the one to below the other are summed; all others are counted only."""
@@ -36,7 +36,16 @@ SUMS, _AFTER = 15, 22
 """Columns of all totals, and after those the totals of differences again, with the one that ends at the place."""
 
 
-@inner_kernel
+@inlined_kernel
+def _taken_apart(value: float) -> tuple[int, int, int, int]:
+    """A value in units and parts of them, and so its square."""
+    near = np.rint(value * _UNITS)
+    rest = value - near / _UNITS
+    square_rest = (2.0 / _UNITS * near + rest) * rest
+    return int(near), int(rest * _PARTS), int(near * near), int(np.rint(square_rest * _SQUARE_PARTS))
+
+
+@lean_inner_kernel
 def _add_intervals(nn: NDArray[np.float64], total: NDArray[np.int64]) -> None:
     # Straight through, so that one instruction works on several intervals.
     n = summed = whole = part = square = square_part = rate = rate_part = 0
@@ -48,12 +57,8 @@ def _add_intervals(nn: NDArray[np.float64], total: NDArray[np.int64]) -> None:
         # Not `/`, which looks for a zero first.
         per_minute = np.true_divide(60000.0, value if there else np.inf)
         value = value if there else 0.0
-        near = np.rint(value * _UNITS)
-        rest = value - near / _UNITS
-        whole += int(near)
-        part += int(rest * _PARTS)
-        square += int(near * near)
-        square_part += int(np.rint((2.0 / _UNITS * near + rest) * rest * _SQUARE_PARTS))
+        apart = _taken_apart(value)
+        whole, part, square, square_part = whole + apart[0], part + apart[1], square + apart[2], square_part + apart[3]
         near = np.rint(per_minute * _UNITS)
         rate += int(near)
         rate_part += int((per_minute - near / _UNITS) * _PARTS)
@@ -67,7 +72,7 @@ def _add_intervals(nn: NDArray[np.float64], total: NDArray[np.int64]) -> None:
     total[RATE_PART] += rate_part
 
 
-@inner_kernel
+@lean_inner_kernel
 def _add_differences(later: NDArray[np.float64], earlier: NDArray[np.float64], total: NDArray[np.int64]) -> None:
     m = over20 = over50 = whole = part = square = square_part = 0
     for i in range(len(later)):
@@ -77,12 +82,8 @@ def _add_differences(later: NDArray[np.float64], earlier: NDArray[np.float64], t
         over20 += 1 if (step > 20.0) & (step < np.inf) else 0
         over50 += 1 if (step > 50.0) & (step < np.inf) else 0
         change = change if step < BOUND else 0.0
-        near = np.rint(change * _UNITS)
-        rest = change - near / _UNITS
-        whole += int(near)
-        part += int(rest * _PARTS)
-        square += int(near * near)
-        square_part += int(np.rint((2.0 / _UNITS * near + rest) * rest * _SQUARE_PARTS))
+        apart = _taken_apart(change)
+        whole, part, square, square_part = whole + apart[0], part + apart[1], square + apart[2], square_part + apart[3]
     total[M] += m
     total[OVER20] += over20
     total[OVER50] += over50
@@ -96,7 +97,7 @@ _SIGN = (1 << 63) - 1
 """All bits of a number but its sign. Numbers below zero grow with their bits the wrong way round."""
 
 
-@inner_kernel
+@lean_inner_kernel
 def _ends(nn: NDArray[np.float64], bits: NDArray[np.int64], ends: NDArray[np.int64]) -> None:
     """Shortest and longest finite interval, as whole numbers in the same order, of which many are compared at once."""
     low, high = ends[0], ends[1]
@@ -108,15 +109,23 @@ def _ends(nn: NDArray[np.float64], bits: NDArray[np.int64], ends: NDArray[np.int
     ends[0], ends[1] = low, high
 
 
-@inner_kernel
-def _places(n: int, first: NDArray[np.int64], stop: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Where windows begin or end, in order, the end of the series last; and the number of each such place."""
-    marked, number = np.zeros(n // 8 * 8 + 8, np.uint8), np.empty(n + 1, np.int32)
+@lean_inner_kernel
+def _places(
+    marked: NDArray[np.uint8],
+    eight: NDArray[np.int64],
+    first: NDArray[np.int64],
+    stop: NDArray[np.int64],
+    number: NDArray[np.int32],
+    places: NDArray[np.int64],
+) -> int:
+    """Where windows begin or end, in order, the end of the series last, and the number of each; returns how many.
+
+    ``eight``: what is marked, eight at a time.
+    """
+    count = 0
     for k in range(len(first)):
         marked[first[k]] = marked[stop[k]] = 1
-    marked[n] = 1
-    places, count = np.empty(min(2 * len(first), n) + 1, np.int64), 0
-    eight = marked.view(np.int64)
+    marked[len(number) - 1] = 1
     for j in range(len(eight)):
         if eight[j] == 0:
             continue
@@ -125,10 +134,9 @@ def _places(n: int, first: NDArray[np.int64], stop: NDArray[np.int64]) -> tuple[
                 number[i] = count
                 places[count] = i
                 count += 1
-    return number, places[:count]
+    return count
 
 
-@kernel
 def totals(
     nn: NDArray[np.float64], first: NDArray[np.int64], stop: NDArray[np.int64]
 ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]:
@@ -143,10 +151,31 @@ def totals(
     ends
         From the place to the next one, for `shortest_longest`.
     """
-    number, places = _places(len(nn), first, stop)
-    table, total = np.empty((len(places), _AFTER), np.int64), np.zeros(SUMS, np.int64)
-    ends, bits = np.empty((len(places), 2), np.int64), nn.view(np.int64)
-    for k in range(len(places) - 1):
+    n, most = len(nn), min(2 * len(first), len(nn)) + 1
+    marked, number, places = np.zeros(n // 8 * 8 + 8, np.uint8), np.empty(n + 1, np.int32), np.empty(most, np.int64)
+    table, ends = np.empty((most, _AFTER), np.int64), np.empty((most, 2), np.int64)
+    total = np.zeros(SUMS, np.int64)
+    _totals(nn, nn.view(np.int64), first, stop, marked, marked.view(np.int64), number, places, total, table, ends)
+    return number, table, ends
+
+
+@lean_kernel
+def _totals(
+    nn: NDArray[np.float64],
+    bits: NDArray[np.int64],
+    first: NDArray[np.int64],
+    stop: NDArray[np.int64],
+    marked: NDArray[np.uint8],
+    eight: NDArray[np.int64],
+    number: NDArray[np.int32],
+    places: NDArray[np.int64],
+    total: NDArray[np.int64],
+    table: NDArray[np.int64],
+    ends: NDArray[np.int64],
+) -> None:
+    """Fill ``number``, ``table`` and ``ends``; all arrays after ``stop`` are room."""
+    count = _places(marked, eight, first, stop, number, places)
+    for k in range(count - 1):
         begin, end = places[k], places[k + 1]
         for i in range(SUMS):
             table[k, i] = total[i]
@@ -163,11 +192,10 @@ def totals(
         ends[k, 0], ends[k, 1] = _SIGN, -_SIGN
         _ends(nn[begin:end], bits[begin:end], ends[k])
     for i in range(SUMS):
-        table[-1, i] = total[i]
-    return number, table, ends
+        table[count - 1, i] = total[i]
 
 
-@inner_kernel
+@lean_inner_kernel
 def over(begin: NDArray[np.int64], end: NDArray[np.int64], sums: NDArray[np.int64]) -> None:
     """Sums over the window between two rows of `totals`, the difference that ends at its first interval left out."""
     for i in range(M):
@@ -176,7 +204,7 @@ def over(begin: NDArray[np.int64], end: NDArray[np.int64], sums: NDArray[np.int6
         sums[i] = end[i] - begin[i + SUMS - M]
 
 
-@inner_kernel
+@lean_inner_kernel
 def shortest_longest(ends: NDArray[np.int64], bits: NDArray[np.int64]) -> None:
     """Bits of the shortest and of the longest finite interval of successive rows of `totals`, written to ``bits``."""
     low, high = _SIGN, -_SIGN
@@ -185,19 +213,19 @@ def shortest_longest(ends: NDArray[np.int64], bits: NDArray[np.int64]) -> None:
     bits[0], bits[1] = low ^ ((low >> 63) & _SIGN), high ^ ((high >> 63) & _SIGN)
 
 
-@inner_kernel
+@lean_inner_kernel
 def in_units(whole: int, part: int) -> float:
     """A sum in ms (or of heart rates, per minute)."""
     return whole / _UNITS + part / _PARTS
 
 
-@inner_kernel
+@lean_inner_kernel
 def squares_about_zero(square: int, square_part: int) -> float:
     """Sum of squares in ms²."""
     return square / (_UNITS * _UNITS) + square_part / _SQUARE_PARTS
 
 
-@inner_kernel
+@lean_inner_kernel
 def squares_about_mean(n: float, whole: int, part: int, square: int, square_part: int) -> float:
     """Sum of the squares of the distances from the mean in ms², taken from a whole number of units close to it."""
     near = int(np.rint(whole / n))

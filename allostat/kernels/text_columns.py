@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from allostat.kernels.compiled import inlined_kernel, lean_inner_kernel, lean_kernel
-from allostat.kernels.text_rows import EXACT_DIGITS, decimal, stamp_s, two_digits
+from allostat.kernels.text_rows import decimal, stamp_s, two_digits
 
 PASSED_OVER, NUMBER, NUMBER_OR_MISSING, INTEGER, INTEGER_BY_POWER, STAMP_NS = range(6)
 """What a column holds: nothing that is wanted; a plain decimal; one, or an empty cell; an integer below 9e18; one that
@@ -22,8 +22,10 @@ ODD, READ, BLANK = range(3)
 
 _NONE = -(1 << 62)
 _EARLIEST_S = 631_152_000  # 1990, before which no wearable wrote a time
-_MINUTE = 17  # YYYY-MM-DDThh:mm:
+_MINUTE_TEXT = 16  # YYYY-MM-DDThh:mm
 _NS_PER_S = 1_000_000_000
+_NS_PER_MS = 1_000_000
+_BEYOND = -1
 _POWERS = 10 ** np.arange(10, dtype=np.int64)
 
 _ZERO = np.uint64(0)
@@ -32,12 +34,20 @@ _EACH = np.uint64(0x0101010101010101)
 _LINE_FEEDS = np.uint64(0x0A0A0A0A0A0A0A0A)
 _ZEROS = np.uint64(0x3030303030303030)
 """The digit 0, eight times."""
+_CLOCK_ZEROS = np.uint64(0x003030302E30303A)
+"""``:00.000`` and a separator that is still to be put in."""
 _PLACES = 0x0001020304050607
 """Times the 1 of byte k, its highest byte is k."""
 _LOW = np.uint64(0x7F7F7F7F7F7F7F7F)
 _HIGH = np.uint64(0x8080808080808080)
 _UP_FROM_TEN = np.uint64(0x7676767676767676)
 """What sets the high bit of each byte of 10 and more, when it is added."""
+_UP_FROM_CLOCK = np.uint64(0x7F7676767F76767F)
+"""The same for the digits of ``:00.000;``, and for the others of each byte that is not 0."""
+_SECONDS = np.uint64(0x0000000000FFFF00)
+_MILLISECONDS = np.uint64(0x00FFFFFF00000000)
+_LOWEST = np.uint64(0xFF)
+_NINE = np.uint64(9)
 _SECOND_BYTES = np.uint64(0x00FF00FF00FF00FF)
 _SECOND_PAIRS = np.uint64(0x0000FFFF0000FFFF)
 _LOW_HALF = np.uint64(0x00000000FFFFFFFF)
@@ -133,25 +143,51 @@ def _number(word: np.uint64) -> int:
 
 
 @inlined_kernel
-def _digits(data: NDArray[np.uint8], at: int, end: int) -> tuple[int, int]:
-    """The number that the digits from ``at`` on make, and where they end; eight of them are read at once."""
-    value = 0
-    while at + 8 <= end:
-        word = _word(data, at) ^ _ZEROS
-        other = _no_digits(word)
-        count = 8
-        if other != _ZERO:
-            count = _before(other)
-            # in two steps, because none may be of all 64 bits
-            word = word << np.uint64(56 - 8 * count) << np.uint64(8)
-        value = value * int(_POWERS[count]) + _number(word)
-        at += count
-        if count < 8:
-            return value, at
-    while at < end and 48 <= data[at] <= 57:
-        value = value * 10 + (int(data[at]) - 48)
-        at += 1
-    return value, at
+def _short_number(data: NDArray[np.uint8], at: int, end: int, separator: int) -> tuple[float, int]:
+    """A whole number of up to seven digits, and where its cell ends; -1 when the cell holds something else."""
+    sign = 1 - 2 * int(data[at] == 45)
+    at += int(data[at] == 45)
+    if at + 8 > end:
+        return 0.0, -1
+    word = _word(data, at) ^ _ZEROS
+    other = _no_digits(word)
+    if other == _ZERO:
+        return 0.0, -1
+    count = _before(other)
+    behind = int(np.int64((word >> np.uint64(8 * count)) & _LOWEST)) ^ 48
+    if count == 0 or (behind != separator and behind != 10):
+        return 0.0, -1
+    # the product makes a 0 below 0 of -0, as Python does
+    return sign * float(_number(word << np.uint64(64 - 8 * count))), at + count
+
+
+@inlined_kernel
+def _long_integer(data: NDArray[np.uint8], at: int, end: int, separator: int, tail: int) -> tuple[int, int]:
+    """An integer of 16 digits and ``tail`` further ones, up to three, and where its cell ends; -1 as above.
+
+    The cell's length is taken to be that of the row above, so that the processor need not wait for its end.
+    """
+    if at + 24 > end:
+        return 0, -1
+    one, two, three = _word(data, at) ^ _ZEROS, _word(data, at + 8) ^ _ZEROS, _word(data, at + 16) ^ _ZEROS
+    bits = np.uint64(8 * tail)
+    other = _no_digits(one) | _no_digits(two) | (_no_digits(three) & ((_ONE << bits) - _ONE))
+    behind = int(np.int64((three >> bits) & _LOWEST)) ^ 48
+    # 19 digits that begin with 9 may not fit into 64 bits
+    if other != _ZERO or behind != separator or (tail == 3 and (one & _LOWEST) == _NINE):
+        return 0, -1
+    rest = _number(three << (np.uint64(64) - bits))
+    return (_number(one) * 100_000_000 + _number(two)) * int(_POWERS[tail]) + rest, at + 16 + tail
+
+
+@inlined_kernel
+def _clock_ms(data: NDArray[np.uint8], at: int, separator: int) -> int:
+    """Milliseconds of ``:20.220;``, the separator behind it; -1 when something else stands there."""
+    word = _word(data, at) ^ (_CLOCK_ZEROS | np.uint64(separator) << np.uint64(56))
+    if (((word & _LOW) + _UP_FROM_CLOCK) | word) & _HIGH != _ZERO:
+        return -1
+    ms = _number((word & _SECONDS) << np.uint64(16) | (word & _MILLISECONDS) << np.uint64(8))
+    return ms if ms < 60_000 else -1
 
 
 @lean_inner_kernel
@@ -162,8 +198,13 @@ def _fraction_ns(data: NDArray[np.uint8], at: int, stop: int) -> int:
     decimals = stop - at - 1
     if data[at] != 46 or not 1 <= decimals <= 9:
         return _NONE
-    ns, behind = _digits(data, at + 1, len(data))
-    return ns * int(_POWERS[9 - decimals]) if behind == stop else _NONE
+    ns = 0
+    for i in range(at + 1, stop):
+        c = int(data[i])
+        if not 48 <= c <= 57:
+            return _NONE
+        ns = ns * 10 + (c - 48)
+    return ns * int(_POWERS[9 - decimals])
 
 
 @lean_inner_kernel
@@ -220,60 +261,51 @@ def read_columns(
     row, read, at, end = 0, 0, 0, len(data)
     # the minute of the last stamp that was read in full: its text but for the last colon, and the time
     minute_ns, date_text, clock_text = _NONE, _ZERO, _ZERO
+    tail = 2  # digits behind the 16th of the last integer that has so many
     while at < end:
-        first, good, column = at, True, 0
-        while True:
-            start = at
-            kind = kinds[column] if column < len(kinds) else PASSED_OVER
-            # nearly all cells are digits, or the minute of the stamp before and digits
-            value, sign, digits = 0, 1, at
-            if kind == STAMP_NS:
-                known = minute_ns != _NONE and at + _MINUTE <= end and data[at + _MINUTE - 1] == 58
-                if known and _word(data, at + 8) == clock_text and _word(data, at) == date_text:
-                    digits = at + _MINUTE
-                    value, at = _digits(data, digits, end)
-            elif kind != PASSED_OVER:
-                digits += int(at < end and data[at] == 45)
-                sign = 1 - 2 * (digits - at)
-                value, at = _digits(data, digits, end)
-            plain = at
-            digits = plain - digits
-            if at >= end or (data[at] != separator and data[at] != 10):
-                at = _cell_end(data, at, end, separator)
-            ends = at >= end or data[at] == 10
-            if column >= len(kinds):
-                # a row may end with separators
-                good = good and start == at
-            elif good and kind in (NUMBER, NUMBER_OR_MISSING):
-                if plain == at and 0 < digits <= EXACT_DIGITS:
-                    number = sign * float(value)
-                else:
-                    number = decimal(data, start, at)
-                numbers[column, read] = number
-                if number != number and not (kind == NUMBER_OR_MISSING and start == at):
-                    good = False
-            elif good and kind != PASSED_OVER:
-                if kind == STAMP_NS:
-                    if plain - start == _MINUTE + 2 and digits == 2 and value < 60:
-                        whole = _fraction_ns(data, plain, at)
-                        if whole != _NONE:
-                            whole += minute_ns + value * _NS_PER_S
-                    else:
-                        whole = _stamp_ns(data, start, at)
-                        if whole != _NONE:
-                            minute_ns = whole - whole % (60 * _NS_PER_S)
-                            date_text, clock_text = _word(data, start), _word(data, start + 8)
-                elif plain == at and 0 < digits < 19:
-                    whole = sign * value
-                else:
-                    whole = _integer(data, start, at, kind == INTEGER_BY_POWER)
-                integers[column, read] = whole
-                if whole == _NONE:
-                    good = False
+        first, good, column, ends = at, True, 0, False
+        while not ends:
+            start, stop = at, -1
+            kind = kinds[column] if column < len(kinds) else _BEYOND
+            # nearly all cells are short numbers, or written like the one above: these need no search for their end
+            if kind in (NUMBER, NUMBER_OR_MISSING):
+                if at < end:
+                    numbers[column, read], stop = _short_number(data, at, end, separator)
+            elif kind in (INTEGER, INTEGER_BY_POWER):
+                integers[column, read], stop = _long_integer(data, at, end, separator, tail)
+            elif kind == STAMP_NS:
+                alike = minute_ns != _NONE and at + _MINUTE_TEXT + 8 <= end
+                alike = alike and _word(data, at + 8) == clock_text and _word(data, at) == date_text
+                if alike:
+                    ms = _clock_ms(data, at + _MINUTE_TEXT, separator)
+                    if ms >= 0:
+                        integers[column, read] = minute_ns + ms * _NS_PER_MS
+                        stop = at + _MINUTE_TEXT + 7
+            if stop < 0:
+                stop = _cell_end(data, at, end, separator)
+                if kind == _BEYOND:
+                    # a row may end with separators
+                    good = good and start == stop
+                elif good and kind in (NUMBER, NUMBER_OR_MISSING):
+                    number = decimal(data, start, stop)
+                    numbers[column, read] = number
+                    good = number == number or (kind == NUMBER_OR_MISSING and start == stop)
+                elif good and kind == STAMP_NS:
+                    whole = _stamp_ns(data, start, stop)
+                    if whole != _NONE:
+                        minute_ns = whole - whole % (60 * _NS_PER_S)
+                        date_text, clock_text = _word(data, start), _word(data, start + 8)
+                    integers[column, read] = whole
+                    good = whole != _NONE
+                elif good and kind != PASSED_OVER:
+                    whole = _integer(data, start, stop, kind == INTEGER_BY_POWER)
+                    integers[column, read] = whole
+                    good = whole != _NONE
+                    if 17 <= stop - start <= 19:
+                        tail = stop - start - 16
+            ends = stop >= end or data[stop] == 10
             column += 1
-            at += 1
-            if ends:
-                break
+            at = stop + 1
         if column == 1 and _is_blank(data, first, at - 1):
             states[row] = BLANK
         elif good and column >= len(kinds):

@@ -201,9 +201,13 @@ def read_rows(source: Source, member: str | None, where: str, skipped: SkippedRo
 
 def _sensor(stamps: NDArray[np.int64]) -> NDArray[np.int64] | None:
     """Sensor clock since 1970; None when it stands still or cannot count from 2000."""
-    if not len(stamps) or not (stamps > 0).all() or int(stamps.max()) > 2**62:
+    if not len(stamps):
         return None
-    return stamps + SENSOR_EPOCH_NS if len(stamps) == 1 or bool((stamps != stamps[0]).any()) else None
+    least, most = int(stamps.min()), int(stamps.max())
+    if least <= 0 or most > 2**62 or (least == most and len(stamps) > 1):
+        return None
+    stamps += SENSOR_EPOCH_NS  # in place: they were read for this
+    return stamps
 
 
 def _in_order(rows: FileRows, skipped: SkippedRows) -> FileRows:

@@ -10,6 +10,19 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from allostat.kernels.byte_words import (
+    DIGIT_ZEROS,
+    EACH,
+    HIGH,
+    LOW,
+    ONE,
+    ZERO,
+    bytes_before,
+    either,
+    no_digits,
+    number_of,
+    word_at,
+)
 from allostat.kernels.compiled import inlined_kernel, lean_inner_kernel, lean_kernel
 from allostat.kernels.text_rows import decimal, stamp_s, two_digits
 
@@ -28,29 +41,15 @@ _NS_PER_MS = 1_000_000
 _BEYOND = -1
 _POWERS = 10 ** np.arange(10, dtype=np.int64)
 
-_ZERO = np.uint64(0)
-_ONE = np.uint64(1)
-_EACH = np.uint64(0x0101010101010101)
+_NINE = np.uint64(9)
+_LOWEST = np.uint64(0xFF)
 _LINE_FEEDS = np.uint64(0x0A0A0A0A0A0A0A0A)
-_ZEROS = np.uint64(0x3030303030303030)
-"""The digit 0, eight times."""
 _CLOCK_ZEROS = np.uint64(0x003030302E30303A)
 """``:00.000`` and a separator that is still to be put in."""
-_PLACES = 0x0001020304050607
-"""Times the 1 of byte k, its highest byte is k."""
-_LOW = np.uint64(0x7F7F7F7F7F7F7F7F)
-_HIGH = np.uint64(0x8080808080808080)
-_UP_FROM_TEN = np.uint64(0x7676767676767676)
-"""What sets the high bit of each byte of 10 and more, when it is added."""
 _UP_FROM_CLOCK = np.uint64(0x7F7676767F76767F)
-"""The same for the digits of ``:00.000;``, and for the others of each byte that is not 0."""
+"""What sets the high bit, when it is added, of each digit's byte of 10 and more, and of each other byte but 0."""
 _SECONDS = np.uint64(0x0000000000FFFF00)
 _MILLISECONDS = np.uint64(0x00FFFFFF00000000)
-_LOWEST = np.uint64(0xFF)
-_NINE = np.uint64(9)
-_SECOND_BYTES = np.uint64(0x00FF00FF00FF00FF)
-_SECOND_PAIRS = np.uint64(0x0000FFFF0000FFFF)
-_LOW_HALF = np.uint64(0x00000000FFFFFFFF)
 
 
 @lean_inner_kernel
@@ -94,52 +93,17 @@ def _integer(data: NDArray[np.uint8], at: int, stop: int, by_power: bool) -> int
 
 
 @inlined_kernel
-def _word(data: NDArray[np.uint8], at: int) -> np.uint64:
-    """Eight bytes, the first one lowest; LLVM makes one load of it."""
-    i = np.uint64(at)
-    word = np.uint64(data[i])
-    for k in range(1, 8):
-        word |= np.uint64(data[i + np.uint64(k)]) << np.uint64(8 * k)
-    return word
-
-
-@inlined_kernel
-def _before(marks: np.uint64) -> int:
-    """How many bytes lie before the first whose high bit is set; one is."""
-    first = int(np.int64((marks & (~marks + _ONE)) >> np.uint64(7)))
-    return (first * _PLACES >> 56) & 7
-
-
-@inlined_kernel
 def _cell_end(data: NDArray[np.uint8], at: int, end: int, separator: int) -> int:
     """Where the next separator or line feed stands; eight bytes are looked at at once."""
-    separators = np.uint64(separator) * _EACH
+    separators = np.uint64(separator) * EACH
     while at + 8 <= end:
-        word = _word(data, at)
-        one, other = word ^ separators, word ^ _LINE_FEEDS
-        # the high bit of a byte is set where that byte equals one of the two
-        found = ~((((one & _LOW) + _LOW) | one) & (((other & _LOW) + _LOW) | other) | _LOW)
-        if found != _ZERO:
-            return at + _before(found)
+        found = either(word_at(data, at), separators, _LINE_FEEDS)
+        if found != ZERO:
+            return at + bytes_before(found)
         at += 8
     while at < end and data[at] != 10 and data[at] != separator:
         at += 1
     return at
-
-
-@inlined_kernel
-def _no_digits(word: np.uint64) -> np.uint64:
-    """Of eight bytes less those of `_ZEROS`, the high bit of the first that is no digit; behind it, of any."""
-    return (((word & _LOW) + _UP_FROM_TEN) | word) & _HIGH
-
-
-@inlined_kernel
-def _number(word: np.uint64) -> int:
-    """The number that eight digits make, the first one lowest; neighbours are put together, then pairs, then fours."""
-    word = (word * np.uint64(10) + (word >> np.uint64(8))) & _SECOND_BYTES
-    word = (word * np.uint64(100) + (word >> np.uint64(16))) & _SECOND_PAIRS
-    word = (word & _LOW_HALF) * np.uint64(10000) + (word >> np.uint64(32))
-    return int(np.int64(word))
 
 
 @inlined_kernel
@@ -149,16 +113,16 @@ def _short_number(data: NDArray[np.uint8], at: int, end: int, separator: int) ->
     at += int(data[at] == 45)
     if at + 8 > end:
         return 0.0, -1
-    word = _word(data, at) ^ _ZEROS
-    other = _no_digits(word)
-    if other == _ZERO:
+    word = word_at(data, at) ^ DIGIT_ZEROS
+    other = no_digits(word)
+    if other == ZERO:
         return 0.0, -1
-    count = _before(other)
+    count = bytes_before(other)
     behind = int(np.int64((word >> np.uint64(8 * count)) & _LOWEST)) ^ 48
     if count == 0 or (behind != separator and behind != 10):
         return 0.0, -1
     # the product makes a 0 below 0 of -0, as Python does
-    return sign * float(_number(word << np.uint64(64 - 8 * count))), at + count
+    return sign * float(number_of(word << np.uint64(64 - 8 * count))), at + count
 
 
 @inlined_kernel
@@ -169,24 +133,28 @@ def _long_integer(data: NDArray[np.uint8], at: int, end: int, separator: int, ta
     """
     if at + 24 > end:
         return 0, -1
-    one, two, three = _word(data, at) ^ _ZEROS, _word(data, at + 8) ^ _ZEROS, _word(data, at + 16) ^ _ZEROS
+    one, two, three = (
+        word_at(data, at) ^ DIGIT_ZEROS,
+        word_at(data, at + 8) ^ DIGIT_ZEROS,
+        word_at(data, at + 16) ^ DIGIT_ZEROS,
+    )
     bits = np.uint64(8 * tail)
-    other = _no_digits(one) | _no_digits(two) | (_no_digits(three) & ((_ONE << bits) - _ONE))
+    other = no_digits(one) | no_digits(two) | (no_digits(three) & ((ONE << bits) - ONE))
     behind = int(np.int64((three >> bits) & _LOWEST)) ^ 48
     # 19 digits that begin with 9 may not fit into 64 bits
-    if other != _ZERO or behind != separator or (tail == 3 and (one & _LOWEST) == _NINE):
+    if other != ZERO or behind != separator or (tail == 3 and (one & _LOWEST) == _NINE):
         return 0, -1
-    rest = _number(three << (np.uint64(64) - bits))
-    return (_number(one) * 100_000_000 + _number(two)) * int(_POWERS[tail]) + rest, at + 16 + tail
+    rest = number_of(three << (np.uint64(64) - bits))
+    return (number_of(one) * 100_000_000 + number_of(two)) * int(_POWERS[tail]) + rest, at + 16 + tail
 
 
 @inlined_kernel
 def _clock_ms(data: NDArray[np.uint8], at: int, separator: int) -> int:
     """Milliseconds of ``:20.220;``, the separator behind it; -1 when something else stands there."""
-    word = _word(data, at) ^ (_CLOCK_ZEROS | np.uint64(separator) << np.uint64(56))
-    if (((word & _LOW) + _UP_FROM_CLOCK) | word) & _HIGH != _ZERO:
+    word = word_at(data, at) ^ (_CLOCK_ZEROS | np.uint64(separator) << np.uint64(56))
+    if (((word & LOW) + _UP_FROM_CLOCK) | word) & HIGH != ZERO:
         return -1
-    ms = _number((word & _SECONDS) << np.uint64(16) | (word & _MILLISECONDS) << np.uint64(8))
+    ms = number_of((word & _SECONDS) << np.uint64(16) | (word & _MILLISECONDS) << np.uint64(8))
     return ms if ms < 60_000 else -1
 
 
@@ -260,7 +228,7 @@ def read_columns(
     """
     row, read, at, end = 0, 0, 0, len(data)
     # the minute of the last stamp that was read in full: its text but for the last colon, and the time
-    minute_ns, date_text, clock_text = _NONE, _ZERO, _ZERO
+    minute_ns, date_text, clock_text = _NONE, ZERO, ZERO
     tail = 2  # digits behind the 16th of the last integer that has so many
     while at < end:
         first, good, column, ends = at, True, 0, False
@@ -275,7 +243,7 @@ def read_columns(
                 integers[column, read], stop = _long_integer(data, at, end, separator, tail)
             elif kind == STAMP_NS:
                 alike = minute_ns != _NONE and at + _MINUTE_TEXT + 8 <= end
-                alike = alike and _word(data, at + 8) == clock_text and _word(data, at) == date_text
+                alike = alike and word_at(data, at + 8) == clock_text and word_at(data, at) == date_text
                 if alike:
                     ms = _clock_ms(data, at + _MINUTE_TEXT, separator)
                     if ms >= 0:
@@ -294,7 +262,7 @@ def read_columns(
                     whole = _stamp_ns(data, start, stop)
                     if whole != _NONE:
                         minute_ns = whole - whole % (60 * _NS_PER_S)
-                        date_text, clock_text = _word(data, start), _word(data, start + 8)
+                        date_text, clock_text = word_at(data, start), word_at(data, start + 8)
                     integers[column, read] = whole
                     good = whole != _NONE
                 elif good and kind != PASSED_OVER:

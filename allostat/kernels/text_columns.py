@@ -39,7 +39,7 @@ _MINUTE_TEXT = 16  # YYYY-MM-DDThh:mm
 _NS_PER_S = 1_000_000_000
 _NS_PER_MS = 1_000_000
 _BEYOND = -1
-_POWERS = 10 ** np.arange(10, dtype=np.int64)
+_POWERS = 10 ** np.arange(19, dtype=np.int64)
 
 _NINE = np.uint64(9)
 _LOWEST = np.uint64(0xFF)
@@ -108,21 +108,54 @@ def _cell_end(data: NDArray[np.uint8], at: int, end: int, separator: int) -> int
 
 @inlined_kernel
 def _short_number(data: NDArray[np.uint8], at: int, end: int, separator: int) -> tuple[float, int]:
-    """A whole number of up to seven digits, and where its cell ends; -1 when the cell holds something else."""
+    """A decimal of up to seven characters, and where its cell ends; -1 when the cell holds something else."""
     sign = 1 - 2 * int(data[at] == 45)
     at += int(data[at] == 45)
     if at + 8 > end:
         return 0.0, -1
     word = word_at(data, at) ^ DIGIT_ZEROS
-    other = no_digits(word)
-    if other == ZERO:
+    others = no_digits(word)
+    if others == ZERO:
         return 0.0, -1
-    count = bytes_before(other)
-    behind = int(np.int64((word >> np.uint64(8 * count)) & _LOWEST)) ^ 48
-    if count == 0 or (behind != separator and behind != 10):
+    digits = bytes_before(others)
+    behind = _byte(word, digits) ^ 48
+    if behind != 46:
+        if digits == 0 or (behind != separator and behind != 10):
+            return 0.0, -1
+        # the product makes a 0 below 0 of -0, as Python does
+        return sign * float(number_of(word << np.uint64(64 - 8 * digits))), at + digits
+    others &= others - ONE
+    length = bytes_before(others)
+    behind = _byte(word, length) ^ 48
+    if others == ZERO or length < 2 or (behind != separator and behind != 10):
         return 0.0, -1
-    # the product makes a 0 below 0 of -0, as Python does
-    return sign * float(number_of(word << np.uint64(64 - 8 * count))), at + count
+    whole = (ONE << np.uint64(8 * digits)) - ONE
+    joined = (word & whole) | ((word >> np.uint64(8)) & ~whole)
+    mantissa = number_of(joined << np.uint64(72 - 8 * length))
+    return sign * (float(mantissa) / float(_POWERS[length - 1 - digits])), at + length
+
+
+@inlined_kernel
+def _byte(word: np.uint64, at: int) -> int:
+    return int(np.int64((word >> np.uint64(8 * at)) & _LOWEST))
+
+
+@inlined_kernel
+def _by_power(data: NDArray[np.uint8], at: int, stop: int) -> int:
+    """``1.71492060000602e+18`` with 9 to 16 decimals; `_NONE` when it is written otherwise."""
+    decimals = stop - at - 6
+    if not 9 <= decimals <= 16 or stop < 20 or data[at + 1] != 46 or not 49 <= data[at] <= 56:
+        return _NONE
+    if data[stop - 4] != 101 or data[stop - 3] != 43 or data[stop - 2] != 49 or data[stop - 1] != 56:
+        return _NONE
+    # the 16 characters before the e, of which those before the decimals count as 0
+    before = (ONE << np.uint64(8 * (16 - decimals))) - ONE
+    one = (word_at(data, stop - 20) ^ DIGIT_ZEROS) & ~before
+    two = word_at(data, stop - 12) ^ DIGIT_ZEROS
+    if no_digits(one) | no_digits(two) != ZERO:
+        return _NONE
+    fraction = number_of(one) * 100_000_000 + number_of(two)
+    return ((int(data[at]) - 48) * int(_POWERS[decimals]) + fraction) * int(_POWERS[18 - decimals])
 
 
 @inlined_kernel
@@ -266,7 +299,9 @@ def read_columns(
                     integers[column, read] = whole
                     good = whole != _NONE
                 elif good and kind != PASSED_OVER:
-                    whole = _integer(data, start, stop, kind == INTEGER_BY_POWER)
+                    whole = _by_power(data, start, stop) if kind == INTEGER_BY_POWER else _NONE
+                    if whole == _NONE:
+                        whole = _integer(data, start, stop, kind == INTEGER_BY_POWER)
                     integers[column, read] = whole
                     good = whole != _NONE
                     if 17 <= stop - start <= 19:

@@ -23,6 +23,8 @@ Parser = Callable[[Sequence[str]], "NDArray[Any]"]
 LARGEST = 1e15
 """No measurement in an export is larger; such numbers come from damaged rows."""
 _INT32 = np.iinfo(np.int32)
+_PIECE = 1 << 14
+"""Values of a long array that are worked on at once, in memory that stays in the processor's cache."""
 _NUMBER_ERRORS = (ValueError, OverflowError, ArithmeticError, InvalidOperation)
 
 
@@ -120,19 +122,32 @@ def lossless_integers(values: NDArray[np.float64], missing: int = _INT32.min) ->
         plain = values.astype(np.int32)
         if np.array_equal(plain, values):
             return plain, 1.0
-    filled = values[~np.isnan(values)]
+    there = ~np.isnan(values)
+    filled = values if there.all() else values[there]
     if filled.size == 0:
         return None
+    largest = float(np.abs(filled).max())
     for digits in range(7):
-        scaled = filled * 10.0**digits
-        if np.abs(scaled).max() >= _INT32.max:
+        if largest * 10.0**digits >= _INT32.max:
             return None
-        tolerance = 1e-6 + 1e-9 * np.abs(scaled)
-        if (np.abs(scaled - np.rint(scaled)) <= tolerance).all():
+        found = _scaled(filled, 10.0**digits)
+        if found is not None:
             whole = np.full(len(values), missing, dtype=np.int32)
-            whole[~np.isnan(values)] = np.rint(scaled).astype(np.int32)
+            whole[there] = found
             return whole, 1.0 / 10.0**digits
     return None
+
+
+def _scaled(values: NDArray[np.float64], factor: float) -> NDArray[np.int32] | None:
+    """The values times a factor as int32; None at the first piece in which one is no integer."""
+    whole = np.empty(len(values), dtype=np.int32)
+    for begin in range(0, len(values), _PIECE):
+        scaled = values[begin : begin + _PIECE] * factor
+        nearest = np.rint(scaled)
+        if not (np.abs(scaled - nearest) <= 1e-6 + 1e-9 * np.abs(scaled)).all():
+            return None
+        whole[begin : begin + _PIECE] = nearest
+    return whole
 
 
 def read_block(

@@ -205,7 +205,8 @@ def _expected(rows: int, block: Block, size: int) -> int:
     return rows if more <= 1 else min(int(1.02 * rows * more), _MOST_EXPECTED)
 
 
-_MOST_EXPECTED = 1 << 24
+_MOST_EXPECTED = 1 << 22
+"""Nine hours of an ECG; a longer table grows."""
 
 
 class _Table:

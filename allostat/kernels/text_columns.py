@@ -33,7 +33,7 @@ decimals, as ns since 1970."""
 ODD, READ, BLANK = range(3)
 """What became of a row: it needs judgement, it was read, it holds nothing."""
 
-_NONE = -(1 << 62)
+_NONE = -(1 << 63)  # no cell that is read is so low
 _EARLIEST_S = 631_152_000  # 1990, before which no wearable wrote a time
 _MINUTE_TEXT = 16  # YYYY-MM-DDThh:mm
 _NS_PER_S = 1_000_000_000

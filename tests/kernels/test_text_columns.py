@@ -94,6 +94,8 @@ def test_rows_written_like_the_one_above_hold_what_python_gives(rows: list[tuple
         ("", NUMBER_OR_MISSING, math.nan),
         ("8999999999999999999", INTEGER, 8999999999999999999),
         ("9000000000000000000", INTEGER, None),
+        ("-4611686018427387904", INTEGER, -(2**62)),
+        ("-8999999999999999999", INTEGER, -8999999999999999999),
         ("1.71492060000602e+18", INTEGER, None),
         ("1.71492060000602e+18", INTEGER_BY_POWER, 1714920600006020000),
         ("1.5", INTEGER_BY_POWER, None),

@@ -10,8 +10,21 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from allostat.kernels.byte_words import (
+    DIGIT_ZEROS,
+    EACH,
+    HIGH,
+    LOW,
+    ONE,
+    ZERO,
+    bytes_before,
+    either,
+    no_digits,
+    number_of,
+    word_at,
+)
 from allostat.kernels.compiled import inlined_kernel, lean_inner_kernel, lean_kernel
-from allostat.kernels.text_rows import EXACT_DIGITS, decimal, stamp_s, two_digits
+from allostat.kernels.text_rows import decimal, stamp_s, two_digits
 
 PASSED_OVER, NUMBER, NUMBER_OR_MISSING, INTEGER, INTEGER_BY_POWER, STAMP_NS = range(6)
 """What a column holds: nothing that is wanted; a plain decimal; one, or an empty cell; an integer below 9e18; one that
@@ -20,27 +33,23 @@ decimals, as ns since 1970."""
 ODD, READ, BLANK = range(3)
 """What became of a row: it needs judgement, it was read, it holds nothing."""
 
-_NONE = -(1 << 62)
+_NONE = -(1 << 63)  # no cell that is read is so low
 _EARLIEST_S = 631_152_000  # 1990, before which no wearable wrote a time
-_MINUTE = 17  # YYYY-MM-DDThh:mm:
+_MINUTE_TEXT = 16  # YYYY-MM-DDThh:mm
 _NS_PER_S = 1_000_000_000
-_POWERS = 10 ** np.arange(10, dtype=np.int64)
+_NS_PER_MS = 1_000_000
+_BEYOND = -1
+_POWERS = 10 ** np.arange(19, dtype=np.int64)
 
-_ZERO = np.uint64(0)
-_ONE = np.uint64(1)
-_EACH = np.uint64(0x0101010101010101)
+_NINE = np.uint64(9)
+_LOWEST = np.uint64(0xFF)
 _LINE_FEEDS = np.uint64(0x0A0A0A0A0A0A0A0A)
-_ZEROS = np.uint64(0x3030303030303030)
-"""The digit 0, eight times."""
-_PLACES = 0x0001020304050607
-"""Times the 1 of byte k, its highest byte is k."""
-_LOW = np.uint64(0x7F7F7F7F7F7F7F7F)
-_HIGH = np.uint64(0x8080808080808080)
-_UP_FROM_TEN = np.uint64(0x7676767676767676)
-"""What sets the high bit of each byte of 10 and more, when it is added."""
-_SECOND_BYTES = np.uint64(0x00FF00FF00FF00FF)
-_SECOND_PAIRS = np.uint64(0x0000FFFF0000FFFF)
-_LOW_HALF = np.uint64(0x00000000FFFFFFFF)
+_CLOCK_ZEROS = np.uint64(0x003030302E30303A)
+"""``:00.000`` and a separator that is still to be put in."""
+_UP_FROM_CLOCK = np.uint64(0x7F7676767F76767F)
+"""What sets the high bit, when it is added, of each digit's byte of 10 and more, and of each other byte but 0."""
+_SECONDS = np.uint64(0x0000000000FFFF00)
+_MILLISECONDS = np.uint64(0x00FFFFFF00000000)
 
 
 @lean_inner_kernel
@@ -84,33 +93,13 @@ def _integer(data: NDArray[np.uint8], at: int, stop: int, by_power: bool) -> int
 
 
 @inlined_kernel
-def _word(data: NDArray[np.uint8], at: int) -> np.uint64:
-    """Eight bytes, the first one lowest; LLVM makes one load of it."""
-    i = np.uint64(at)
-    word = np.uint64(data[i])
-    for k in range(1, 8):
-        word |= np.uint64(data[i + np.uint64(k)]) << np.uint64(8 * k)
-    return word
-
-
-@inlined_kernel
-def _before(marks: np.uint64) -> int:
-    """How many bytes lie before the first whose high bit is set; one is."""
-    first = int(np.int64((marks & (~marks + _ONE)) >> np.uint64(7)))
-    return (first * _PLACES >> 56) & 7
-
-
-@inlined_kernel
 def _cell_end(data: NDArray[np.uint8], at: int, end: int, separator: int) -> int:
     """Where the next separator or line feed stands; eight bytes are looked at at once."""
-    separators = np.uint64(separator) * _EACH
+    separators = np.uint64(separator) * EACH
     while at + 8 <= end:
-        word = _word(data, at)
-        one, other = word ^ separators, word ^ _LINE_FEEDS
-        # the high bit of a byte is set where that byte equals one of the two
-        found = ~((((one & _LOW) + _LOW) | one) & (((other & _LOW) + _LOW) | other) | _LOW)
-        if found != _ZERO:
-            return at + _before(found)
+        found = either(word_at(data, at), separators, _LINE_FEEDS)
+        if found != ZERO:
+            return at + bytes_before(found)
         at += 8
     while at < end and data[at] != 10 and data[at] != separator:
         at += 1
@@ -118,40 +107,88 @@ def _cell_end(data: NDArray[np.uint8], at: int, end: int, separator: int) -> int
 
 
 @inlined_kernel
-def _no_digits(word: np.uint64) -> np.uint64:
-    """Of eight bytes less those of `_ZEROS`, the high bit of the first that is no digit; behind it, of any."""
-    return (((word & _LOW) + _UP_FROM_TEN) | word) & _HIGH
+def _short_number(data: NDArray[np.uint8], at: int, end: int, separator: int) -> tuple[float, int]:
+    """A decimal of up to seven characters, and where its cell ends; -1 when the cell holds something else."""
+    sign = 1 - 2 * int(data[at] == 45)
+    at += int(data[at] == 45)
+    if at + 8 > end:
+        return 0.0, -1
+    word = word_at(data, at) ^ DIGIT_ZEROS
+    others = no_digits(word)
+    if others == ZERO:
+        return 0.0, -1
+    digits = bytes_before(others)
+    behind = _byte(word, digits) ^ 48
+    if behind != 46:
+        if digits == 0 or (behind != separator and behind != 10):
+            return 0.0, -1
+        # the product makes a 0 below 0 of -0, as Python does
+        return sign * float(number_of(word << np.uint64(64 - 8 * digits))), at + digits
+    others &= others - ONE
+    length = bytes_before(others)
+    behind = _byte(word, length) ^ 48
+    if others == ZERO or length < 2 or (behind != separator and behind != 10):
+        return 0.0, -1
+    whole = (ONE << np.uint64(8 * digits)) - ONE
+    joined = (word & whole) | ((word >> np.uint64(8)) & ~whole)
+    mantissa = number_of(joined << np.uint64(72 - 8 * length))
+    return sign * (float(mantissa) / float(_POWERS[length - 1 - digits])), at + length
 
 
 @inlined_kernel
-def _number(word: np.uint64) -> int:
-    """The number that eight digits make, the first one lowest; neighbours are put together, then pairs, then fours."""
-    word = (word * np.uint64(10) + (word >> np.uint64(8))) & _SECOND_BYTES
-    word = (word * np.uint64(100) + (word >> np.uint64(16))) & _SECOND_PAIRS
-    word = (word & _LOW_HALF) * np.uint64(10000) + (word >> np.uint64(32))
-    return int(np.int64(word))
+def _byte(word: np.uint64, at: int) -> int:
+    return int(np.int64((word >> np.uint64(8 * at)) & _LOWEST))
 
 
 @inlined_kernel
-def _digits(data: NDArray[np.uint8], at: int, end: int) -> tuple[int, int]:
-    """The number that the digits from ``at`` on make, and where they end; eight of them are read at once."""
-    value = 0
-    while at + 8 <= end:
-        word = _word(data, at) ^ _ZEROS
-        other = _no_digits(word)
-        count = 8
-        if other != _ZERO:
-            count = _before(other)
-            # in two steps, because none may be of all 64 bits
-            word = word << np.uint64(56 - 8 * count) << np.uint64(8)
-        value = value * int(_POWERS[count]) + _number(word)
-        at += count
-        if count < 8:
-            return value, at
-    while at < end and 48 <= data[at] <= 57:
-        value = value * 10 + (int(data[at]) - 48)
-        at += 1
-    return value, at
+def _by_power(data: NDArray[np.uint8], at: int, stop: int) -> int:
+    """``1.71492060000602e+18`` with 9 to 16 decimals; `_NONE` when it is written otherwise."""
+    decimals = stop - at - 6
+    if not 9 <= decimals <= 16 or stop < 20 or data[at + 1] != 46 or not 49 <= data[at] <= 56:
+        return _NONE
+    if data[stop - 4] != 101 or data[stop - 3] != 43 or data[stop - 2] != 49 or data[stop - 1] != 56:
+        return _NONE
+    # the 16 characters before the e, of which those before the decimals count as 0
+    before = (ONE << np.uint64(8 * (16 - decimals))) - ONE
+    one = (word_at(data, stop - 20) ^ DIGIT_ZEROS) & ~before
+    two = word_at(data, stop - 12) ^ DIGIT_ZEROS
+    if no_digits(one) | no_digits(two) != ZERO:
+        return _NONE
+    fraction = number_of(one) * 100_000_000 + number_of(two)
+    return ((int(data[at]) - 48) * int(_POWERS[decimals]) + fraction) * int(_POWERS[18 - decimals])
+
+
+@inlined_kernel
+def _long_integer(data: NDArray[np.uint8], at: int, end: int, separator: int, tail: int) -> tuple[int, int]:
+    """An integer of 16 digits and ``tail`` further ones, up to three, and where its cell ends; -1 as above.
+
+    The cell's length is taken to be that of the row above, so that the processor need not wait for its end.
+    """
+    if at + 24 > end:
+        return 0, -1
+    one, two, three = (
+        word_at(data, at) ^ DIGIT_ZEROS,
+        word_at(data, at + 8) ^ DIGIT_ZEROS,
+        word_at(data, at + 16) ^ DIGIT_ZEROS,
+    )
+    bits = np.uint64(8 * tail)
+    other = no_digits(one) | no_digits(two) | (no_digits(three) & ((ONE << bits) - ONE))
+    behind = int(np.int64((three >> bits) & _LOWEST)) ^ 48
+    # 19 digits that begin with 9 may not fit into 64 bits
+    if other != ZERO or behind != separator or (tail == 3 and (one & _LOWEST) == _NINE):
+        return 0, -1
+    rest = number_of(three << (np.uint64(64) - bits))
+    return (number_of(one) * 100_000_000 + number_of(two)) * int(_POWERS[tail]) + rest, at + 16 + tail
+
+
+@inlined_kernel
+def _clock_ms(data: NDArray[np.uint8], at: int, separator: int) -> int:
+    """Milliseconds of ``:20.220;``, the separator behind it; -1 when something else stands there."""
+    word = word_at(data, at) ^ (_CLOCK_ZEROS | np.uint64(separator) << np.uint64(56))
+    if (((word & LOW) + _UP_FROM_CLOCK) | word) & HIGH != ZERO:
+        return -1
+    ms = number_of((word & _SECONDS) << np.uint64(16) | (word & _MILLISECONDS) << np.uint64(8))
+    return ms if ms < 60_000 else -1
 
 
 @lean_inner_kernel
@@ -162,8 +199,13 @@ def _fraction_ns(data: NDArray[np.uint8], at: int, stop: int) -> int:
     decimals = stop - at - 1
     if data[at] != 46 or not 1 <= decimals <= 9:
         return _NONE
-    ns, behind = _digits(data, at + 1, len(data))
-    return ns * int(_POWERS[9 - decimals]) if behind == stop else _NONE
+    ns = 0
+    for i in range(at + 1, stop):
+        c = int(data[i])
+        if not 48 <= c <= 57:
+            return _NONE
+        ns = ns * 10 + (c - 48)
+    return ns * int(_POWERS[9 - decimals])
 
 
 @lean_inner_kernel
@@ -219,61 +261,54 @@ def read_columns(
     """
     row, read, at, end = 0, 0, 0, len(data)
     # the minute of the last stamp that was read in full: its text but for the last colon, and the time
-    minute_ns, date_text, clock_text = _NONE, _ZERO, _ZERO
+    minute_ns, date_text, clock_text = _NONE, ZERO, ZERO
+    tail = 2  # digits behind the 16th of the last integer that has so many
     while at < end:
-        first, good, column = at, True, 0
-        while True:
-            start = at
-            kind = kinds[column] if column < len(kinds) else PASSED_OVER
-            # nearly all cells are digits, or the minute of the stamp before and digits
-            value, sign, digits = 0, 1, at
-            if kind == STAMP_NS:
-                known = minute_ns != _NONE and at + _MINUTE <= end and data[at + _MINUTE - 1] == 58
-                if known and _word(data, at + 8) == clock_text and _word(data, at) == date_text:
-                    digits = at + _MINUTE
-                    value, at = _digits(data, digits, end)
-            elif kind != PASSED_OVER:
-                digits += int(at < end and data[at] == 45)
-                sign = 1 - 2 * (digits - at)
-                value, at = _digits(data, digits, end)
-            plain = at
-            digits = plain - digits
-            if at >= end or (data[at] != separator and data[at] != 10):
-                at = _cell_end(data, at, end, separator)
-            ends = at >= end or data[at] == 10
-            if column >= len(kinds):
-                # a row may end with separators
-                good = good and start == at
-            elif good and kind in (NUMBER, NUMBER_OR_MISSING):
-                if plain == at and 0 < digits <= EXACT_DIGITS:
-                    number = sign * float(value)
-                else:
-                    number = decimal(data, start, at)
-                numbers[column, read] = number
-                if number != number and not (kind == NUMBER_OR_MISSING and start == at):
-                    good = False
-            elif good and kind != PASSED_OVER:
-                if kind == STAMP_NS:
-                    if plain - start == _MINUTE + 2 and digits == 2 and value < 60:
-                        whole = _fraction_ns(data, plain, at)
-                        if whole != _NONE:
-                            whole += minute_ns + value * _NS_PER_S
-                    else:
-                        whole = _stamp_ns(data, start, at)
-                        if whole != _NONE:
-                            minute_ns = whole - whole % (60 * _NS_PER_S)
-                            date_text, clock_text = _word(data, start), _word(data, start + 8)
-                elif plain == at and 0 < digits < 19:
-                    whole = sign * value
-                else:
-                    whole = _integer(data, start, at, kind == INTEGER_BY_POWER)
-                integers[column, read] = whole
-                if whole == _NONE:
-                    good = False
+        first, good, column, ends = at, True, 0, False
+        while not ends:
+            start, stop = at, -1
+            kind = kinds[column] if column < len(kinds) else _BEYOND
+            # nearly all cells are short numbers, or written like the one above: these need no search for their end
+            if kind in (NUMBER, NUMBER_OR_MISSING):
+                if at < end:
+                    numbers[column, read], stop = _short_number(data, at, end, separator)
+            elif kind in (INTEGER, INTEGER_BY_POWER):
+                integers[column, read], stop = _long_integer(data, at, end, separator, tail)
+            elif kind == STAMP_NS:
+                alike = minute_ns != _NONE and at + _MINUTE_TEXT + 8 <= end
+                alike = alike and word_at(data, at + 8) == clock_text and word_at(data, at) == date_text
+                if alike:
+                    ms = _clock_ms(data, at + _MINUTE_TEXT, separator)
+                    if ms >= 0:
+                        integers[column, read] = minute_ns + ms * _NS_PER_MS
+                        stop = at + _MINUTE_TEXT + 7
+            if stop < 0:
+                stop = _cell_end(data, at, end, separator)
+                if kind == _BEYOND:
+                    # a row may end with separators
+                    good = good and start == stop
+                elif good and kind in (NUMBER, NUMBER_OR_MISSING):
+                    number = decimal(data, start, stop)
+                    numbers[column, read] = number
+                    good = number == number or (kind == NUMBER_OR_MISSING and start == stop)
+                elif good and kind == STAMP_NS:
+                    whole = _stamp_ns(data, start, stop)
+                    if whole != _NONE:
+                        minute_ns = whole - whole % (60 * _NS_PER_S)
+                        date_text, clock_text = word_at(data, start), word_at(data, start + 8)
+                    integers[column, read] = whole
+                    good = whole != _NONE
+                elif good and kind != PASSED_OVER:
+                    whole = _by_power(data, start, stop) if kind == INTEGER_BY_POWER else _NONE
+                    if whole == _NONE:
+                        whole = _integer(data, start, stop, kind == INTEGER_BY_POWER)
+                    integers[column, read] = whole
+                    good = whole != _NONE
+                    if 17 <= stop - start <= 19:
+                        tail = stop - start - 16
+            ends = stop >= end or data[stop] == 10
             column += 1
-            at += 1
-            if ends:
-                break
+            at = stop + 1
         if column == 1 and _is_blank(data, first, at - 1):
             states[row] = BLANK
         elif good and column >= len(kinds):

@@ -13,6 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from allostat.kernels.byte_words import EACH, ZERO, bytes_before, either
 from allostat.kernels.compiled import inner_kernel, kernel
 
 ROOT, HOLDER, CHILD, GROUP, COUNTED = range(5)
@@ -29,13 +30,6 @@ BEFORE_ROOT, IN_ROOT, AFTER_ROOT = range(3)
 ELEMENT, KEY, PARENT, AT, SPANS = range(5)
 """Columns of a row; from `SPANS` on begin and end of each attribute's value, -1 where the element has none."""
 
-_LOW = np.uint64(0x7F7F7F7F7F7F7F7F)
-_EACH = np.uint64(0x0101010101010101)
-_ZERO = np.uint64(0)
-_HIGH_HALF = np.uint64(0xFFFFFFFF00000000)
-_HIGH_QUARTERS = np.uint64(0xFFFF0000FFFF0000)
-_HIGH_EIGHTHS = np.uint64(0xFF00FF00FF00FF00)
-
 
 @inner_kernel
 def find_either(data: NDArray[np.uint8], words: NDArray[np.uint64], at: int, stop: int, one: int, other: int) -> int:
@@ -45,26 +39,15 @@ def find_either(data: NDArray[np.uint8], words: NDArray[np.uint64], at: int, sto
     """
     if at >= stop:
         return stop
-    first, second = np.uint64(one) * _EACH, np.uint64(other) * _EACH
+    first, second = np.uint64(one) * EACH, np.uint64(other) * EACH
     place = at >> 3
     # bytes of the first word that lie before `at` are taken for others
     before = (np.uint64(1) << np.uint64((at & 7) * 8)) - np.uint64(1)
     while place << 3 < stop:
-        word = words[place]
-        a, b = word ^ first, word ^ second
-        # the high bit of each byte of `found` is set where that byte equals one of the two
-        found = ~((((a & _LOW) + _LOW) | a) & (((b & _LOW) + _LOW) | b) | _LOW) & ~before
-        if found != _ZERO:
-            lowest = found & (~found + np.uint64(1))
-            byte = 0
-            if lowest & _HIGH_HALF != _ZERO:
-                byte += 4
-            if lowest & _HIGH_QUARTERS != _ZERO:
-                byte += 2
-            if lowest & _HIGH_EIGHTHS != _ZERO:
-                byte += 1
-            return min((place << 3) + byte, stop)
-        before = _ZERO
+        found = either(words[place], first, second) & ~before
+        if found != ZERO:
+            return min((place << 3) + bytes_before(found), stop)
+        before = ZERO
         place += 1
     return stop
 
@@ -95,9 +78,9 @@ def entry_of(
         same = True
         for k in range(filled):
             word = words[place + k] >> shift
-            if shift != _ZERO:
+            if shift != ZERO:
                 word |= words[place + k + 1] << (np.uint64(64) - shift)
-            if k == filled - 1 and rest != _ZERO:
+            if k == filled - 1 and rest != ZERO:
                 word &= (np.uint64(1) << rest) - np.uint64(1)
             if word != pool[begin + k]:
                 same = False
@@ -117,7 +100,7 @@ def enter(
     if n >= len(ends) or begin + filled > len(pool):
         return False
     for k in range(filled):
-        pool[begin + k] = _ZERO
+        pool[begin + k] = ZERO
     for k in range(stop - at):
         pool[begin + (k >> 3)] |= np.uint64(data[at + k]) << np.uint64(8 * (k & 7))
     ends[n, 0], ends[n, 1] = begin + filled, stop - at
@@ -285,7 +268,7 @@ def scan(
                 empty = at + 1 < stop and data[at + 1] == 62
                 at += 1
                 continue
-            name, head, length = at, _ZERO, 0
+            name, head, length = at, ZERO, 0
             while at < stop:
                 c = data[at]
                 if 60 <= c <= 62:

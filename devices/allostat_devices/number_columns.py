@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from allostat.kernels import text_columns
+from allostat_devices.growing_array import GrowingArray
+from allostat_devices.plain_rows import PlainRows
 from allostat_devices.skipped_rows import SkipCode, SkippedRows
-from allostat_devices.text_lines import lines_of
+from allostat_devices.text_lines import Block, TableBlocks, lines_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,7 +23,8 @@ Parser = Callable[[Sequence[str]], "NDArray[Any]"]
 LARGEST = 1e15
 """No measurement in an export is larger; such numbers come from damaged rows."""
 _INT32 = np.iinfo(np.int32)
-_REAL = (text_columns.NUMBER, text_columns.NUMBER_OR_MISSING)
+_PIECE = 1 << 14
+"""Values of a long array that are worked on at once, in memory that stays in the processor's cache."""
 _NUMBER_ERRORS = (ValueError, OverflowError, ArithmeticError, InvalidOperation)
 
 
@@ -119,23 +122,36 @@ def lossless_integers(values: NDArray[np.float64], missing: int = _INT32.min) ->
         plain = values.astype(np.int32)
         if np.array_equal(plain, values):
             return plain, 1.0
-    filled = values[~np.isnan(values)]
+    there = ~np.isnan(values)
+    filled = values if there.all() else values[there]
     if filled.size == 0:
         return None
+    largest = float(np.abs(filled).max())
     for digits in range(7):
-        scaled = filled * 10.0**digits
-        if np.abs(scaled).max() >= _INT32.max:
+        if largest * 10.0**digits >= _INT32.max:
             return None
-        tolerance = 1e-6 + 1e-9 * np.abs(scaled)
-        if (np.abs(scaled - np.rint(scaled)) <= tolerance).all():
+        found = _scaled(filled, 10.0**digits)
+        if found is not None:
             whole = np.full(len(values), missing, dtype=np.int32)
-            whole[~np.isnan(values)] = np.rint(scaled).astype(np.int32)
+            whole[there] = found
             return whole, 1.0 / 10.0**digits
     return None
 
 
+def _scaled(values: NDArray[np.float64], factor: float) -> NDArray[np.int32] | None:
+    """The values times a factor as int32; None at the first piece in which one is no integer."""
+    whole = np.empty(len(values), dtype=np.int32)
+    for begin in range(0, len(values), _PIECE):
+        scaled = values[begin : begin + _PIECE] * factor
+        nearest = np.rint(scaled)
+        if not (np.abs(scaled - nearest) <= 1e-6 + 1e-9 * np.abs(scaled)).all():
+            return None
+        whole[begin : begin + _PIECE] = nearest
+    return whole
+
+
 def read_block(
-    block: bytes | list[str],
+    block: Block,
     first_line: int,
     separator: str,
     width: int,
@@ -160,51 +176,70 @@ def read_block(
     columns, line_numbers
         One array for each column, and the line of each row, all of one length.
     """
-    at_once = _at_once(block, first_line, separator, width, columns)
-    if at_once is None:
+    table = _Table(separator, width, columns, skipped)
+    arrays, numbers, _ = table.read(block, first_line)
+    # copies, because most of the memory that the rows were read into is not needed
+    return [array.copy() for array in arrays], numbers
+
+
+def read_table(
+    blocks: TableBlocks, separator: str, width: int, columns: Sequence[Column], skipped: SkippedRows
+) -> tuple[list[NDArray[Any]], NDArray[np.int64]]:
+    """Columns of a whole table, and the line of each row: what `read_block` gives of its blocks, put together."""
+    table = _Table(separator, width, columns, skipped)
+    dtypes = [*(column.parse([]).dtype for column in columns), np.dtype(np.int64)]
+    grown: list[GrowingArray] = []
+    for block in blocks:
+        arrays, numbers, lines = table.read(block, blocks.line)
+        grown = grown or [GrowingArray(dtype, _expected(len(numbers), block, blocks.size)) for dtype in dtypes]
+        for whole, array in zip(grown, [*arrays, numbers], strict=True):
+            whole.extend(array)
+        blocks.line += lines
+    *found, line_numbers = [whole.taken() for whole in grown] or [np.empty(0, dtype) for dtype in dtypes]
+    return found, line_numbers
+
+
+def _expected(rows: int, block: Block, size: int) -> int:
+    """Rows of a table to make room for, when its first block has so many; ``size`` may be anything that a file says."""
+    more = 0 if isinstance(block, list) else size / max(len(block), 1)
+    return rows if more <= 1 else min(int(1.02 * rows * more), _MOST_EXPECTED)
+
+
+_MOST_EXPECTED = 1 << 22
+"""Nine hours of an ECG; a longer table grows."""
+
+
+class _Table:
+    """How the rows of one table are read."""
+
+    def __init__(self, separator: str, width: int, columns: Sequence[Column], skipped: SkippedRows) -> None:
+        self._separator, self._width, self._columns, self._skipped = separator, width, columns, skipped
+        kinds = [(column.index, column.kind) for column in columns]
+        plain = len(dict(kinds)) == len(columns) and all(kind != text_columns.PASSED_OVER for _, kind in kinds)
+        self._plain = PlainRows(separator, width, kinds) if plain else None
+        """None where a column is of a kind that only Python reads."""
+
+    def read(self, block: Block, first_line: int) -> tuple[list[NDArray[Any]], NDArray[np.int64], int]:
+        """Columns of a block, overwritten by the next one, the line of each row, and the number of lines."""
+        plain = None if self._plain is None else self._plain.read(block)
+        if plain is None or 2 * len(plain.good) < plain.lines:
+            lines = lines_of(block)
+            return *self._by_python(lines, range(first_line, first_line + len(lines))), len(lines)
+        self._skipped.rows += len(plain.good)
+        numbers = plain.good + first_line
+        if not plain.odd:
+            return plain.arrays, numbers, plain.lines
         lines = lines_of(block)
-        return _read(lines, range(first_line, first_line + len(lines)), separator, width, columns, skipped)
-    arrays, numbers, odd = at_once
-    skipped.rows += len(numbers)
-    if not len(odd):
-        return arrays, numbers
-    lines = lines_of(block)
-    odd_arrays, odd_numbers = _read(
-        [lines[i] for i in odd], [first_line + i for i in odd], separator, width, columns, skipped
-    )
-    together = np.concatenate([numbers, odd_numbers])
-    order = np.argsort(together)
-    return [np.concatenate(pair)[order] for pair in zip(arrays, odd_arrays, strict=True)], together[order]
+        odd_arrays, odd_numbers = self._by_python([lines[i] for i in plain.odd], [first_line + i for i in plain.odd])
+        together = np.concatenate([numbers, odd_numbers])
+        order = np.argsort(together)
+        arrays = [np.concatenate(pair)[order] for pair in zip(plain.arrays, odd_arrays, strict=True)]
+        return arrays, together[order], plain.lines
 
-
-def _at_once(
-    block: bytes | list[str], first_line: int, separator: str, width: int, columns: Sequence[Column]
-) -> tuple[list[NDArray[Any]], NDArray[np.int64], list[int]] | None:
-    """Columns and line numbers of all rows that are written plainly, and the indices of the others.
-
-    None when there are no such rows, or when a column is of a kind that only Python reads.
-    """
-    kinds = np.full(width, text_columns.PASSED_OVER, np.int64)
-    for column in columns:
-        if column.kind == text_columns.PASSED_OVER or kinds[column.index] != text_columns.PASSED_OVER:
-            return None
-        kinds[column.index] = column.kind
-    if not block:
-        return None
-    if isinstance(block, list):
-        # a letter beyond ASCII makes its own row odd and no other
-        block = ("\n".join(block) + "\n").encode("utf-8", "surrogateescape")
-    capacity = len(block) // width + 1
-    numbers, integers = np.empty((width, capacity)), np.empty((width, capacity), np.int64)
-    states = np.empty(len(block), np.int8)
-    data = np.frombuffer(block, np.uint8)
-    n = text_columns.read_columns(data, ord(separator), kinds, numbers, integers, states)
-    good = np.flatnonzero(states[:n] == text_columns.READ)
-    if 2 * len(good) < n:
-        return None
-    # copies, because most of the capacity is not needed
-    arrays = [(numbers if column.kind in _REAL else integers)[column.index, : len(good)].copy() for column in columns]
-    return arrays, good + first_line, np.flatnonzero(states[:n] == text_columns.ODD).tolist()
+    def _by_python(
+        self, lines: Sequence[str], line_numbers: Sequence[int]
+    ) -> tuple[list[NDArray[Any]], NDArray[np.int64]]:
+        return _read(lines, line_numbers, self._separator, self._width, self._columns, self._skipped)
 
 
 def _read(

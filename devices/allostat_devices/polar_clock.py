@@ -12,6 +12,7 @@ import numpy as np
 from allostat.adapter import ReadOptions
 from allostat.recording import Epoch, Notice, TimeZone
 from allostat.zones import zone_info
+from allostat_devices.clock_blocks import median_of
 from allostat_devices.polar_files import FileRows
 from allostat_devices.zone_inference import (
     fixed_offset_name,
@@ -55,7 +56,7 @@ def place_in_time(files: Sequence[FileRows], marker_ns: Sequence[int], options: 
     """
     zone = zone_of_options(options)
     named = None if zone.name is None else zone_info(zone.name)
-    differences = [int(np.median(f.phone_ns - f.sensor_ns)) for f in files if f.sensor_ns is not None]
+    differences = [int(median_of(f.phone_ns - f.sensor_ns)) for f in files if f.sensor_ns is not None]
     phone_starts = [int(f.phone_ns[0]) for f in files] + list(marker_ns)
     if not differences:
         return Placement("local" if named is None else "utc", zone, phone_zone=named)

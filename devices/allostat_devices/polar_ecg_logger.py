@@ -27,7 +27,7 @@ from allostat_devices.number_columns import (
     exact_integers,
     floats_or_missing,
     lossless_integers,
-    read_block,
+    read_table,
 )
 from allostat_devices.skipped_rows import SkippedRows
 from allostat_devices.text_lines import count_lines, head_lines, open_table, readable, why_not_text
@@ -186,7 +186,6 @@ def _edge_time(lines: Iterable[str], header: _Header) -> int:
 
 
 def _read_rows(source: Source, member: str, skipped: SkippedRows) -> _Rows:
-    parts: list[tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]] = []
     with open_table(source, member) as (first_line, blocks):
         header = _header(readable(first_line), shown_name(source, member))
         columns = [
@@ -195,13 +194,8 @@ def _read_rows(source: Source, member: str, skipped: SkippedRows) -> _Rows:
         ]
         if "rr" in header.places:
             columns.append(Column(header.places["rr"], floats_or_missing))
-        for first, block in blocks:
-            (time, ecg, *rest), numbers = read_block(block, first, ",", header.width, columns, skipped)
-            parts.append((time, ecg, rest[0] if rest else np.full(len(time), np.nan), numbers))
-    if not parts:
-        return _Rows(np.empty(0, np.int64), np.empty(0), np.empty(0), np.empty(0, np.int64))
-    time, ecg, rr, numbers = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return _Rows(time, ecg, rr, numbers)
+        (time, ecg, *rest), lines = read_table(blocks, ",", header.width, columns, skipped)
+    return _Rows(time, ecg, rest[0] if rest else np.full(len(time), np.nan), lines)
 
 
 def _in_order(rows: _Rows, skipped: SkippedRows) -> _Rows:

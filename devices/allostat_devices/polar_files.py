@@ -14,7 +14,7 @@ from allostat.errors import InputError
 from allostat.kernels import text_columns
 from allostat.source import Source
 from allostat_devices.clock_blocks import usable_stamps
-from allostat_devices.number_columns import Column, floats, integers, read_block
+from allostat_devices.number_columns import Column, floats, integers, read_table
 from allostat_devices.skipped_rows import SkippedRows
 from allostat_devices.text_lines import open_table, readable
 
@@ -186,7 +186,6 @@ def read_rows(source: Source, member: str | None, where: str, skipped: SkippedRo
     InputError
         When the header is not understood or a column is missing.
     """
-    parts: list[list[NDArray[Any]]] = []
     with open_table(source, member) as (first_line, blocks):
         header = read_header(first_line, where)
         wanted = value_columns(header, where)
@@ -194,23 +193,21 @@ def read_rows(source: Source, member: str | None, where: str, skipped: SkippedRo
         if header.has_sensor_time:
             columns.append(Column(header.names.index(SENSOR), integers, "bad_time"))
         columns += [Column(index, floats) for index in wanted.values()]
-        for first, block in blocks:
-            arrays, numbers = read_block(block, first, ";", len(header.names), columns, skipped)
-            parts.append([*arrays, numbers])
-    if not parts:
-        return FileRows(header, np.empty(0, np.int64), None, {key: np.empty(0) for key in wanted})
-    phone, *rest = (np.concatenate(column) for column in zip(*parts, strict=True))
+        (phone, *rest), lines = read_table(blocks, ";", len(header.names), columns, skipped)
     sensor = _sensor(rest.pop(0)) if header.has_sensor_time else None
-    lines_of = rest.pop()
     values = dict(zip(wanted, rest, strict=True))
-    return _in_order(FileRows(header, phone, sensor, values, lines_of), skipped)
+    return _in_order(FileRows(header, phone, sensor, values, lines), skipped)
 
 
 def _sensor(stamps: NDArray[np.int64]) -> NDArray[np.int64] | None:
     """Sensor clock since 1970; None when it stands still or cannot count from 2000."""
-    if not len(stamps) or not (stamps > 0).all() or int(stamps.max()) > 2**62:
+    if not len(stamps):
         return None
-    return stamps + SENSOR_EPOCH_NS if len(stamps) == 1 or bool((stamps != stamps[0]).any()) else None
+    least, most = int(stamps.min()), int(stamps.max())
+    if least <= 0 or most > 2**62 or (least == most and len(stamps) > 1):
+        return None
+    stamps += SENSOR_EPOCH_NS  # in place: they were read for this
+    return stamps
 
 
 def _in_order(rows: FileRows, skipped: SkippedRows) -> FileRows:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from allostat.errors import InputError
-from allostat_devices.clock_blocks import clock_of, usable_stamps
+from allostat_devices.clock_blocks import clock_of, median_of, usable_stamps
 from allostat_devices.skipped_rows import SkippedRows
 
 
@@ -96,3 +96,10 @@ def test_sample_times_are_given_back_within_a_fraction_of_a_period(rate: float, 
     clock = clock_of(times)
     error = np.abs(clock.times_ns(np.arange(n)) - times)
     assert error.max() <= 0.5 * 1e9 / rate
+
+
+@given(st.lists(st.integers(-(2**62), 2**62), min_size=1, max_size=30), st.booleans())
+@settings(max_examples=50, deadline=None)
+def test_the_median_is_numpys(numbers: list[int], real: bool) -> None:
+    values = np.array(numbers, np.float64 if real else np.int64)
+    assert median_of(values.copy()) == float(np.median(values))

@@ -9,7 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from allostat.kernels import text_columns
-from allostat_devices.number_columns import Column, _read, exact_integers, floats, floats_or_missing, read_block
+from allostat_devices.number_columns import (
+    Column,
+    _read,
+    exact_integers,
+    floats,
+    floats_or_missing,
+    lossless_integers,
+    read_block,
+)
 from allostat_devices.polar_files import phone_times
 from allostat_devices.skipped_rows import SkippedRows
 
@@ -64,3 +72,15 @@ def test_one_bad_row_among_many_costs_few_others() -> None:
     (values,), numbers = read_block(lines, 1, ",", 1, [Column(0, counted)], skipped)
     assert len(values) == 4999 and 1235 not in numbers.tolist() and (np.diff(values) > 0).all()
     assert skipped.counts == {"bad_number": 1} and len(parsed) < 60
+
+
+def test_a_long_column_is_lossless_only_when_all_of_it_is() -> None:
+    values = np.round(np.random.default_rng(0).normal(0, 300, 40_000)) / 1000
+    values[[5, 39_000]] = np.nan
+    whole, scale = lossless_integers(values, -1) or (np.empty(0), 0.0)
+    assert scale == 0.001 and whole[[5, 39_000]].tolist() == [-1, -1]
+    np.testing.assert_allclose(np.delete(whole, [5, 39_000]) * scale, np.delete(values, [5, 39_000]), atol=1e-12)
+    values[39_500] = 0.12345678
+    assert lossless_integers(values) is None
+    values[39_500] = 3e6
+    assert lossless_integers(values) is None

@@ -33,12 +33,12 @@ CELLS = st.sampled_from(
 ROWS = st.lists(st.lists(CELLS | st.floats(-1e6, 1e6).map(repr) | st.integers().map(str), max_size=4), max_size=8)
 
 
-def read(text: str, kinds: list[int]) -> tuple[list[int], list[list[float | int]]]:
+def read(text: str, kinds: list[int], separator: str = ";") -> tuple[list[int], list[list[float | int]]]:
     n, data = text.count("\n"), np.frombuffer(text.encode(), np.uint8)
     capacity = len(data) // len(kinds) + 1
     numbers, integers = np.full((len(kinds), capacity), math.inf), np.full((len(kinds), capacity), -1, np.int64)
     states = np.full(n, 9, np.int8)
-    assert read_columns(data, ord(";"), np.array(kinds, np.int64), numbers, integers, states) == n
+    assert read_columns(data, ord(separator), np.array(kinds, np.int64), numbers, integers, states) == n
     rows = []
     for row in range(int(np.count_nonzero(states == READ))):
         cells = [
@@ -60,6 +60,31 @@ def test_rows_that_are_read_hold_what_python_gives(rows: list[list[str]], kinds:
     assert repr(found) == repr([cells for state, cells in expected if state == 1])
 
 
+STAMPS = st.one_of(
+    st.integers(0, 90_000).map(lambda ms: f"2026-03-02T16:{6 + ms // 60000:02}:{ms // 1000 % 60:02}.{ms % 1000:03}"),
+    st.sampled_from(["2026-03-02T16:06:60.000", "2026-03-02T16:06:0x.000", "2026-03-02T16:06:00,000"]),
+)
+LONG = st.integers(10**15, 10**19 - 1).map(str) | st.sampled_from(["9" * 18, "8" * 19, "9" * 19, "12345678901234567x"])
+POWERS = st.integers(10**9, 10**17 - 1).map(lambda i: f"{str(i)[0]}.{str(i)[1:]}e+18")
+SHORT = st.one_of(
+    st.integers(-(10**7), 10**7).map(str),
+    st.tuples(st.integers(-(10**6), 10**6), st.integers(1, 6)).map(lambda p: f"{p[0] / 10 ** p[1]:.{p[1]}f}"),
+    st.sampled_from(["-0", "-0.0", ".5", "-.5", "5.", "-5.", ".", "-", "1.2.3", "1-2", "--1", "1.5x", "", "0000000"]),
+)
+ALIKE = st.tuples(STAMPS, LONG, POWERS, st.sampled_from(["0.0", "7.692308", "20115369.230769"]), SHORT, SHORT)
+
+
+@given(st.lists(ALIKE, max_size=20), st.sampled_from([";", ","]))
+@settings(max_examples=150, deadline=None)
+def test_rows_written_like_the_one_above_hold_what_python_gives(rows: list[tuple[str, ...]], separator: str) -> None:
+    kinds = [STAMP_NS, INTEGER, INTEGER_BY_POWER, PASSED_OVER, NUMBER, NUMBER_OR_MISSING]
+    text = "".join(separator.join(row) + "\n" for row in rows)
+    states, found = read(text, kinds, separator)
+    expected = plain.read_columns(text.split("\n")[:-1], separator, kinds)
+    assert states == [state for state, _ in expected]
+    assert repr(found) == repr([cells for state, cells in expected if state == 1])
+
+
 @pytest.mark.parametrize(
     ("cell", "kind", "value"),
     [
@@ -69,6 +94,8 @@ def test_rows_that_are_read_hold_what_python_gives(rows: list[list[str]], kinds:
         ("", NUMBER_OR_MISSING, math.nan),
         ("8999999999999999999", INTEGER, 8999999999999999999),
         ("9000000000000000000", INTEGER, None),
+        ("-4611686018427387904", INTEGER, -(2**62)),
+        ("-8999999999999999999", INTEGER, -8999999999999999999),
         ("1.71492060000602e+18", INTEGER, None),
         ("1.71492060000602e+18", INTEGER_BY_POWER, 1714920600006020000),
         ("1.5", INTEGER_BY_POWER, None),

@@ -191,11 +191,14 @@ def _offer(n: int, count: int, wave: NDArray[np.float64], state: NDArray[np.floa
     """Offer the upstrokes of the last ``n`` groups to the rule, with what had been seen when each was over."""
     group = state[GROUP]
     before_first = state[BASE] + state[SEEN] * group
+    offered = 0.0
     for k in range(count + 1):
         i = uint64(k)
         seen = before_first + (wave[OVER_AFTER, i] if k < count else float(n)) * group
         while seen >= state[DEADLINE]:
-            pulse_rule.settle(_tick(state), state)
+            # An upstroke that went on for long is offered after its deadline.
+            pulse_rule.settle(max(_tick(state), offered), state)
+        offered = seen
         if k < count:
             size = math.sqrt(wave[RISE, i] * wave[STEEPNESS, i] * state[SLOPE_SCALE])
             time = before_first + wave[STEEPEST_AFTER, i] * group - state[DELAY]

@@ -23,6 +23,7 @@ from allostat.kernels.pulse_rule import FOUND, LANES, N_FOUND, PULSE, REFRACTORY
 # Positions in the state: settings, then memory.
 (SPAN, PLATEAU, CLIMB, BY_SLOPE, BY_BEND, BY_SIZE) = range(28, 34)
 (BASE, LAST_AT) = range(34, 36)
+REACH = 58
 
 # Of each pulse found: where its top may be (the rule writes the time of the upstroke) and the last place where it could
 # be (the rule writes how many samples had been seen), then what becomes known of it.
@@ -44,9 +45,10 @@ LEAST_JITTER = 0.01
 def place_all(n: int, buffer: NDArray[np.float64], state: NDArray[np.float64], found: NDArray[np.float64]) -> int:
     """Write sample, fraction and standard error of the pulses that the rule has found behind ``n`` earlier ones.
 
-    ``n`` and what is returned count peaks. Left out are pulses with missing samples around the top, and those whose top
-    is that of the pulse before. A place in the buffer and a position below one sample are kept apart until the end:
-    where in the buffer the top stands must not show in a rounding.
+    ``n`` and what is returned count peaks. Left out are pulses with missing samples around the top, those whose top is
+    that of the pulse before, and those decided on so late that their samples may be forgotten. A place in the buffer
+    and a position below one sample are kept apart until the end: where in the buffer the top stands must not show in a
+    rounding.
     """
     base, span, climb = state[BASE], int(state[SPAN]), int(state[CLIMB])
     weights = state[BY_SLOPE], state[BY_BEND], state[BY_SIZE]
@@ -56,9 +58,10 @@ def place_all(n: int, buffer: NDArray[np.float64], state: NDArray[np.float64], f
     for place in range(FOUND, stop, PULSE):
         row = uint64(place)
         newest = int(state[row + NEWEST] - base) - 1 - span
+        remembered = state[row + NEWEST] - state[row + TOP] <= state[REACH]
         top = _top(int(state[row + TOP] - base), newest, span, climb, buffer)
         state[row + TOP] = top if top <= newest else span
-        state[row + NEWEST] = newest if top <= newest else NOWHERE
+        state[row + NEWEST] = newest if (top <= newest) & remembered else NOWHERE
     # The parabola is moved to its own vertex; where it is there already, it is moved by nothing.
     for place in range(FOUND, stop, PULSE):
         row = uint64(place)

@@ -36,8 +36,11 @@ CLIMB_S = 0.30
 """The top comes at most this long after the steepest rise."""
 PLATEAU_S = 0.25
 """A clipped top is followed this far to either side."""
-MEMORY_S = 12.0
-"""Samples are kept this long: the look back, the wait for a decision, and the noise before a pulse."""
+LOOK_BACK_S = 18.0
+"""A pulse is placed when it is decided on no later than this after its steepest rise: the longest look back of the
+rule, and the wait for its decision. An upstroke onto a level at which a converter stays may be over much later."""
+MEMORY_S = LOOK_BACK_S + 2.0
+"""Samples are kept this long: those before a pulse tell its noise."""
 CHUNK_SAMPLES = 32_768
 """Samples brought into the detector at a time: few enough to stay in a processor's own cache, enough that what a call
 costs does not count."""
@@ -69,6 +72,7 @@ def _prepared(rate: float) -> NDArray[np.float64]:
     s[pulse_place.CLIMB] = round(CLIMB_S * rate)
     s[[pulse_place.BY_SLOPE, pulse_place.BY_BEND, pulse_place.BY_SIZE]] = parabola(span)
     s[pulse_place.LAST_AT] = -1e18
+    s[pulse_place.REACH] = LOOK_BACK_S * rate
     return s
 
 
@@ -190,7 +194,7 @@ class SystolicPeakDetector:
             earliest = min(earliest, s[pulse_rule.PENDING_TIME])
         longest = 2.0 * pulse_rule.VERY_UNEVEN * s[pulse_rule.TYPICAL_INTERVAL]
         back = max((pulse_rule.RUN - 1) * longest, s[pulse_rule.HORIZON])
-        time = max(earliest - back, s[pulse_rule.LAST_TIME] + s[pulse_rule.REFRACTORY])
+        time = max(earliest - back, s[pulse_rule.LAST_TIME] + s[pulse_rule.REFRACTORY], seen - s[pulse_place.REACH])
         place = time - 1.0 - 3.0 * s[pulse_place.SPAN] - s[pulse_place.PLATEAU]
         return max(math.floor(float(max(place, s[pulse_place.LAST_AT] + self._apart) + 0.5)), 0)
 

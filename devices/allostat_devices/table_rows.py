@@ -13,7 +13,7 @@ from allostat.kernels import text_columns
 from allostat.source import Source
 from allostat_devices.number_columns import Column, exact_integers, floats
 from allostat_devices.table_layout import CARDIAC, NO_VALUE, TableLayout, TimeColumn, TimeUnit, number
-from allostat_devices.text_lines import count_of_lines, open_table
+from allostat_devices.text_lines import open_table
 from allostat_devices.zone_inference import local_to_utc
 
 if TYPE_CHECKING:
@@ -32,18 +32,19 @@ def row_blocks(source: Source, member: str, layout: TableLayout) -> Iterator[tup
     clean = _cleaner(layout)
     with open_table(source, member) as (first_line, blocks):
         head = first_line.rstrip("\r\n").encode("utf-8", "surrogateescape") + b"\n"
-        number_of_line, wrapped = 1, 1
-        for first, block in blocks:
-            data = "\n".join([*block, ""]).encode("utf-8", "surrogateescape") if isinstance(block, list) else block
-            if head:
-                data, first, head = head + data, 1, b""
-            number_of_line = first
-            data, number_of_line = _below(data, number_of_line, layout.skip)
+        wrapped = following = 1
+        for block in blocks:
+            if isinstance(block, list):
+                block = "\n".join([*block, ""]).encode("utf-8", "surrogateescape")
+            data, head = head + bytes(block), b""
+            first, following = following, following + data.count(b"\n")
+            blocks.line = following
+            data, first = _below(data, first, layout.skip)
             if not data:
                 continue
             data = clean(data)
-            yield (wrapped if layout.wrapped else number_of_line), data
-            wrapped += count_of_lines(data) if layout.wrapped else 0
+            yield (wrapped if layout.wrapped else first), data
+            wrapped += data.count(b"\n")
         if head and not layout.skip:
             yield 1, clean(head)
 

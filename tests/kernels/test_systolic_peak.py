@@ -52,6 +52,29 @@ def test_any_cutting_gives_the_same_bits(sizes: list[int], seed: int) -> None:
     assert all(a.tobytes() == b.tobytes() for a, b in zip(parts, whole, strict=True))
 
 
+@pytest.mark.parametrize("flat_s", [13.0, 25.0, 70.0])
+def test_a_converter_that_stays_at_its_limit_for_long_gives_the_same_bits_in_chunks(flat_s: float) -> None:
+    # an upstroke onto the limit is over only when the signal comes down again: its samples are forgotten by then
+    signal, _ = noisy_ppg(2, n_beats=40)
+    at = int(12.3 * RATE)
+    clipped = np.clip(np.concatenate([signal[:at], np.full(int(flat_s * RATE), 9.0), signal[at:]]), -0.4, 0.4)
+    whole = in_chunks(clipped, [len(clipped)])
+    slow = reference.systolic_peaks(clipped, RATE)
+    assert 20 < len(whole.sample) == len(slow)
+    np.testing.assert_allclose(whole.sample + whole.fraction, slow[:, 0], atol=1e-6)
+    for sizes in ([1], [7, 300], [640], [2000]):
+        parts = in_chunks(clipped, sizes)
+        assert all(a.tobytes() == b.tobytes() for a, b in zip(parts, whole, strict=True))
+    certain = SystolicPeakDetector(RATE)
+    given_out: list[int] = []
+    for start in range(0, len(clipped), 64):
+        before = certain.certain_before
+        found = certain.push(clipped[start : start + 64]).sample.tolist()
+        assert all(place >= before for place in found)
+        given_out += found
+    assert certain.certain_before > len(clipped) - 60 * RATE
+
+
 def test_one_sample_at_a_time_gives_the_same_bits() -> None:
     signal, _ = noisy_ppg()
     parts, whole = in_chunks(signal, [1]), in_chunks(signal, [len(signal)])

@@ -36,21 +36,26 @@ class Rule:
     rejected: list[Upstroke] = field(default_factory=list)
     pulses: list[tuple[Upstroke, int]] = field(default_factory=list)
     """With the number of samples known when the pulse was decided on."""
+    offered: int = 0
+    """Samples known when the latest upstroke was over."""
 
     def decide_on(self, upstrokes: list[Upstroke], group: int, n: int) -> list[tuple[Upstroke, int]]:
         self.interval = 0.8 * self.rate
         if not upstrokes:
             return []
         learn_at = upstrokes[0].time + 3.0 * self.rate
-        first = [u for u in upstrokes if u.known_at < learn_at][:REMEMBERED]
+        first = [u for u in upstrokes if u.known_at < learn_at][:REMEMBERED] or upstrokes[:1]
         rest = upstrokes[len(first) :]
-        now = first[-1].known_at if len(first) == REMEMBERED else min(ticks_to(learn_at, group), n)
+        learnt = max(first[-1].known_at, min(ticks_to(learn_at, group), n))
+        now = first[-1].known_at if len(first) == REMEMBERED else learnt
         self.level = typical([u.size for u in first])
         for u in first:
             self.queue(u, now)
+        self.offered = first[-1].known_at
         # Deadlines pass between upstrokes.
         for u in rest:
             self.pass_deadline(u.known_at, group)
+            self.offered = u.known_at
             elapsed = u.time - self.last.time if self.last else float("inf")
             if not (u.size < 0.1 * self.level and elapsed < 1.4 * self.rate):
                 self.queue(u, u.known_at)
@@ -62,7 +67,7 @@ class Rule:
     def pass_deadline(self, latest: int, group: int) -> None:
         if self.pending is None:
             return
-        due = ticks_to(self.pending.time + 0.7 * self.rate, group)
+        due = max(ticks_to(self.pending.time + 0.7 * self.rate, group), self.offered)
         if due <= latest:
             pending, self.pending = self.pending, None
             self.decide(pending, due)

@@ -27,7 +27,8 @@ def systolic_peaks(ppg: NDArray[Any], rate: float) -> Floats:
     rule = Rule(rate)
     peaks: list[tuple[float, float]] = []
     for pulse, now in rule.decide_on(upstrokes(smooth, group, working, delay), group, len(held)):
-        found = placed(kept[:now], pulse.time, rate)
+        late = now - pulse.time > 18.0 * rate
+        found = None if late else placed(kept[:now], pulse.time, rate)
         if found and (not peaks or found[0] - peaks[-1][0] >= 0.15 * rate):
             peaks.append(found)
     return np.array(peaks).reshape(-1, 2)

@@ -195,7 +195,8 @@ class RPeakDetector:
     def certain_before(self) -> int:
         """All peaks before this sample have been given out, counted from the first sample ever pushed.
 
-        A candidate that comes or waits may lead to earlier ones in a look back, but never to before the last beat.
+        A candidate that comes or waits may lead to earlier ones in a look back, but never to before the last beat. When
+        beats stand out again, the last one is taken to lie a usual interval before the first of them.
         """
         s = self._state
         if s[qrs_rule.LEARNED] == 0.0:
@@ -205,7 +206,8 @@ class RPeakDetector:
         pending = int(s[qrs_rule.PENDING])
         if pending >= 0:
             earliest = min(earliest, self._candidates[pending & qrs_candidates.ROWS, qrs_candidates.TIME])
-        time = max(earliest - s[qrs_rule.HORIZON], s[qrs_rule.LAST_TIME] + s[qrs_candidates.REFRACTORY])
+        back = s[qrs_rule.HORIZON] + s[qrs_rule.TYPICAL_INTERVAL] - s[qrs_rule.OVERDUE_DISTANCE]
+        time = max(earliest - back, s[qrs_rule.LAST_TIME] + s[qrs_candidates.REFRACTORY])
         place = time - (s[qrs_place.REACH] + 3.0) * s[qrs_place.GROUP] - s[qrs_place.SPAN]
         return max(math.floor(float(max(place, s[qrs_place.LAST_AT] + s[qrs_place.APART]) + 0.5)), 0)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -84,3 +86,55 @@ def test_half_an_hour_in_pieces_gives_the_same_bits(detector: Detector, size: in
     parts = [found.push(signal[at : at + size]) for at in range(0, len(signal), size)]
     for one, other in zip(whole, joined([*parts, found.flush()]), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def damaged(rng: np.random.Generator) -> tuple[Detector, float, NDArray[np.float64]]:
+    """Detector, rate, and a signal at its worst: long flats, limits, motion, other gains."""
+    pulse = rng.random() < 0.5
+    rate = float(rng.choice([25, 40, 64, 100, 130, 176, 250, 360, 500] if pulse else [50, 100, 130, 250, 360, 500]))
+    beats = waves.beat_times(int(rng.integers(5, 120)), float(rng.uniform(0.4, 2.2)), 0.08, rng)
+    x = waves.ppg(beats, rate) if pulse else waves.ecg(beats, rate)
+    x = x + rng.normal(0, float(rng.choice([0, 0.01, 0.1, 0.5])), len(x))
+    for _ in range(int(rng.integers(0, 6))):
+        start = int(rng.integers(0, len(x)))
+        stop = min(len(x), start + int(rng.exponential(15) * rate))
+        n = stop - start
+        match int(rng.integers(0, 8)):
+            case 0:
+                x[start:stop] = np.nan
+            case 1:
+                x[start:stop] = x[start]
+            case 2:
+                x[start:stop] = x.max() if np.isfinite(x).any() else 1.0
+            case 3:
+                x[start:stop] += np.linspace(0, rng.normal(0, 20), n)
+            case 4:
+                with np.errstate(invalid="ignore"):
+                    x[start:stop] *= rng.choice([0, 0.05, 0.3, 5, 1e3])
+            case 5:
+                x[start:] += rng.normal(0, 10)
+            case 6:
+                x[start:stop] += rng.normal(0, 3, n)
+            case _:
+                x[start:stop] = np.inf
+    if rng.random() < 0.4:
+        x = np.clip(x, -0.4 * rng.random(), 0.8 * rng.random() + 0.01)
+    return SystolicPeakDetector if pulse else RPeakDetector, rate, x
+
+
+@pytest.mark.parametrize("seeds", [range(150), (1204, 2114, 3013, 3231, 6072, 6639)])
+def test_damaged_signals_give_the_same_bits_in_pieces_and_nothing_before_what_is_certain(seeds: Iterable[int]) -> None:
+    for seed in seeds:
+        rng = np.random.default_rng([1, seed])
+        detector, rate, signal = damaged(rng)
+        whole = detector.over(signal, rate)[1]
+        for sizes in (rng.integers(1, 80, 5), rng.integers(100, 5000, 4)):
+            found, at, batches = detector(rate), 0, []
+            while at < len(signal):
+                size = int(sizes[len(batches) % len(sizes)])
+                certain = found.certain_before
+                batches.append(found.push(signal[at : at + size]))
+                assert (batches[-1].sample >= certain).all(), (seed, detector)
+                at += size
+            parts = joined([*batches, found.flush()])
+            assert all(a.tobytes() == b.tobytes() for a, b in zip(parts, whole, strict=True)), (seed, detector)

@@ -119,7 +119,10 @@ def head_of(lines: Sequence[str], told: int = 0) -> ListHead | None:
         return None
     rows = tuple(row for _, row in split[first:])
     names = split[first - 1][1] if first else ()
-    if len(names) > 1 and all(len(row) == len(names) + 1 for row in rows[:20]):
+    if names and all(len(row) == 1 for row in rows):
+        # the name of the one column may hold blanks
+        names = (filled[first - 1][1].strip().strip("\"'").strip(),)
+    if names and all(len(row) == len(names) + 1 for row in rows[:20]):
         # R writes the names of rows without a name above them
         names = ("", *names)
     return ListHead(separator, comma, split[first][0], names, rows)

@@ -109,7 +109,7 @@ def sniff_with_sidecars(source: Source, look: Callable[[Source, str, Set[str] | 
         beside = sidecar_place(source, source.members[0])
         if found.confidence < CLAIM or beside is None or not _is_sidecar(beside):
             return found
-        return Sniff(found.confidence, found.reason, (source.name, beside[0].name))
+        return Sniff(found.confidence, found.reason, (source.name, beside[0].name), (beside[0].name,))
     members = set(source.members)
     looks = {m: look(source, m, members) for m in source.members}
     claimed = [m for m, found in looks.items() if found.confidence >= CLAIM]
@@ -120,7 +120,7 @@ def sniff_with_sidecars(source: Source, look: Callable[[Source, str, Set[str] | 
     sidecars = [p[1] for p in places if p is not None and p[1] is not None and _is_sidecar(p)]
     best = max((looks[m] for m in claimed), key=lambda found: found.confidence)
     reason = f"{len(claimed)} of {len(members)} files: {best.reason}"
-    return Sniff(best.confidence, reason, tuple(sorted({*claimed, *sidecars})))
+    return Sniff(best.confidence, reason, tuple(sorted({*claimed, *sidecars})), tuple(sorted(sidecars)))
 
 
 def _is_sidecar(place: tuple[Source, str | None]) -> bool:

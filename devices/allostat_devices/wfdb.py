@@ -102,7 +102,8 @@ class Wfdb:
             near = next((found for m in source.members if (found := _alone(source, m)) is not None), None)
             return near or Sniff(0.0, "holds no WFDB header (.hea)")
         claimed = {member for place in places for member in _files_of(place)}
-        return Sniff(0.95, f"{len(places)} WFDB headers", tuple(sorted(claimed)))
+        headers = tuple(sorted(member for member in claimed if member.casefold().endswith(".hea")))
+        return Sniff(0.95, f"{len(places)} WFDB headers", tuple(sorted(claimed)), headers)
 
     def inspect(self, source: Source) -> Manifest:
         """Streams of all records as their headers state them, and the signal files that are missing or too short."""

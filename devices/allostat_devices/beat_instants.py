@@ -24,7 +24,7 @@ from allostat_devices.beat_stamps import MarkedBeats, beats_between
 from allostat_devices.file_names import has_device_id, input_file, recording_id, without_device_id
 from allostat_devices.members import CLAIM, is_single, participant_of, shown_name, with_distinct_id
 from allostat_devices.skipped_rows import SkippedRows
-from allostat_devices.table_sidecar import NO_SIDECAR, Sidecar, sidecar_of, sidecar_place, sniff_with_sidecars, start_of
+from allostat_devices.table_sidecar import NO_SIDECAR, Sidecar, sidecar_place, sniff_with_sidecars, start_of
 from allostat_devices.text_lines import head_lines, line_blocks, open_text, readable_lines, why_not_text
 from allostat_devices.zone_inference import zone_of_options
 
@@ -56,8 +56,9 @@ class BeatInstants:
             for s in stream_summaries(r)
         ]
         epochs = {r.epoch for r in found}
-        sidecars = (sidecar_of(source, member) for member in _lists(source))
-        identifiers = [kind for sidecar in sidecars if sidecar is not None for kind in sidecar.identifiers]
+        described = (described_list(source, member) for member in _lists(source))
+        sidecars = [told[0] for told in described if told is not None and told[0] is not None]
+        identifiers = [kind for sidecar in sidecars for kind in sidecar.identifiers]
         identifiers += ["device id in file name"] if has_device_id(source.name) else []
         return Manifest(
             source=without_device_id(source.name),
@@ -98,6 +99,8 @@ def _lists(source: Source) -> tuple[str, ...]:
 
 def _holter(source: Source, member: str, options: ReadOptions) -> Recording:
     name = shown_name(source, member)
+    if _look_at_labels(source, member).confidence < NEAR and (wanted := wanted_json(source, member)) is not None:
+        raise InputError(wanted, where=without_device_id(name))
     skipped = SkippedRows(without_device_id(name))
     beats, notices = _beats(source, member, skipped)
     return Recording(

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 NEAR = 0.45
 """Confidence of a list that would be read with a sidecar: too little to claim it, enough to be heard."""
 _UNUSABLE = "X"
+_LOOKED_AT = 100
+"""Lines at the start of a list from which it is judged."""
 _FEW = 20
 _SPACING = (15.0, 6000.0)
 """Samples between beats: from 0.2 s at 75 Hz to 3 s at 2000 Hz."""
@@ -97,7 +99,7 @@ def wanted_json(source: Source, member: str, members: Set[str] | None = None) ->
     """Which JSON to write beside a list that looks like beats and tells too little; None when it looks like none."""
     name = without_device_id(shown_name(source, member))
     beside = sidecar_name(name)
-    head = None if beside is None else head_of(head_lines(source, member))
+    head = None if beside is None else _head(source, member, None)
     if head is None or head.width > 2:
         return None
     try:
@@ -130,7 +132,7 @@ def wanted_json(source: Source, member: str, members: Set[str] | None = None) ->
 
 
 def _head(source: Source, member: str, sidecar: Sidecar | None) -> ListHead | None:
-    return head_of(head_lines(source, member), 0 if sidecar is None else len(sidecar.columns))
+    return head_of(head_lines(source, member)[:_LOOKED_AT], 0 if sidecar is None else len(sidecar.columns))
 
 
 def _names_for(head: ListHead, column: int, known: tuple[str, ...] | None) -> list[str] | None:

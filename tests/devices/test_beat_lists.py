@@ -168,6 +168,21 @@ def test_a_list_that_tells_too_little_is_refused_once_with_the_json_to_write(
     assert len(read(path).beats["rr"]) == len(PEAKS)
 
 
+def test_the_adapter_asked_by_name_says_the_same(tmp_path: Path) -> None:
+    path = put(tmp_path, lines(PEAKS))
+    with pytest.raises(InputError, match=r"write x\.json beside it"):
+        allostat.read(path, adapter="beat_instants")
+
+
+def test_a_holter_list_is_read_whatever_json_lies_beside_it(tmp_path: Path) -> None:
+    path = put(tmp_path, lines(PEAKS * 0.004, "{:.3f}    N"), "x.txt")
+    for content in ("{", "[]", '{"SamplingFrequency": 250}', '{"Columns": ["a", "b", "c"]}'):
+        (tmp_path / "x.json").write_text(content)
+        (recording,) = ADAPTER.read(Source(path), ReadOptions())
+        assert recording.beats["rr"].method == "Holter analysis" and len(recording.beats["rr"]) == len(PEAKS)
+        assert ADAPTER.inspect(Source(path)).streams[0].n == len(PEAKS)
+
+
 def test_a_rate_without_names_is_repeated_in_the_json_to_write(tmp_path: Path) -> None:
     why = refusal(put(tmp_path, lines(PEAKS), SamplingFrequency=360))
     assert '{"SamplingFrequency": 360, "Columns": ["r_peak"]}' in why

@@ -83,7 +83,10 @@ class BeatInstants:
             When a file holds no two beats, or it is not told what a list's numbers count.
         """
         taken: set[str] = set()
-        for member in _lists(source):
+        lists = _lists(source)
+        if not lists:
+            raise InputError("holds no list of beats", where=without_device_id(source.name))
+        for member in lists:
             told = described_list(source, member)
             made = _holter(source, member, options) if told is None else _listed(source, member, *told, options)
             yield with_distinct_id(made, taken)

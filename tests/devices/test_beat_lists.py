@@ -345,6 +345,12 @@ def test_lists_and_sidecars_of_a_folder_and_an_archive(tmp_path: Path) -> None:
     assert {r.id: len(r.beats["rr"]) for r in read_all(archive)} == {"a": 81, "b": 81}
 
 
+def test_a_folder_without_any_list_is_refused(tmp_path: Path) -> None:
+    put(tmp_path, "nothing", "c.txt")
+    with pytest.raises(InputError, match="no list of beats"):
+        ADAPTER.inspect(Source(tmp_path))
+
+
 def test_a_changed_sidecar_is_a_changed_input(tmp_path: Path) -> None:
     from allostat.study.plan import Export, find_exports
 

@@ -65,12 +65,14 @@ class Sniff:
     """How sure an adapter is (0 to 1) that a source is its own, and why.
 
     ``members`` names the members of a folder or archive that belong to it; empty means all of them. Of a single file it
-    may name that file and those beside it without which it is not read.
+    may name that file and those beside it without which it is not read. ``descriptions`` are those members that hold no
+    data of anybody and may be the same in the exports of two persons: headers, sidecars, a device's general notes.
     """
 
     confidence: float
     reason: str
     members: tuple[str, ...] = ()
+    descriptions: tuple[str, ...] = ()
 
 
 @runtime_checkable

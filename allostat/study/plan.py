@@ -40,6 +40,8 @@ class Export:
     adapter: str
     confidence: float
     members: tuple[str, ...] = ()
+    descriptions: tuple[str, ...] = ()
+    """Members that hold nobody's data, as the adapter says."""
 
     @cached_property
     def source(self) -> Source:
@@ -70,6 +72,20 @@ class Export:
         if source.is_zip:
             return {self.path.name: file_sha256(self.path)}
         return {member: source.sha256(member) for member in source.members}
+
+    @property
+    def own_files(self) -> list[Path]:
+        """Files with somebody's data: neither empty ones nor those that only describe others."""
+        described = {self.path / name for name in self.descriptions}
+        return [file for file in self.files if file not in described and file.stat().st_size]
+
+    @property
+    def own_hashes(self) -> dict[str, str]:
+        """sha256 of those files."""
+        if not self.members:
+            return self.hashes
+        own = {file.relative_to(self.path).as_posix() for file in self.own_files}
+        return {name: digest for name, digest in self.hashes.items() if name in own}
 
     @property
     def files(self) -> list[Path]:
@@ -158,7 +174,7 @@ def _exports_among(directory: Path, paths: list[Path]) -> Iterator[Export | Unre
         members = best.sniff.members or loose
         if best.sniff.confidence < SURE_ENOUGH or not set(members) & set(loose) or set(members) - {*loose, *empty}:
             break
-        yield Export(directory, best.adapter.name, best.sniff.confidence, members)
+        yield Export(directory, best.adapter.name, best.sniff.confidence, members, best.sniff.descriptions)
         claimed |= set(members)
         loose = tuple(name for name in loose if name not in claimed)
         empty = tuple(name for name in empty if name not in claimed)
@@ -177,7 +193,8 @@ def _single(path: Path) -> Export | Unread:
     best = said[0]
     if best.sniff.confidence >= SURE_ENOUGH:
         if len(best.sniff.members) > 1 and path.name in best.sniff.members:
-            return Export(path.parent, best.adapter.name, best.sniff.confidence, best.sniff.members)
+            sniff = best.sniff
+            return Export(path.parent, best.adapter.name, sniff.confidence, sniff.members, sniff.descriptions)
         return Export(path, best.adapter.name, best.sniff.confidence)
     return Unread(path, why_none(said))
 
@@ -312,19 +329,20 @@ def _beginning(file: Path) -> tuple[int, bytes]:
 def with_shared_files_told(plan: Plan) -> Plan:
     """The plan in which participants who hold the same file, byte for byte, have that as a problem.
 
+    A header, a sidecar or an empty list of events may well be the same for all (`Export.own_files`).
     One of the two holds somebody else's data; which one cannot be known, so neither is processed.
     """
     alike: dict[tuple[int, bytes], set[str]] = {}
     for item in plan.participants:
         for export in item.exports:
-            for file in export.files:
+            for file in export.own_files:
                 alike.setdefault(_beginning(file), set()).add(item.participant)
     # Hashing everything takes a tenth of a run; only those who hold files that begin alike need it.
     suspected = {who for held in alike.values() if len(held) > 1 for who in held}
     holders: dict[str, list[tuple[str, str]]] = {}
     for item in plan.participants:
         for export in item.exports if item.participant in suspected else ():
-            for member, digest in export.hashes.items():
+            for member, digest in export.own_hashes.items():
                 holders.setdefault(digest, []).append((item.participant, member))
     problems: dict[str, list[str]] = {}
     for held in holders.values():

@@ -113,6 +113,51 @@ def place(
     return Placed(beats, int(n - good.sum()), moved)
 
 
+@dataclass(frozen=True, slots=True)
+class MarkedBeats:
+    """Instants as somebody marked them, with what is known of each.
+
+    Parameters
+    ----------
+    times_ns
+        int64 (n,), strictly ascending.
+    usable
+        bool (n,): False for a mark that stands for a stretch without usable beats.
+    broken
+        bool (n,): whether marks were lost right before.
+    ectopic
+        bool (n,).
+    """
+
+    times_ns: NDArray[np.int64]
+    usable: NDArray[np.bool_]
+    broken: NDArray[np.bool_]
+    ectopic: NDArray[np.bool_]
+
+
+def beats_between(marked: MarkedBeats, *, source: BeatSource, epoch: Epoch, method: str) -> tuple[Beats, int | None]:
+    """Beats whose intervals are the times between instants that follow each other without a break.
+
+    Returns
+    -------
+    beats, first
+        ``first`` is the index among the marks of the first implausible interval, which are all NaN and flagged; None
+        when there is none.
+    """
+    breaks = marked.broken.copy()
+    breaks[1:] |= ~marked.usable[:-1]
+    breaks |= ~marked.usable
+    intervals = np.concatenate([[np.nan], np.diff(marked.times_ns) / 1e6])
+    intervals[breaks] = np.nan
+    out = np.isfinite(intervals) & ~plausible(intervals)
+    flags = np.where(marked.ectopic, np.int8(BeatFlag.ECTOPIC), np.int8(BeatFlag.NORMAL)).astype(np.int8)
+    flags[out] = BeatFlag.OUT_OF_RANGE
+    intervals[out] = np.nan
+    use = marked.usable
+    beats = Beats(marked.times_ns[use], intervals[use], flags[use], source, epoch, method)
+    return beats, int(np.flatnonzero(out)[0]) if out.any() else None
+
+
 def _spread(
     values: NDArray[Any], at: NDArray[np.int64], start_at: NDArray[np.int64], new: NDArray[np.bool_], total: int
 ) -> NDArray[Any]:

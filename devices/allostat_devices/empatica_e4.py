@@ -101,7 +101,9 @@ class EmpaticaE4:
                 good += files.values()
         if not good:
             return Sniff(0.1, why)
-        return Sniff(0.95, "E4 file names, start and rate in their first rows", tuple(sorted(good)))
+        # the text is that of every session
+        notes = tuple(sorted(m for m in good if PurePosixPath(m).name == "info.txt"))
+        return Sniff(0.95, "E4 file names, start and rate in their first rows", tuple(sorted(good)), notes)
 
     def inspect(self, source: Source) -> Manifest:
         """Streams and span from first rows and numbers of lines."""

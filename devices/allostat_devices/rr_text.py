@@ -17,6 +17,7 @@ from allostat.adapter import Manifest, ReadOptions, Sniff, StreamSummary
 from allostat.errors import InputError, UnitError
 from allostat.recording import UNKNOWN_ZONE, Device, Epoch, Notice, Provenance, Recording, TimeZone
 from allostat.source import Source
+from allostat_devices.beat_list import wanted_json
 from allostat_devices.file_names import has_device_id, input_file, recording_id, start_in_name, without_device_id
 from allostat_devices.members import claimed_members, participant_of, shown_name, sniff_members, with_distinct_id
 from allostat_devices.rr_beats import IntervalRows, Start, beats_of_rows, collect, time_column
@@ -133,7 +134,10 @@ def _look(source: Source, member: str) -> Sniff:
     if len(values) < 0.5 * skipped.rows:
         return Sniff(0.2, f"only {len(values)} of the first {skipped.rows} rows hold numbers")
     if _are_instants(values):
-        return Sniff(0.2, "rising numbers: beat instants rather than intervals")
+        # where the adapter of instants says what is missing, that is enough
+        return Sniff(
+            0.2 if wanted_json(source, member) is None else 0.0, "rising numbers: beat instants rather than intervals"
+        )
     in_ms = np.mean((values >= _RANGE_MS[0]) & (values <= _RANGE_MS[1]))
     in_s = np.mean((values >= _RANGE_S[0]) & (values <= _RANGE_S[1]))
     unit = "ms" if in_ms >= in_s else "s"

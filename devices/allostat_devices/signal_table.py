@@ -34,14 +34,22 @@ from allostat_devices.column_samples import ColumnSamples
 from allostat_devices.file_manifest import FileLook, manifest_of_files
 from allostat_devices.file_names import input_file, recording_id, without_device_id
 from allostat_devices.members import CLAIM, is_single, participant_of, shown_name, with_distinct_id
-from allostat_devices.naive_start import placed_start, zone_to_use
+from allostat_devices.naive_start import zone_to_use
 from allostat_devices.number_columns import read_block
 from allostat_devices.skipped_rows import SkippedRows
 from allostat_devices.table_clock import StampedRows
 from allostat_devices.table_hints import HEAD_BYTES, looks_like_waves, wanted_json
 from allostat_devices.table_layout import CARDIAC, TableLayout, grid_of, layout_of
 from allostat_devices.table_rows import NaiveTimes, columns_of, instant_of, offset_ns, row_blocks, times_as_ns
-from allostat_devices.table_sidecar import Sidecar, is_physio, read_sidecar, sidecar_place
+from allostat_devices.table_sidecar import (
+    NO_SIDECAR,
+    Sidecar,
+    is_physio,
+    sidecar_of,
+    sidecar_place,
+    sniff_with_sidecars,
+    start_of,
+)
 from allostat_devices.text_lines import count_lines, head_lines, why_not_text
 from allostat_devices.zone_inference import fixed_offset_name, zone_named, zone_of_options
 
@@ -69,23 +77,7 @@ class SignalTable:
 
     def sniff(self, source: Source) -> Sniff:
         """Recognise a sidecar, or a header with a time and a signal of the heart."""
-        if is_single(source):
-            found = _look(source, source.members[0])
-            beside = sidecar_place(source, source.members[0])
-            if found.confidence < CLAIM or beside is None:
-                return found
-            return Sniff(found.confidence, found.reason, (source.name, beside[0].name))
-        members = set(source.members)
-        looks = {m: _look(source, m, members) for m in source.members}
-        claimed = [m for m, look in looks.items() if look.confidence >= CLAIM]
-        if not claimed:
-            near = max(looks.values(), key=lambda look: look.confidence, default=Sniff(0.0, "holds no files"))
-            return Sniff(0.0, near.reason)
-        places = (sidecar_place(source, m, members) for m in claimed)
-        sidecars = [p[1] for p in places if p is not None and p[1] is not None]
-        best = max((looks[m] for m in claimed), key=lambda look: look.confidence)
-        reason = f"{len(claimed)} of {len(members)} files: {best.reason}"
-        return Sniff(best.confidence, reason, tuple(sorted({*claimed, *sidecars})))
+        return sniff_with_sidecars(source, _look)
 
     def inspect(self, source: Source) -> Manifest:
         """Streams, span and rate from sidecar, first and last rows, and the number of lines.
@@ -120,14 +112,9 @@ def _tables(source: Source) -> tuple[str, ...]:
     return tuple(m for m in source.members if _look(source, m, members).confidence >= CLAIM)
 
 
-def _sidecar(source: Source, member: str, members: Set[str] | None = None) -> Sidecar | None:
-    place = sidecar_place(source, member, members)
-    return None if place is None else read_sidecar(place)
-
-
 def _described(source: Source, member: str) -> tuple[Sidecar | None, TableLayout]:
     where = without_device_id(shown_name(source, member))
-    sidecar = _sidecar(source, member)
+    sidecar = sidecar_of(source, member)
     grid = grid_of(head_lines(source, member, HEAD_BYTES), where)
     layout = layout_of(grid, sidecar, where) if sidecar or grid.names else None
     if layout is None or not (sidecar or layout.vitals or any(t.kind in CARDIAC for t in layout.tracks)):
@@ -141,7 +128,7 @@ def _look(source: Source, member: str, members: Set[str] | None = None) -> Sniff
     if reason or head[:1] in (b"{", b"["):
         return Sniff(0.0, reason or "is JSON and no table")
     try:
-        sidecar = _sidecar(source, member, members)
+        sidecar = sidecar_of(source, member, members)
     except InputError as error:
         place = sidecar_place(source, member, members)
         told = place is not None and b'"SamplingFrequency"' in place[0].head(place[1])
@@ -247,14 +234,7 @@ def _start(layout: TableLayout, sidecar: Sidecar | None, asked: TimeZone) -> tup
         if told is None:
             return asked, "utc" if asked.known else "local", 0
         return asked if asked.known else TimeZone(fixed_offset_name(told), "file"), "utc", 0
-    shift = 0 if sidecar is None else round(sidecar.start_s * NS_PER_S)
-    if sidecar is None or sidecar.start_local_ns is None:
-        return asked, "relative", shift
-    if sidecar.offset_ns is not None:
-        own = TimeZone(fixed_offset_name(sidecar.offset_ns), "file")
-        return asked if asked.known else own, "utc", sidecar.start_local_ns + shift
-    start, epoch = placed_start(sidecar.start_local_ns, asked)
-    return asked, epoch, start + shift
+    return start_of(sidecar or NO_SIDECAR, asked)
 
 
 def _waves(

@@ -24,8 +24,8 @@ LOWEST_RATE_HZ = 20.0
 """Below it no wave of the heart can be told: such tables hold values and not waves."""
 CARDIAC = ("ecg", "ppg")
 
-_SECONDS: dict[TimeUnit, float] = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
-_UNITS: dict[str, TimeUnit] = {
+SECONDS: dict[TimeUnit, float] = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+TIME_UNITS: dict[str, TimeUnit] = {
     "s": "s", "sec": "s", "secs": "s", "second": "s", "seconds": "s", "ms": "ms", "msec": "ms", "millis": "ms",
     "millisecond": "ms", "milliseconds": "ms", "us": "us", "µs": "us", "μs": "us", "usec": "us", "microsecond": "us",
     "microseconds": "us", "ns": "ns", "nsec": "ns", "nanosecond": "ns", "nanoseconds": "ns",
@@ -35,12 +35,12 @@ _TIMES = frozenset(
         "time", "times", "timestamp", "timestamps", "time stamp", "t", "elapsed", "elapsed time", "timer", "datetime",
         "date time", "unix", "unix time", "unix timestamp", "epoch", "epoch time", "utc", "utc time", "system time",
         "sensor time", "sensor timestamp", "phone timestamp", "local time", "relative time",
-        *(word for word in _UNITS if len(word) > 2),
+        *(word for word in TIME_UNITS if len(word) > 2),
     }
 )  # fmt: skip
 _BRACKETS = re.compile(r"^(?P<name>.*?)\s*[\[(](?P<unit>[^\])]*)[\])]\s*$")
 _TIME_SUFFIX = re.compile(
-    r"^(?P<name>.+?)[ _.-](?P<unit>" + "|".join(sorted(_UNITS, key=len, reverse=True)) + r")$", re.I
+    r"^(?P<name>.+?)[ _.-](?P<unit>" + "|".join(sorted(TIME_UNITS, key=len, reverse=True)) + r")$", re.I
 )
 _VOLT_SUFFIX = re.compile(r"^(?P<name>.+?)[ _.-](?P<unit>mv|uv|µv|μv|nv)$", re.I)
 _STAMP = re.compile(r"\d{4}-\d\d-\d\d(?P<between>[T ])\d\d:\d\d:\d\d(?:\.\d{1,9})?(?P<offset>Z|[+-]\d\d:?\d\d)?")
@@ -263,7 +263,7 @@ def _time(
             usual = float(np.mean(stamp_steps)) if stamp_steps.any() else math.nan
             return TimeColumn(i, "iso", True, True, stamps[0]["offset"], True, _slack(stamp_steps)), usual
         values = grid.numbers(i)
-        stated = _UNITS.get(suffix.strip().casefold()) or _UNITS.get(base.strip().casefold())
+        stated = TIME_UNITS.get(suffix.strip().casefold()) or TIME_UNITS.get(base.strip().casefold())
         unit = stated or _unit_by_size(values, rate_hz, told)
         if unit is None or len(values) < 2:
             continue
@@ -271,9 +271,9 @@ def _time(
         onward = steps[steps > 0]
         step = float(np.mean(steps[(steps >= 0) & (steps <= 3 * np.median(onward))])) if len(onward) else math.nan
         whole = unit in ("us", "ns") and all(v == math.floor(v) for v in values)
-        absolute = abs(values[0]) * _SECONDS[unit] >= 6.3e8
+        absolute = abs(values[0]) * SECONDS[unit] >= 6.3e8
         found_time = TimeColumn(i, unit, whole, absolute, None, stated is not None, _slack(steps))
-        return found_time, step * _SECONDS[unit]
+        return found_time, step * SECONDS[unit]
     return None, math.nan
 
 
@@ -282,7 +282,7 @@ def _unit_by_size(values: Sequence[float], rate_hz: float, told: bool) -> TimeUn
     if len(values) < 3:
         return None
     size = abs(values[0])
-    for unit, scale in _SECONDS.items():
+    for unit, scale in SECONDS.items():
         # 2001 to 2096 in one of the units is no such year in another
         if 1e9 <= size * scale < 4e9:
             return unit
@@ -291,7 +291,7 @@ def _unit_by_size(values: Sequence[float], rate_hz: float, told: bool) -> TimeUn
     step = float(np.median(onward)) if len(onward) else 0.0
     if rate_hz > 0:
         return next(
-            (u for u, scale in _SECONDS.items() if 0.95 < step * scale * rate_hz < 1.05),
+            (u for u, scale in SECONDS.items() if 0.95 < step * scale * rate_hz < 1.05),
             None,
         )
     if 0.0004 <= step <= 0.05:

@@ -10,19 +10,22 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
 
+from allostat.adapter import Sniff
 from allostat.errors import InputError
-from allostat.recording import Device, SampleKind
+from allostat.recording import NS_PER_S, UNKNOWN_ZONE, Device, Epoch, SampleKind, TimeZone
 from allostat.source import Source
 from allostat_devices.file_names import without_device_id
-from allostat_devices.members import is_single, shown_name
+from allostat_devices.members import CLAIM, is_single, shown_name
+from allostat_devices.naive_start import placed_start
 from allostat_devices.signal_labels import kind_of_label
+from allostat_devices.zone_inference import fixed_offset_name
 
 _LARGEST = 1 << 20
 """Bytes; such a file has some hundred."""
@@ -69,6 +72,75 @@ class Sidecar:
         if kind != "other" or not description:
             return kind
         return "ecg" if _ECG.search(description) else "ppg" if _PULSE.search(description) else "other"
+
+
+NO_SIDECAR = Sidecar("")
+"""Says nothing: what holds of a table without one."""
+
+
+def start_of(sidecar: Sidecar, asked: TimeZone = UNKNOWN_ZONE) -> tuple[TimeZone, Epoch, int]:
+    """Zone, epoch and instant in ns of the start that a sidecar tells, its ``StartTime`` included.
+
+    Parameters
+    ----------
+    asked
+        The caller's zone, which goes before an offset in the file.
+    """
+    shift = round(sidecar.start_s * NS_PER_S)
+    if sidecar.start_local_ns is None:
+        return asked, "relative", shift
+    if sidecar.offset_ns is not None:
+        own = TimeZone(fixed_offset_name(sidecar.offset_ns), "file")
+        return asked if asked.known else own, "utc", sidecar.start_local_ns + shift
+    start, epoch = placed_start(sidecar.start_local_ns, asked)
+    return asked, epoch, start + shift
+
+
+def sniff_with_sidecars(source: Source, look: Callable[[Source, str, Set[str] | None], Sniff]) -> Sniff:
+    """What an adapter of tables says of a source, its sidecars being members of the export.
+
+    Parameters
+    ----------
+    look
+        Judges one member, given all members of the source as a set, or None for a single file.
+    """
+    if is_single(source):
+        found = look(source, source.members[0], None)
+        beside = sidecar_place(source, source.members[0])
+        if found.confidence < CLAIM or beside is None or not _is_sidecar(beside):
+            return found
+        return Sniff(found.confidence, found.reason, (source.name, beside[0].name), (beside[0].name,))
+    members = set(source.members)
+    looks = {m: look(source, m, members) for m in source.members}
+    claimed = [m for m, found in looks.items() if found.confidence >= CLAIM]
+    if not claimed:
+        near = max(looks.values(), key=lambda found: found.confidence, default=Sniff(0.0, "holds no files"))
+        return Sniff(0.0, near.reason)
+    places = (sidecar_place(source, m, members) for m in claimed)
+    sidecars = [p[1] for p in places if p is not None and p[1] is not None and _is_sidecar(p)]
+    best = max((looks[m] for m in claimed), key=lambda found: found.confidence)
+    reason = f"{len(claimed)} of {len(members)} files: {best.reason}"
+    return Sniff(best.confidence, reason, tuple(sorted({*claimed, *sidecars})), tuple(sorted(sidecars)))
+
+
+def _is_sidecar(place: tuple[Source, str | None]) -> bool:
+    """Whether JSON says something of a table, be it wrong; else it belongs to somebody else."""
+    try:
+        return read_sidecar(place) is not None
+    except InputError:
+        return True
+
+
+def sidecar_of(source: Source, member: str, members: Container[str] | None = None) -> Sidecar | None:
+    """The sidecar of a table; None when there is none, or the JSON beside it is of another kind.
+
+    Raises
+    ------
+    InputError
+        As `read_sidecar`.
+    """
+    place = sidecar_place(source, member, members)
+    return None if place is None else read_sidecar(place)
 
 
 def sidecar_name(table: str) -> str | None:
@@ -123,7 +195,7 @@ def read_sidecar(place: tuple[Source, str | None]) -> Sidecar | None:
     if not isinstance(content, dict) or not any(key in content for key in _KEYS):
         return None
     columns = _columns(content.get("Columns", []), where)
-    local_ns, offset_ns = _start(content.get("AcquisitionDateTime"), where)
+    local_ns, offset_ns = _acquired(content.get("AcquisitionDateTime"), where)
     return Sidecar(
         where,
         _rate(content, where),
@@ -176,7 +248,7 @@ def _short(value: Any) -> str | None:
     return without_device_id(clean) or None
 
 
-def _start(value: Any, where: str) -> tuple[int | None, int | None]:
+def _acquired(value: Any, where: str) -> tuple[int | None, int | None]:
     if value in (None, "", "n/a"):
         return None, None
     found = _STAMP.fullmatch(value.strip()) if isinstance(value, str) else None

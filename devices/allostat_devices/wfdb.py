@@ -1,7 +1,8 @@
 """WFDB records (MIT-BIH and kin): ``.hea`` headers, signal files, beat annotations.
 
 A source is a header file (its signal and annotation files lie beside it) or a folder or archive of records; each
-record becomes one recording.
+record becomes one recording. So does an annotation file without a header when its first note states its time
+resolution; any other one is refused with the header to write.
 """
 
 from __future__ import annotations
@@ -28,11 +29,18 @@ from allostat.recording import (
 from allostat.source import Source
 from allostat_devices.bounded_bytes import read_bounded
 from allostat_devices.file_names import input_file, participant_hint, recording_id
-from allostat_devices.members import is_single, with_distinct_id
+from allostat_devices.members import CLAIM, is_single, with_distinct_id
 from allostat_devices.naive_start import placed_start
 from allostat_devices.signal_labels import kind_of_label, stream_name, unit_code
 from allostat_devices.text_lines import head_lines, open_text, why_not_text
-from allostat_devices.wfdb_annotations import AnnotatedBeats, Annotations, beats_of, parse_annotations
+from allostat_devices.wfdb_annotations import (
+    AnnotatedBeats,
+    Annotations,
+    beats_of,
+    look_like_beats,
+    parse_annotations,
+    wanted_header,
+)
 from allostat_devices.wfdb_header import Header, SignalLine, looks_like_header, parse_header
 from allostat_devices.wfdb_samples import BITS
 from allostat_devices.wfdb_signals import Segment, joined_segments, signals_of
@@ -42,6 +50,8 @@ ANNOTATORS = ("atr", "ecg", "qrs")
 """Endings of annotation files that hold beats, in the order of preference."""
 _LARGEST_ANNOTATIONS = 64 << 20
 """Bytes; a month of beats takes a tenth of it."""
+_NEAR = 0.45
+"""Confidence of annotations that could be read with a header: too little to claim them, enough to be heard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +61,11 @@ class _Place:
     source: Source
     folder: str
     member: str | None
+
+    @property
+    def lone(self) -> str | None:
+        """Ending of an annotation file that stands in for the header; None for a header."""
+        return _ending(self.member or self.source.name)
 
     def file(self, name: str) -> tuple[Source, str | None] | None:
         """A file beside the header; None when there is none. Names with a folder in them are not followed."""
@@ -77,14 +92,18 @@ class Wfdb:
         """Recognise header files by their record line and signal lines."""
         if is_single(source):
             reason = _why_no_header(source, None)
+            if reason and (alone := _alone(source, source.members[0])) is not None:
+                return alone
             if reason and source.name.casefold().endswith((".dat", ".atr")):
                 return Sniff(0.0, f"{reason}; for a WFDB record give its .hea file or its folder")
             return Sniff(0.0, reason) if reason else Sniff(0.95, "record line and signal lines of a WFDB header")
         places = _places(source)
         if not places:
-            return Sniff(0.0, "holds no WFDB header (.hea)")
+            near = next((found for m in source.members if (found := _alone(source, m)) is not None), None)
+            return near or Sniff(0.0, "holds no WFDB header (.hea)")
         claimed = {member for place in places for member in _files_of(place)}
-        return Sniff(0.95, f"{len(places)} WFDB headers", tuple(sorted(claimed)))
+        headers = tuple(sorted(member for member in claimed if member.casefold().endswith(".hea")))
+        return Sniff(0.95, f"{len(places)} WFDB headers", tuple(sorted(claimed)), headers)
 
     def inspect(self, source: Source) -> Manifest:
         """Streams of all records as their headers state them, and the signal files that are missing or too short."""
@@ -151,6 +170,27 @@ def beats_name(annotator: str) -> str:
     return f"beats_{annotator}"
 
 
+def _ending(name: str) -> str | None:
+    ending = name.rpartition(".")[2]
+    return ending if ending in ANNOTATORS else None
+
+
+def _alone(source: Source, member: str) -> Sniff | None:
+    """What is said of an annotation file that has no header beside it; None for any other file."""
+    name = source.name if is_single(source) else member
+    if _ending(name) is None or why_not_text(source.head(member)) is None:
+        return None
+    header = f"{name.rpartition('.')[0]}.hea"
+    if source.path.with_name(header).exists() if is_single(source) else header in source.members:
+        return None
+    marks = look_like_beats(source.head(member))
+    if marks is None:
+        return None
+    if marks.rate_hz:
+        return Sniff(0.9, f"beats of an annotation that states {marks.rate_hz:g} ticks per second")
+    return Sniff(_NEAR, wanted_header(PurePosixPath(name).name))
+
+
 def _why_no_header(source: Source, member: str | None) -> str | None:
     reason = why_not_text(source.head(member))
     return reason or looks_like_header(head_lines(source, member))
@@ -160,10 +200,18 @@ def _places(source: Source) -> list[_Place]:
     if is_single(source):
         return [_Place(source, "", None)]
     headers = [m for m in source.members if m.casefold().endswith(".hea")]
-    good = [m for m in headers if _why_no_header(source, m) is None]
-    places = [_Place(source, PurePosixPath(m).parent.as_posix().removeprefix("."), m) for m in good]
+    places = [_place(source, m) for m in headers if _why_no_header(source, m) is None]
     segments = {name for place in places for name in _segments_of(place)}
-    return [place for place in places if place.member not in segments]
+    records = [place for place in places if place.member not in segments]
+    claimed = {member for place in records for member in _files_of(place)}
+    loose = [m for m in source.members if _ending(m) and m not in claimed]
+    return records + [
+        _place(source, m) for m in loose if (a := _alone(source, m)) is not None and a.confidence >= CLAIM
+    ]
+
+
+def _place(source: Source, member: str) -> _Place:
+    return _Place(source, PurePosixPath(member).parent.as_posix().removeprefix("."), member)
 
 
 def _segments_of(place: _Place) -> Iterator[str]:
@@ -179,13 +227,26 @@ def _segments_of(place: _Place) -> Iterator[str]:
 
 
 def _header(place: _Place) -> Header:
+    if place.lone is not None:
+        return _header_of_marks(place)
     with open_text(place.source, place.member) as text:
         content = text.read(1 << 20)
     return parse_header(content, place.member or place.source.name)
 
 
+def _header_of_marks(place: _Place) -> Header:
+    """What an annotation file tells in place of a header."""
+    name = PurePosixPath(place.member or place.source.name).name
+    rate = _annotations((place.source, place.member), name).rate_hz
+    if rate is None:
+        raise InputError(wanted_header(name), where=name)
+    return Header(name.rpartition(".")[0], 0, rate, None, None, (), has_comments=False)
+
+
 def _files_of(place: _Place) -> list[str]:
     members = [place.member or ""]
+    if place.lone is not None:
+        return members
     try:
         header = _header(place)
     except InputError:
@@ -257,6 +318,8 @@ def _segmented(
 
 
 def _annotators(place: _Place, record: str) -> list[str]:
+    if place.lone is not None:
+        return [place.lone]
     return [ending for ending in ANNOTATORS if place.file(f"{record}.{ending}") is not None]
 
 
@@ -322,7 +385,7 @@ def _record(place: _Place, options: ReadOptions, zone: TimeZone, adapter: Wfdb) 
     for ending in _annotators(place, header.name):
         found = place.file(f"{header.name}.{ending}")
         if found is not None:
-            inputs.append(input_file(*found))
+            inputs += [] if place.lone else [input_file(*found)]
             beats[beats_name(ending)] = _beats(found, header, ending, start_ns, epoch, notices)
     if not signals and not beats:
         missing = [n.file for n in notices if n.code == "missing_file" and n.file]

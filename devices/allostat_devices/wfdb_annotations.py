@@ -30,6 +30,10 @@ FLUTTER_CODES = frozenset({31, 32, 33})
 """Ventricular flutter: no single beats, so no interval across it."""
 
 _SKIP, _NUM, _SUB, _CHN, _AUX = 59, 60, 61, 62, 63
+_LAST_CODE = 49
+_FEW_BEATS = 2
+_OTHERS = (b"ISHNE", b"ANN  1.0")
+"""Files of other kinds that have the same endings."""
 _RESOLUTION = re.compile(r"## time resolution: ([0-9.]+)")
 
 
@@ -103,6 +107,39 @@ class AnnotatedBeats:
         """`BeatFlag.ECTOPIC` for beats that the expert did not call sinus beats."""
         ectopic = np.isin(self.code, list(ECTOPIC_CODES))
         return np.where(ectopic, np.int8(BeatFlag.ECTOPIC), np.int8(BeatFlag.NORMAL)).astype(np.int8)
+
+
+def look_like_beats(head: bytes) -> Annotations | None:
+    """The marks at the start of a file without a header beside it; None when it is no annotation file with beats.
+
+    Random bytes parse as marks as well, but few of those are beats.
+    """
+    if head.startswith(_OTHERS):
+        return None
+    try:
+        marks = parse_annotations(head, "")
+    except InputError:
+        return None
+    beats = beats_of(marks)
+    few = len(beats.sample) < _FEW_BEATS or 2 * len(beats.sample) < len(marks.code)
+    return None if few or int(marks.code.max()) > _LAST_CODE else marks
+
+
+def wanted_header(name: str) -> str:
+    """Which header to write beside an annotation file that tells no rate.
+
+    Parameters
+    ----------
+    name
+        The file's name without folder.
+    """
+    stem = name.rpartition(".")[0]
+    line = f'write {stem}.hea beside it with the one line "{stem} 0 250" (your rate in Hz in place of 250)'
+    if re.fullmatch(r"[-\w]+", stem) is None:
+        line = f"rename it to letters, digits, - and _ (say record.{name.rpartition('.')[2]}); " + line.replace(
+            stem, "record"
+        )
+    return f"beats of a WFDB annotation without its header, which tells the rate: {line}"
 
 
 def beats_of(marks: Annotations) -> AnnotatedBeats:

@@ -345,3 +345,76 @@ def test_the_wave_and_the_beats_written_are_read(tmp_path: Path) -> None:
     assert recording.ecg.clock.start_ns == worn.start_ns and recording.ecg.clock.rate_hz == 250.0
     np.testing.assert_allclose(recording.beats["beats_atr"].times_ns, worn.beats_ns, atol=2_000_001)
     assert "canary" not in repr(recording) and not recording.notices
+
+
+# ---- annotation files without a header
+
+
+def noted(marks: list[tuple[int, int]], hz: int | None) -> bytes:
+    note = b"" if hz is None else f"## time resolution: {hz}".encode()
+    head = struct.pack("<HH", 22 << 10, 63 << 10 | len(note)) + note + b"\x00" * (len(note) % 2) if note else b""
+    return head + annotations(marks)
+
+
+BEATS = [(100 + 200 * i + i % 7, 1) for i in range(60)]
+
+
+def test_annotations_that_state_their_time_resolution_need_no_header(tmp_path: Path) -> None:
+    path = tmp_path / "a1.qrs"
+    path.write_bytes(noted(BEATS, 250))
+    for source in (Source(path), Source(tmp_path)):
+        assert ADAPTER.sniff(source).confidence >= 0.9
+        (recording,) = ADAPTER.read(source, ReadOptions())
+        beats = recording.beats["beats_qrs"]
+        np.testing.assert_array_equal(beats.times_ns, [round(s * 4e6) for s, _ in BEATS])
+        assert recording.id == "a1" and [i.name for i in recording.provenance.inputs] == [source.name]
+        (stream,) = ADAPTER.inspect(source).streams
+        assert (stream.n, stream.end_ns) == (60, beats.times_ns[-1])
+
+
+def test_annotations_without_rate_are_refused_with_the_header_to_write(tmp_path: Path) -> None:
+    path = tmp_path / "a1.atr"
+    path.write_bytes(noted(BEATS, None))
+    said = ADAPTER.sniff(Source(path))
+    assert said.confidence < 0.5 and 'write a1.hea beside it with the one line "a1 0 250"' in said.reason
+    assert "a1.hea" in ADAPTER.sniff(Source(tmp_path)).reason
+    with pytest.raises(InputError, match=r"a1\.hea"):
+        list(ADAPTER.read(Source(path), ReadOptions()))
+    (tmp_path / "a1.hea").write_text("a1 0 250\n")
+    assert ADAPTER.sniff(Source(tmp_path)).members == ("a1.atr", "a1.hea")
+    (recording,) = ADAPTER.read(Source(tmp_path), ReadOptions())
+    assert len(recording.beats["beats_atr"]) == 60
+
+
+def test_a_changed_rate_in_the_written_header_is_a_changed_input(tmp_path: Path) -> None:
+    from allostat.study.plan import Export, find_exports
+
+    (tmp_path / "a1.atr").write_bytes(noted(BEATS, None))
+    (tmp_path / "a1.hea").write_text("a1 0 250\n")
+    ((_, export),) = find_exports(tmp_path, lambda file: "sub-1")
+    assert isinstance(export, Export) and set(export.hashes) == {"a1.atr", "a1.hea"}
+
+
+def test_a_name_that_no_header_can_hold_is_to_be_changed_first(tmp_path: Path) -> None:
+    path = tmp_path / "my record.atr"
+    path.write_bytes(noted(BEATS, None))
+    why = ADAPTER.sniff(Source(path)).reason
+    assert "rename it" in why and 'record.hea beside it with the one line "record 0 250"' in why
+
+
+def test_beats_with_a_header_are_not_read_a_second_time(tmp_path: Path) -> None:
+    record(tmp_path)
+    (tmp_path / "r1.atr").write_bytes(noted(BEATS, 360))
+    (tmp_path / "b2.atr").write_bytes(noted(BEATS, 360))
+    (tmp_path / "b2.qrs").write_bytes(noted(BEATS, None))
+    found = list(ADAPTER.read(Source(tmp_path), ReadOptions()))
+    assert [(r.id, set(r.beats)) for r in found] == [("r1", {"beats_atr"}), ("b2", {"beats_atr"})]
+    assert "b2.qrs" not in ADAPTER.sniff(Source(tmp_path)).members
+
+
+@pytest.mark.parametrize("name", ["x.ecg", "x.qrs", "x.atr"])
+def test_other_files_with_the_endings_of_annotations_are_left_alone(tmp_path: Path, name: str) -> None:
+    rng = np.random.default_rng(5)
+    for content in (rng.bytes(4000), b"ISHNE1.0" + bytes(600), bytes(400), b"1.0 2.0\n" * 90, noted([(10, 1)], 250)):
+        (tmp_path / name).write_bytes(content)
+        assert ADAPTER.sniff(Source(tmp_path / name)).confidence == 0.0

@@ -15,7 +15,7 @@ from allostat.simulate import EXPORTS, Worn, simulate_participant, simulate_worn
 WRITERS: dict[str, tuple[str, ...]] = {
     "apple_ecg": ("apple-ecg",),
     "apple_health": ("apple",),
-    "beat_instants": ("beat-instants",),
+    "beat_instants": ("beat-instants", "r-peaks"),
     "biopac": ("biopac",),
     "cuff_readings": ("omron", "omblepy"),
     "edf": ("edf", "edf-holes", "bdf", "faros"),

@@ -7,7 +7,9 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -16,6 +18,10 @@ from allostat.reading import SURE_ENOUGH, verdicts
 from allostat.source import Source
 from allostat.store import read_participant
 from allostat.study import Study
+from allostat_devices.table_sidecar import sidecar_name
+
+if TYPE_CHECKING:
+    from xarray import Dataset
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,8 @@ class Kind:
     """Whether all files of the pattern make up the export; else the first alone."""
     sidecar: Mapping[str, object] | None = None
     """JSON to be written beside the first file."""
+    header: Mapping[str, str] | None = None
+    """Text files to be written beside it."""
 
 
 KINDS = {
@@ -80,7 +88,22 @@ KINDS = {
         ("polar_verity_psl/biobss_csv/ppg_sample_data.csv",), "signal_table", 0.2778,
         sidecar={"SamplingFrequency": 64, "Columns": ["ppg"]},
     ),
+    "peaks": Kind(
+        ("gudb_annotations/subject_20/sitting/annotation_cs.tsv",), "beat_instants", 0.0331,
+        sidecar={"SamplingFrequency": 250, "Columns": ["r_peak"]},
+    ),
+    "peaksnoisy": Kind(
+        ("heartpy_examples/118e24_ann.csv",), "beat_instants", 0.0332,
+        sidecar={"SamplingFrequency": 360, "Columns": ["r_peak"]},
+    ),
+    "beattimes": Kind(
+        ("rr24h/short/beat_ascii.txt.gz",), "beat_instants", 1.343,
+        sidecar={"Columns": ["beat"], "beat": {"Units": "s"}},
+    ),
+    "marksalone": Kind(("wfdb_samples/1003.atr",), "wfdb", 0.1666, header={"1003.hea": "1003 0 360\n"}),
 }  # fmt: skip
+TOO_MANY_CORRECTED = 4
+BEAT_LISTS = ("peaks", "beattimes", "marksalone", "holter")
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +120,11 @@ def folder(recordings: Callable[[str], Path], tmp_path_factory: pytest.TempPathF
                 shutil.copy(path, own / path.name)
         if kind.sidecar is not None:
             table = next(iter(own.iterdir()))
-            table.with_suffix(".json").write_text(json.dumps(kind.sidecar))
+            name = sidecar_name(table.name)
+            assert name is not None
+            table.with_name(name).write_text(json.dumps(kind.sidecar))
+        for file, content in (kind.header or {}).items():
+            (own / file).write_text(content)
     return study
 
 
@@ -127,6 +154,19 @@ def test_a_run_carries_every_heart_to_hrv_and_says_where_there_is_none(folder: P
         stored = read_participant(result.layout.store(who), groups=("beats", "hrv"))
         windows = [name for name, dataset in stored.hrv.items() if name != "person" and dataset.sizes.get("window", 0)]
         assert bool(windows) == kind.hrv, (who, list(stored.beats), list(stored.hrv))
+
+        if who in BEAT_LISTS:
+            assert_plausible([stored.hrv[name] for name in windows], who)
+        if who == "peaksnoisy":  # with one premature beat in ten the values are missing, and say why
+            assert all(stored.hrv[name]["reasons"].values & TOO_MANY_CORRECTED for name in windows)
+
+
+def assert_plausible(datasets: list[Dataset], who: str) -> None:
+    """Every window has its HRV, as hearts have it."""
+    for dataset in datasets:
+        for name, low, high in (("mean_nn", 400, 1500), ("rmssd", 2, 300), ("sdnn", 2, 300)):
+            values = dataset[name].values
+            assert np.isfinite(values).any() and low < np.nanmedian(values) < high, (who, name, values)
 
 
 def test_waves_without_a_header_are_not_taken_for_intervals(recordings: Callable[[str], Path]) -> None:

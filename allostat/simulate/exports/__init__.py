@@ -67,6 +67,7 @@ EXPORTS: dict[str, ExportWriter] = {
     "polar-sensor-logger": polar.write_polar_sensor_logger_export,
     "polar-verity": polar.write_polar_verity_export,
     "polar-wrist-ecg": polar.write_polar_wrist_ecg_export,
+    "r-peaks": tables.write_r_peaks_export,
     "samsung-health": summaries.write_samsung_export,
     "selfloops": rr_text.write_selfloops_export,
     "shimmer": research_devices.write_shimmer_export,

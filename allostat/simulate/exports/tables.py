@@ -1,4 +1,4 @@
-"""Writers of tables of samples: a BIDS physiological recording with its sidecar, and a table that describes itself."""
+"""Writers of tables with a sidecar, as BIDS has it, of samples or of R peaks, and of a table that describes itself."""
 
 from __future__ import annotations
 
@@ -31,18 +31,32 @@ def write_bids_physio_export(worn: Worn, folder: Path) -> Path:
         (np.rint(np.asarray(ppg)).astype(np.int64), DECIMAL, 0, b"\n"),
     ]
     write_text(path, format_rows(columns))
-    local_s = worn.start_ns // NS_PER_S + local_offset_s(worn.start_ns, worn.timezone)
     sidecar = {
         "SamplingFrequency": _RATE_HZ,
         "StartTime": 0,
         "Columns": ["ecg", "cardiac"],
         "ecg": {"Description": "electrocardiogram, lead II", "Units": "mV"},
         "cardiac": {"Description": "continuous pulse measurement", "Units": "a.u."},
-        "AcquisitionDateTime": datetime.fromtimestamp(local_s, UTC).strftime("%Y-%m-%dT%H:%M:%S"),
+        "AcquisitionDateTime": _local_start(worn),
         "Manufacturer": "simulated",
         "DeviceSerialNumber": "00000000",
     }
     path.with_name(path.name.replace(".tsv.gz", ".json")).write_text(json.dumps(sidecar, indent=1) + "\n")
+    return path
+
+
+def _local_start(worn: Worn) -> str:
+    local_s = worn.start_ns // NS_PER_S + local_offset_s(worn.start_ns, worn.timezone)
+    return datetime.fromtimestamp(local_s, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def write_r_peaks_export(worn: Worn, folder: Path) -> Path:
+    """R peaks as sample numbers at 250 Hz, one a line without header, and the JSON with their rate beside them."""
+    path = folder / f"{worn.person.id}_r_peaks.tsv"
+    samples = np.rint((worn.beats_ns - worn.start_ns) * (_RATE_HZ / NS_PER_S)).astype(np.int64)
+    write_text(path, format_rows([(samples, DECIMAL, 0, b"\n")]))
+    sidecar = {"SamplingFrequency": _RATE_HZ, "Columns": ["r_peak"], "AcquisitionDateTime": _local_start(worn)}
+    path.with_suffix(".json").write_text(json.dumps(sidecar, indent=1) + "\n")
     return path
 
 

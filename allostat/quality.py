@@ -28,7 +28,7 @@ from allostat.sampling import Stretch
 
 if TYPE_CHECKING:
     import xarray as xr
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
 REFERENCES = "10.1109/JBHI.2014.2338351 10.3390/bioengineering3040021"
 
@@ -58,6 +58,9 @@ BEAT_FREE_S = 3.0
 TEMPLATE_CORRELATION = {"ecg": 0.66, "ppg": 0.86}
 # Own choice, calibrated on simulated signals and on every other MIT-BIH record, with noise from 24 to -6 dB.
 MARGIN = {"ecg": 2.0, "ppg": 1.7}
+# A pulse with a high second wave: beats at least so much steeper than it, and than anything else. Calibrated likewise.
+SECOND_WAVE_MARGIN = 1.2
+MARGIN_APART = 2.5
 # Own choice.
 FLAT_S = 1.0
 SATURATED_SHARE = 0.01
@@ -86,9 +89,11 @@ def signal_quality(signal: Signal, window_s: float = 10.0) -> xr.Dataset:
         Dataset along ``window``: ``start_ns`` and ``end_ns`` (int64), ``reasons`` (int16 bit mask, see
         `QualityReason`), ``accepted`` (int8, 1 when there is no reason against it), ``heart_rate`` (1/min),
         ``beat_free`` (longest stretch without a beat, s), ``template_correlation``, ``margin`` (steepness of the least
-        steep beat over the steepest place between beats, at most 100), ``skewness`` (of pulses that point up, after
-        removal of the baseline; NaN for ECG), ``amplitude`` (median over stretches of 2 s of the range after removal
-        of the baseline, in the unit of the signal), ``missing`` (share of samples). NaN where a measure is undefined.
+        steep beat over the steepest place between beats, at most 100), ``margin_apart`` (the same with the usual second
+        wave of the pulse taken away; NaN for ECG and where beats do not come evenly), ``skewness`` (of pulses that
+        point up, after removal of the baseline; NaN for ECG), ``amplitude`` (median over stretches of 2 s of the range
+        after removal of the baseline, in the unit of the signal), ``missing`` (share of samples). NaN where a measure
+        is undefined.
         Coordinate ``time``: middle of the window, int64 ns, with attribute ``epoch``.
 
     Raises
@@ -133,6 +138,7 @@ class WindowMeasures:
     beat_free: float = float("nan")
     correlation: float = float("nan")
     margin: float = float("nan")
+    margin_apart: float = float("nan")
     skewness: float = float("nan")
 
 
@@ -188,9 +194,28 @@ def _reasons(w: WindowMeasures, kind: str) -> QualityReason:
         reasons |= QualityReason.LEAD_OFF
     if not RATE_BPM[0] <= w.heart_rate <= RATE_BPM[1] or w.beat_free > BEAT_FREE_S:
         reasons |= QualityReason.IMPLAUSIBLE
-    if not (w.correlation >= TEMPLATE_CORRELATION[kind] and w.margin >= MARGIN[kind]):
+    clear = clear_of_noise(w.margin, w.margin_apart, MARGIN[kind])
+    if not (w.correlation >= TEMPLATE_CORRELATION[kind] and clear):
         reasons |= QualityReason.NOISE
     return reasons
+
+
+def clear_of_noise(margin: ArrayLike, margin_apart: ArrayLike, least: float) -> NDArray[np.bool_]:
+    """Whether beats are steep enough: than anything between them, or than their second wave and anything else.
+
+    Parameters
+    ----------
+    margin, margin_apart
+        As `signal_quality` gives them; NaN is not clear.
+    least
+        Least margin. What is asked for where there is a second wave moves with it, from the shipped threshold for PPG.
+    """
+    share = least / MARGIN["ppg"]
+    margins, apart = np.asarray(margin, dtype=np.float64), np.asarray(margin_apart, dtype=np.float64)
+    clear: NDArray[np.bool_] = (margins >= least) | (
+        (margins >= share * SECOND_WAVE_MARGIN) & (apart >= share * MARGIN_APART)
+    )
+    return clear
 
 
 def window_length(window_s: float, rate_hz: float) -> int:
@@ -274,6 +299,7 @@ def measured(
         beat_free=float(m[kernel.BEAT_FREE_S]),
         correlation=float(m[kernel.CORRELATION]),
         margin=float(m[kernel.MARGIN]),
+        margin_apart=float(m[kernel.MARGIN_APART]),
         skewness=float(m[kernel.SKEWNESS]),
     )
 
@@ -321,6 +347,7 @@ def _dataset(signal: Signal, windows: list[WindowMeasures], reasons: NDArray[np.
             "beat_free": column("beat_free", "longest stretch without a beat", "s"),
             "template_correlation": column("correlation", "mean correlation of the beats with their template", "1"),
             "margin": column("margin", "steepness of the least steep beat over that between beats", "1"),
+            "margin_apart": column("margin_apart", "margin with the usual second wave of the pulse taken away", "1"),
             "skewness": column("skewness", "skewness of the pulse wave", "1"),
             "amplitude": column("amplitude", "median range of the wave in 2 s", signal.unit),
             "missing": column("missing", "share of samples that are missing", "1"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from allostat.quality import (
     QualityReason,
     UsualAmplitude,
     WindowMeasures,
+    clear_of_noise,
     signal_quality,
 )
 from allostat.recording import Clock, ClockBlock, Signal
@@ -188,3 +190,34 @@ def test_other_streams_and_short_windows_are_refused() -> None:
         signal_quality(acc)
     with pytest.raises(ConfigError, match="at least 5 s"):
         signal_quality(Signal("ecg", "ecg", ecg(), Clock.regular(N, RATE), "mV"), 1.0)
+
+
+@pytest.mark.parametrize(("margin", "apart", "clear"), [(1.7, np.nan, True), (1.2, 2.5, True), (1.19, 9.0, False)])
+def test_beats_stand_clear_of_everything_or_of_their_second_wave_and_the_rest(
+    margin: float, apart: float, clear: bool
+) -> None:
+    assert clear_of_noise(margin, apart, MARGIN["ppg"]) == clear
+    assert not clear_of_noise(margin, 2.49, 1.71)
+
+
+def test_a_finger_pulse_with_a_high_second_wave_is_accepted(recordings: Callable[[str], Path]) -> None:
+    """HeartPy's example of 25 s at 100 Hz: its margin is below that for PPG, its beats are right."""
+    samples = np.loadtxt(recordings("heartpy_examples") / "data.csv", skiprows=1)
+    quality = signal_quality(Signal("ppg", "ppg", samples, Clock.regular(len(samples), 100.0), "1"))
+    assert quality["accepted"].values.tolist() == [1, 1]
+    assert (quality["margin"].values < MARGIN["ppg"]).all()
+
+
+def test_windows_accepted_for_their_second_wave_have_right_beats() -> None:
+    """Pulses of the half on which no threshold was chosen: beats where the margin alone says noise."""
+    other_half = list(quality_ladder.second_waves())[1::2]
+    hits = wrong = 0
+    for material, kind, db in itertools.product(other_half, noise.PPG_KINDS, (24.0, 18.0)):
+        rng = np.random.default_rng(int(db))
+        noisy = noise.at_ratio(material.samples, material.height, kind, db, material.rate, rng)
+        windows = quality_ladder.judged(material, noisy, kind, db)
+        chosen = windows.accepted(TEMPLATE_CORRELATION["ppg"], MARGIN["ppg"]) & (windows.margin < MARGIN["ppg"])
+        hits += int(windows.hits[chosen].sum())
+        wrong += int((windows.missed + windows.extra)[chosen].sum())
+    assert hits > 300
+    assert wrong == 0

@@ -4,7 +4,9 @@ Two measures decide about noise. The correlation of the beats with their templat
 10.1109/JBHI.2014.2338351) falls when beats look unlike each other. The margin, own choice, is the steepness of the
 least steep beat over the steepest place where no beat was found: a beat that was missed, or noise that was taken for
 one, brings it to 1 or below. It says in one number what the agreement of two detectors says in two (Li, Mark and
-Clifford 2008, 10.1088/0967-3334/29/1/002).
+Clifford 2008, 10.1088/0967-3334/29/1/002). In a pulse that has a high second (dicrotic) wave, that wave is the
+steepest place without a beat. What comes back at the same lag behind each beat is no missed beat: the margin apart
+from it is given, too, for beats that come evenly.
 """
 
 from __future__ import annotations
@@ -17,10 +19,11 @@ from numpy.typing import NDArray
 from allostat.kernels.compiled import inner_kernel, kernel
 
 (AMPLITUDE, BASELINE_RANGE, STILL_S, PLATEAUS, HEART_RATE, BEAT_FREE_S, CORRELATION, LEAST_CORRELATION, MARGIN,
- SKEWNESS, N_BEATS) = range(11)  # fmt: skip
-MEASURES = 11
+ SKEWNESS, N_BEATS, MARGIN_APART) = range(12)  # fmt: skip
+MEASURES = 12
 
-(RATE, HALF_BASELINE, STRETCH, SHORTEST, WIDTH, BEFORE, AFTER, CLEAR_BEFORE, CLEAR_AFTER, PULSE) = range(10)
+(RATE, HALF_BASELINE, STRETCH, SHORTEST, WIDTH, BEFORE, AFTER, CLEAR_BEFORE, CLEAR_AFTER, SECOND_BY, SECOND_JITTER,
+ PULSE) = range(12)  # fmt: skip
 """Positions in the settings of a window; lengths in samples."""
 
 BASELINE_S = 1.0
@@ -32,13 +35,19 @@ MOST_MARGIN = 100.0
 # at the end of its upstroke.
 ECG_STEEPNESS_S = (0.02, 0.08, 0.08, 0.12, 0.14)
 PPG_STEEPNESS_S = (0.08, 0.25, 0.05, 0.35, 0.15)
+# The second (dicrotic) wave of a pulse rises at most this long after the systolic peak, and from beat to beat by so
+# much earlier or later; it is not looked for beyond this share of the usual interval, where a missed beat may stand.
+SECOND_WAVE_S = (0.45, 0.03)
+SECOND_WAVE_SHARE = 0.5
+# Beats come evenly when no interval is outside these shares of the usual one.
+EVEN = (0.6, 1.6)
 
 
 def window_settings(rate_hz: float, pulse: bool) -> NDArray[np.float64]:
     """What `measure` needs to know, at a sampling rate in Hz, of ECG or (``pulse``) PPG."""
     width, *around = PPG_STEEPNESS_S if pulse else ECG_STEEPNESS_S
-    lengths = [0.5 * BASELINE_S, STRETCH_S, PLATEAU_S, width, *around]
-    least = [1, 1, 3, 1, 0, 0, 0, 0]
+    lengths = [0.5 * BASELINE_S, STRETCH_S, PLATEAU_S, width, *around, *SECOND_WAVE_S]
+    least = [1, 1, 3, 1, 0, 0, 0, 0, 0, 1]
     samples = [max(few, round(length * rate_hz)) for length, few in zip(lengths, least, strict=True)]
     return np.array([rate_hz, *samples, 1.0 if pulse else 0.0])
 
@@ -60,10 +69,11 @@ def measure(
 
     Returns
     -------
-    float64 (11,), at the positions that this module names: amplitude (median over stretches of 2 s of the range of the
+    float64 (12,), at the positions that this module names: amplitude (median over stretches of 2 s of the range of the
     signal without baseline), range of the baseline, longest standstill (s), share of samples in plateaus at the
     extremes, heart rate (1/min), longest stretch without a beat (s), mean and least correlation of the beats with
-    their template, margin, skewness, number of beats. NaN where a measure is undefined.
+    their template, margin, skewness, number of beats, margin apart from the second wave (PPG whose beats come evenly).
+    NaN where a measure is undefined.
     """
     out = np.full(MEASURES, np.nan)
     wave = np.empty(len(values))
@@ -275,14 +285,19 @@ def _margin(
         steep[i] = ahead - behind if settings[PULSE] > 0.0 else abs(ahead - behind)
         behind += values[i] - values[i - width]
         ahead += values[i + width] - values[i]
+    even = settings[PULSE] > 0.0 and _evenly(peaks)
+    second = _second_wave(steep, peaks, settings) if even else np.empty(0)
     least = np.inf
-    outside = 0.0
+    outside = apart = 0.0
     beats = 0
     start = 0
     for k in range(len(peaks) + 1):
         stop = n if k == len(peaks) else min(peaks[k] - clear_before, n)
         for i in range(max(start, 0), stop):
             outside = max(outside, steep[i])
+            lag = i - start
+            usual = second[lag] if k > 0 and lag < len(second) else 0.0
+            apart = max(apart, steep[i] - usual)
         if k == len(peaks):
             break
         start = peaks[k] + clear_after + 1
@@ -293,5 +308,40 @@ def _margin(
             least = min(least, size)
             beats += 1
     if beats >= 2:
-        out[MARGIN] = least / outside if outside > 0.0 else MOST_MARGIN
-        out[MARGIN] = min(out[MARGIN], MOST_MARGIN)
+        out[MARGIN] = min(least / outside, MOST_MARGIN) if outside > 0.0 else MOST_MARGIN
+        if even:
+            out[MARGIN_APART] = min(least / apart, MOST_MARGIN) if apart > 0.0 else MOST_MARGIN
+
+
+@inner_kernel
+def _evenly(peaks: NDArray[np.int64]) -> bool:
+    """Whether no interval is far from the usual one; where one is, a second wave may stand among the beats."""
+    if len(peaks) < 3:
+        return False
+    gaps = np.sort(peaks[1:] - peaks[:-1])
+    usual = 0.5 * (gaps[(len(gaps) - 1) // 2] + gaps[len(gaps) // 2])
+    return bool(gaps[0] >= EVEN[0] * usual and gaps[-1] <= EVEN[1] * usual)
+
+
+@inner_kernel
+def _second_wave(
+    steep: NDArray[np.float64], peaks: NDArray[np.int64], settings: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Steepness usual at each lag behind a beat, from where it is clear of it on; empty below 3 beats."""
+    n = len(steep)
+    first, jitter = int(settings[CLEAR_AFTER]) + 1, int(settings[SECOND_JITTER])
+    gaps = np.sort(peaks[1:] - peaks[:-1])
+    usual = 0.5 * (gaps[(len(gaps) - 1) // 2] + gaps[len(gaps) // 2])
+    last = min(int(settings[SECOND_BY]), int(SECOND_WAVE_SHARE * usual))
+    whole = peaks[(peaks >= 0) & (peaks + last < n)]
+    if len(whole) < 3 or last < first:
+        return np.empty(0)
+    middle = np.empty(last - first + 1)
+    for lag in range(first, last + 1):
+        at = np.sort(steep[whole + lag])
+        middle[lag - first] = 0.5 * (at[(len(at) - 1) // 2] + at[len(at) // 2])
+    wave = np.zeros(len(middle))
+    for j in range(len(middle)):
+        for i in range(max(j - jitter, 0), min(j + jitter + 1, len(middle))):
+            wave[j] = max(wave[j], middle[i])
+    return wave

@@ -26,7 +26,7 @@ LONGEST_WAIT_S = 60.0
 
 NAMES = {
     "heart_rate": "heart_rate", "beat_free": "beat_free", "template_correlation": "correlation", "margin": "margin",
-    "skewness": "skewness", "amplitude": "amplitude", "missing": "missing",
+    "margin_apart": "margin_apart", "skewness": "skewness", "amplitude": "amplitude", "missing": "missing",
 }  # fmt: skip
 """Variables of `allostat.signal_quality`, and the measure that each holds."""
 

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from allostat.kernels import r_peaks
 from allostat.kernels import signal_quality as kernel
+from benchmarks.quality_ladder import second_waves
 from tests.reference import signal_quality as reference
 from tests.reference import waves
 
 NAMES = (
     "amplitude", "baseline_range", "still_s", "plateaus", "heart_rate", "beat_free_s", "correlation",
-    "least_correlation", "margin", "skewness", "n_beats",
+    "least_correlation", "margin", "skewness", "n_beats", "margin_apart",
 )  # fmt: skip
 
 
@@ -77,8 +78,8 @@ def test_a_missed_beat_and_a_false_one_bring_the_margin_to_one_or_below() -> Non
 def test_gain_and_offset_change_no_ratio(gain: float) -> None:
     values, peaks = window(4, 130.0, False, 0.02)
     plain, other = measured(values, peaks, 130.0, False), measured(gain * values + 7.0 * gain, peaks, 130.0, False)
-    for name in ("correlation", "margin", "heart_rate", "beat_free_s", "still_s"):
-        assert other[name] == pytest.approx(plain[name], rel=1e-6)
+    for name in ("correlation", "margin", "margin_apart", "heart_rate", "beat_free_s", "still_s"):
+        assert other[name] == pytest.approx(plain[name], rel=1e-6, nan_ok=True)
 
 
 def test_missing_samples_are_bridged_by_straight_lines() -> None:
@@ -94,3 +95,36 @@ def test_an_ecg_of_known_beats_keeps_its_margin_when_the_detector_finds_them() -
     samples = waves.ecg(times, 250.0)
     found = r_peaks(samples, 250.0)
     assert measured(samples, found, 250.0, False)["margin"] > 2.0
+
+
+def pulses_with_a_second_wave() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Ten seconds of even pulses, each followed by a wave that rises nearly as steeply."""
+    material = next(second_waves(1, 1))
+    first, n = round(90 * material.rate), round(10 * material.rate)
+    peaks = np.round(material.beats).astype(np.int64) - first
+    return material.samples[first : first + n], peaks[(peaks >= -material.rate) & (peaks < n + material.rate)]
+
+
+def test_a_second_wave_behind_each_pulse_is_no_missed_beat() -> None:
+    values, peaks = pulses_with_a_second_wave()
+    same(values, peaks, 64.0, True)
+    found = measured(values, peaks, 64.0, True)
+    assert 1.0 < found["margin"] < 1.7
+    assert found["margin_apart"] > 2.5
+
+
+def test_a_missed_pulse_and_a_second_wave_taken_for_one_are_not_made_good() -> None:
+    values, peaks = pulses_with_a_second_wave()
+    missed = measured(values, np.delete(peaks, 5), 64.0, True)
+    false = measured(values, np.insert(peaks, 6, peaks[5] + round(0.34 * 64.0)), 64.0, True)
+    assert np.isnan([missed["margin_apart"], false["margin_apart"]]).all()
+    assert missed["margin"] < 1.1
+    assert false["margin"] < 1.1
+
+
+def test_a_wave_that_comes_once_is_not_usual() -> None:
+    values, peaks = pulses_with_a_second_wave()
+    at = np.arange(len(values)) - peaks[5] - 0.6 * 64.0
+    values = values + 400.0 * np.exp(-0.5 * (at / 4.0) ** 2)
+    same(values, peaks, 64.0, True)
+    assert measured(values, peaks, 64.0, True)["margin_apart"] < 2.0

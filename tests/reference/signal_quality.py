@@ -35,7 +35,8 @@ def measures(values: Floats, peaks: NDArray[np.int64], rate: float, pulse: bool)
         "beat_free_s": float(np.diff([0, *inside, n]).max()) / rate,
         "correlation": float(np.mean(correlations)) if correlations else np.nan,
         "least_correlation": min(correlations) if correlations else np.nan,
-        "margin": margin(values, peaks, rate, pulse),
+        "margin": margin(values, peaks, rate, pulse)[0],
+        "margin_apart": margin(values, peaks, rate, pulse)[1],
         "skewness": float(np.mean(centred**3)) / spread**1.5 if pulse and spread > 0 else np.nan,
         "n_beats": float(len(inside)),
     }
@@ -55,8 +56,8 @@ def likeness(wave: Floats, peaks: NDArray[np.int64]) -> list[float]:
     return [float(np.corrcoef(beat, template)[0, 1]) for beat in beats]
 
 
-def margin(values: Floats, peaks: NDArray[np.int64], rate: float, pulse: bool) -> float:
-    """Steepness of the least steep beat over the steepest place between beats, at most 100."""
+def margin(values: Floats, peaks: NDArray[np.int64], rate: float, pulse: bool) -> tuple[float, float]:
+    """Steepness of the least steep beat over the steepest place between beats, as it is and without the second wave."""
     seconds = (0.08, 0.25, 0.05, 0.35, 0.15) if pulse else (0.02, 0.08, 0.08, 0.12, 0.14)
     width, before, after, clear_before, clear_after = (round(s * rate) for s in seconds)
     width = max(1, width)
@@ -71,6 +72,30 @@ def margin(values: Floats, peaks: NDArray[np.int64], rate: float, pulse: bool) -
     whole = [p for p in peaks if p - before >= width and p + after < n - width]
     sizes = [max(steep[p - before : p + after + 1].max(), 0.0) for p in whole]
     if len(sizes) < 2:
-        return np.nan
-    outside = max(steep[free].max(initial=0.0), 0.0)
-    return min(float(min(sizes) / outside), 100.0) if outside > 0 else 100.0
+        return np.nan, np.nan
+
+    def over(rest: Floats) -> float:
+        outside = max(rest[free].max(initial=0.0), 0.0)
+        return min(float(min(sizes) / outside), 100.0) if outside > 0 else 100.0
+
+    gaps = np.diff(peaks)
+    if not pulse or len(gaps) < 2 or gaps.min() < 0.6 * np.median(gaps) or gaps.max() > 1.6 * np.median(gaps):
+        return over(steep), np.nan
+    return over(steep), over(steep - second_wave(steep, peaks, rate, clear_after))
+
+
+def second_wave(steep: Floats, peaks: NDArray[np.int64], rate: float, clear_after: int) -> Floats:
+    """At each sample, the steepness usual at its lag behind the last beat, or somewhat sooner or later."""
+    n = len(steep)
+    lags = range(clear_after + 1, int(min(round(0.45 * rate), 0.5 * np.median(np.diff(peaks)))) + 1)
+    whole = [p for p in peaks if p >= 0 and p + lags.stop - 1 < n]
+    usual = np.zeros(n)
+    if len(whole) < 3:
+        return usual
+    median = {lag: float(np.median([steep[p + lag] for p in whole])) for lag in lags}
+    jitter = max(1, round(0.03 * rate))
+    for i in range(n):
+        lag = i - max((p for p in peaks if p <= i), default=n)
+        if lag in median:
+            usual[i] = max(0.0, *(median[near] for near in range(lag - jitter, lag + jitter + 1) if near in median))
+    return usual

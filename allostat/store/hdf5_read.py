@@ -141,12 +141,18 @@ def _dimensions(dataset: Any, name: str, scales: _Scales) -> tuple[str, ...]:
             return (name,)
         ids = read_attribute(h5a.open(dataset, b"_Netcdf4Coordinates"))
         return tuple(scales.by_id[int(i)] for i in ids)
+    lists = scale_references(dataset)
+    if lists.shape != (len(dataset.shape),):
+        raise StoreError("dataset has not one scale per axis", where=name, found=lists.shape)
+    return tuple(scales.by_address[h5o.get_info(h5r.dereference(entry[0], dataset)).addr] for entry in lists)
+
+
+def scale_references(dataset: Any) -> NDArray[Any]:
+    """The references to the scales of each axis, as ``DIMENSION_LIST`` has them."""
     attribute = h5a.open(dataset, b"DIMENSION_LIST")
-    if attribute.shape != (len(dataset.shape),):
-        raise StoreError("dataset has not one scale per axis", where=name, found=attribute.shape)
     lists = np.empty(attribute.shape, dtype=REFERENCES)
     attribute.read(lists, mtype=h5t.py_create(REFERENCES))
-    return tuple(scales.by_address[h5o.get_info(h5r.dereference(entry[0], dataset)).addr] for entry in lists)
+    return lists
 
 
 def is_dataset(gid: Any, name: str) -> bool:

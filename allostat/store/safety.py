@@ -18,7 +18,13 @@ import h5py
 from h5py import h5a, h5d, h5g, h5l, h5o, h5t, h5z
 
 from allostat.errors import NewerSchemaError, StoreError
-from allostat.store.hdf5_read import FORMAT_ATTRIBUTES, NOT_A_VARIABLE, damage_as_store_error, read_attribute
+from allostat.store.hdf5_read import (
+    FORMAT_ATTRIBUTES,
+    NOT_A_VARIABLE,
+    damage_as_store_error,
+    read_attribute,
+    scale_references,
+)
 
 SCHEMA_VERSION = 2
 """Layout of the files that this version writes and the newest that it reads; `schema_steps` tells the versions."""
@@ -314,11 +320,17 @@ def _is_bare_dimension(dataset: Any) -> bool:
 
 
 def read_every_value(path: str | PathLike[str]) -> None:
-    """Read every dataset once and forget it; `StoreError` when something in the file is refused or damaged."""
+    """Read every dataset once and forget it; `StoreError` when something in the file is refused or damaged.
+
+    The references to scales are read as well: they lie in a heap of their own, in which HDF5 may look for ever when it
+    is damaged.
+    """
     with open_hdf5(path) as file, damage_as_store_error(Path(path).name):
 
         def read(_: str, found: object) -> None:
             if isinstance(found, h5py.Dataset) and not _is_bare_dimension(found.id):
                 found[()]
+                if h5a.exists(found.id, b"DIMENSION_LIST"):
+                    scale_references(found.id)
 
         file.visititems(read)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import sys
 from collections.abc import Callable
@@ -254,6 +255,22 @@ def test_probe_stops_what_takes_too_long(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(guard, "WAIT_FACTOR", 0.005)
     with guard.Guard() as reader:
         assert "takes too" in reader.problems(path)[0] or "needs too much" in reader.problems(path)[0]
+
+
+def test_probe_meets_a_heap_of_scale_references_in_which_the_library_looks_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "sub-001.h5"
+    write_participant(full_result(), path)
+    raw = bytearray(path.read_bytes())
+    heaps = [at.start() for at in re.finditer(b"GCOL", bytes(raw))]
+    assert heaps
+    for heap in heaps:
+        raw[heap + 16 : heap + 32] = bytes(16)  # free space of no bytes: what follows it is itself
+    path.write_bytes(raw)
+    monkeypatch.setattr(guard, "CPU_S", 1)
+    with pytest.raises(StoreError):
+        probe(path)
 
 
 def test_length_in_a_superblock_larger_than_the_file(tmp_path: Path) -> None:

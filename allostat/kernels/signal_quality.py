@@ -318,9 +318,30 @@ def _evenly(peaks: NDArray[np.int64]) -> bool:
     """Whether no interval is far from the usual one; where one is, a second wave may stand among the beats."""
     if len(peaks) < 3:
         return False
-    gaps = np.sort(peaks[1:] - peaks[:-1])
-    usual = 0.5 * (gaps[(len(gaps) - 1) // 2] + gaps[len(gaps) // 2])
+    gaps, usual = _gaps(peaks)
     return bool(gaps[0] >= EVEN[0] * usual and gaps[-1] <= EVEN[1] * usual)
+
+
+@inner_kernel
+def _gaps(peaks: NDArray[np.int64]) -> tuple[NDArray[np.float64], float]:
+    """Distances of at least two beats in ascending order, and their median."""
+    gaps = np.empty(len(peaks) - 1)
+    for k in range(len(gaps)):
+        gaps[k] = peaks[k + 1] - peaks[k]
+    return gaps, _middle(gaps)
+
+
+@inner_kernel
+def _middle(values: NDArray[np.float64]) -> float:
+    """Median of a few values, which are sorted in place: NumPy's sorting takes a second to compile."""
+    n = len(values)
+    for k in range(1, n):
+        value, at = values[k], k
+        while at > 0 and values[at - 1] > value:
+            values[at] = values[at - 1]
+            at -= 1
+        values[at] = value
+    return float(0.5 * (values[(n - 1) // 2] + values[n // 2]))
 
 
 @inner_kernel
@@ -328,18 +349,22 @@ def _second_wave(
     steep: NDArray[np.float64], peaks: NDArray[np.int64], settings: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Steepness usual at each lag behind a beat, from where it is clear of it on; empty below 3 beats."""
-    n = len(steep)
     first, jitter = int(settings[CLEAR_AFTER]) + 1, int(settings[SECOND_JITTER])
-    gaps = np.sort(peaks[1:] - peaks[:-1])
-    usual = 0.5 * (gaps[(len(gaps) - 1) // 2] + gaps[len(gaps) // 2])
+    _, usual = _gaps(peaks)
     last = min(int(settings[SECOND_BY]), int(SECOND_WAVE_SHARE * usual))
-    whole = peaks[(peaks >= 0) & (peaks + last < n)]
-    if len(whole) < 3 or last < first:
+    begin, stop = 0, len(peaks)
+    while begin < stop and peaks[begin] < 0:
+        begin += 1
+    while stop > begin and peaks[stop - 1] + last >= len(steep):
+        stop -= 1
+    if stop - begin < 3 or last < first:
         return np.empty(0)
+    at = np.empty(stop - begin)
     middle = np.empty(last - first + 1)
     for lag in range(first, last + 1):
-        at = np.sort(steep[whole + lag])
-        middle[lag - first] = 0.5 * (at[(len(at) - 1) // 2] + at[len(at) // 2])
+        for k in range(begin, stop):
+            at[k - begin] = steep[peaks[k] + lag]
+        middle[lag - first] = _middle(at)
     wave = np.zeros(len(middle))
     for j in range(len(middle)):
         for i in range(max(j - jitter, 0), min(j + jitter + 1, len(middle))):

@@ -137,8 +137,10 @@ def join_codes(codes: Sequence[str], where: str) -> str:
     return _SEPARATOR.join(codes)
 
 
-def split_codes(text: str) -> tuple[str, ...]:
-    """Codes that `join_codes` joined."""
+def split_codes(text: object) -> tuple[str, ...]:
+    """Codes that `join_codes` joined; `StoreError` when a crafted file has numbers in their place."""
+    if not isinstance(text, str):
+        raise StoreError("a column of codes is not text", found=str(text)[:40])
     return tuple(text.split(_SEPARATOR)) if text else ()
 
 

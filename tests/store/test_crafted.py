@@ -16,7 +16,7 @@ from allostat.store.hdf5_read import read_tree
 from allostat.store.hdf5_write import write_tree
 from allostat.store.stored_file import StoredFile
 from allostat.store.streams import decode_notices
-from allostat.store.tree import Group
+from allostat.store.tree import Group, Variable
 from tests.store.results import full_result
 
 
@@ -129,3 +129,19 @@ def test_stream_whose_epoch_is_numbers_is_refused(tmp_path: Path, content: str) 
 def test_notices_of_another_shape_are_refused(text: str) -> None:
     with pytest.raises(StoreError, match="no list of objects"):
         decode_notices(text, "sub-001.h5")
+
+
+def test_codes_stored_as_numbers_are_refused(tmp_path: Path) -> None:
+    sound, crafted = tmp_path / "sub-001.h5", tmp_path / "crafted.h5"
+    write_participant(full_result(), sound)
+    with open_store(sound) as file:
+        tree = read_tree(h5py.h5g.open(file.id, b"/"))
+    table = tree.groups["biomarkers"]
+    codes = table.variables["quality"]
+    numbers = Variable(("row",), np.full(len(codes.data), 1.5))
+    inside = dict(table.variables) | {"quality": numbers}
+    write_tree(
+        crafted, Group(tree.attrs, tree.variables, dict(tree.groups) | {"biomarkers": replace(table, variables=inside)})
+    )
+    with pytest.raises(StoreError, match="codes is not text"):
+        read_participant(crafted)

@@ -24,6 +24,7 @@ from allostat.simulate import EXPORTS, simulate_participant, simulate_worn
 from allostat.source import Source
 from allostat_devices.beat_instants import ADAPTER
 from allostat_devices.beat_list import mark_of
+from tests.devices.sampled_tables import put
 from tests.devices.test_hostile_input import take_all
 from tests.devices.test_hostile_waveforms import damaged
 
@@ -34,16 +35,6 @@ PEAKS = 101 + np.concatenate([[0], np.cumsum(STEPS)])
 
 def lines(values: Any, fmt: str = "{}") -> str:
     return "".join(fmt.format(v) + "\n" for v in values)
-
-
-def put(folder: Path, content: str | bytes, name: str = "x.tsv", **sidecar: Any) -> Path:
-    data = content.encode() if isinstance(content, str) else content
-    path = folder / name
-    path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
-    if sidecar:
-        stem = name.removesuffix(".gz").rsplit(".", 1)[0]
-        (folder / f"{stem}.json").write_text(json.dumps(sidecar))
-    return path
 
 
 def read(path: Path, **options: Any) -> Recording:
@@ -360,7 +351,7 @@ def test_a_changed_sidecar_is_a_changed_input(tmp_path: Path) -> None:
         (tmp_path / "x.json").write_text(json.dumps({"SamplingFrequency": rate, "Columns": ["r_peak"]}))
         for raw in (tmp_path, path):
             ((_, export),) = find_exports(raw, lambda file: "sub-1")
-            assert isinstance(export, Export) and set(export.hashes) == {"x.tsv", "x.json"}
+            assert isinstance(export, Export) and set(export.hashes) == {"x.csv", "x.json"}
             (recording,) = ADAPTER.read(export.source, ReadOptions())
             assert {i.sha256 for i in recording.provenance.inputs} == set(export.hashes.values())
             hashes.append(export.hashes["x.json"])
